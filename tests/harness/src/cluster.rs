@@ -1,0 +1,342 @@
+//! A throw-away PostgreSQL: a cluster of its own for one test, gone when the test is gone.
+//!
+//! The server runs under a small shell, the keeper, that holds a pipe to this process. When the
+//! pipe closes, by [`Drop`] as well as by `kill -9` of the test, the keeper stops the server and
+//! removes the folder. A parent-death signal would not do: it follows the thread that started the
+//! server, and a test thread ends long before the process does.
+
+mod place;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Write as _};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, io, net};
+
+use postgres::{Client, NoTls, SimpleQueryMessage};
+
+use place::Place;
+
+/// Superuser of every cluster.
+pub const SUPERUSER: &str = "postgres";
+/// The superuser's password, for clusters with [`Auth::Scram`].
+pub const PASSWORD: &str = "cluster secret";
+
+/// How long a start or a stop may take before it counts as failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The keeper: runs the server given as arguments, prints its process id, and obeys one word on
+/// standard input. `fast` and `crash` stop the server and leave the files; the end of the input
+/// stops it too and removes folder $1. $2 is the signal for that last case.
+const KEEPER: &str = r#"
+scratch=$1 last=$2; shift 2
+"$@" >>"$scratch/server.log" 2>&1 </dev/null &
+pid=$!
+echo $pid
+word=; read -r word
+case $word in
+    fast) kill -INT $pid ;;
+    crash) kill -QUIT $pid ;;
+    *) kill -"$last" $pid ;;
+esac 2>/dev/null
+wait $pid
+test -n "$word" || rm -rf "$scratch"
+"#;
+
+/// How clients that come over TCP prove who they are. The Unix socket always trusts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// No password asked.
+    #[default]
+    Trust,
+    /// SCRAM-SHA-256 with [`PASSWORD`] for [`SUPERUSER`].
+    Scram,
+}
+
+/// What a cluster is to be like. [`Default`] is what [`Cluster::start`] takes.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Proof asked for over TCP.
+    pub auth: Auth,
+    /// Certificate and key (PEM files, copied): switches TLS on.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Lines for postgresql.conf, after and thus above our own.
+    pub conf: Vec<String>,
+    /// Lines for pg_hba.conf, before and thus above our own.
+    pub hba: Vec<String>,
+    /// A folder for the data that outlives the cluster; made when it is not there.
+    pub keep_in: Option<PathBuf>,
+}
+
+/// A running (or, between [`Cluster::stop`] and [`Cluster::resume`], stopped) PostgreSQL.
+#[derive(Debug)]
+pub struct Cluster {
+    place: Place,
+    port: u16,
+    keeper: Option<Child>,
+    kept: bool,
+}
+
+impl Cluster {
+    /// Starts a cluster with the default options.
+    ///
+    /// # Panics
+    /// With the reason when PostgreSQL is not installed or does not come up.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::start_with(&Options::default())
+    }
+
+    /// Starts a cluster with these options.
+    ///
+    /// # Panics
+    /// As [`Cluster::start`].
+    #[must_use]
+    pub fn start_with(options: &Options) -> Self {
+        Self::try_start(options).unwrap_or_else(|reason| panic!("{reason}"))
+    }
+
+    /// Starts a cluster, or says in one line why it cannot.
+    ///
+    /// # Errors
+    /// PostgreSQL is not installed, a folder cannot be made, or the server's own last words.
+    pub fn try_start(options: &Options) -> Result<Self, String> {
+        let place = Place::make(options.keep_in.as_deref())?;
+        let mut cluster = Self {
+            place,
+            port: 0,
+            keeper: None,
+            kept: options.keep_in.is_some(),
+        };
+        cluster.configure(options)?;
+        // Between choosing a free port and opening it, somebody else may have taken it.
+        let mut outcome = Ok(());
+        for _ in 0..5 {
+            cluster.port = free_port().map_err(|e| format!("postgresql: free port: {e}"))?;
+            outcome = cluster.launch();
+            match &outcome {
+                Err(reason) if reason.contains("Address already in use") => {}
+                _ => break,
+            }
+        }
+        outcome.map(|()| cluster)
+    }
+
+    /// The TCP port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Folder of the Unix socket, for libpq's `PGHOST`.
+    #[must_use]
+    pub fn socket_dir(&self) -> &Path {
+        &self.place.scratch
+    }
+
+    /// Connection URL over TCP for the superuser, without a password.
+    #[must_use]
+    pub fn url(&self, db: &str) -> String {
+        format!("postgresql://{SUPERUSER}@127.0.0.1:{}/{db}", self.port)
+    }
+
+    /// Creates an empty database.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub fn create_database(&self, name: &str) {
+        self.execute("postgres", &format!("create database \"{name}\""));
+    }
+
+    /// A connection over the Unix socket as the superuser.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    #[must_use]
+    pub fn client(&self, db: &str) -> Client {
+        let mut config = postgres::Config::new();
+        config
+            .host_path(&self.place.scratch)
+            .port(self.port)
+            .user(SUPERUSER)
+            .dbname(db);
+        config
+            .connect(NoTls)
+            .unwrap_or_else(|e| panic!("postgresql: {db}: connect: {e:?}"))
+    }
+
+    /// Runs one or more statements.
+    ///
+    /// # Panics
+    /// When one of them fails.
+    pub fn execute(&self, db: &str, sql: &str) {
+        let done = self.client(db).batch_execute(sql);
+        done.unwrap_or_else(|e| panic!("postgresql: {db}: {sql}: {e:?}"));
+    }
+
+    /// Runs statements and gives the rows as text, NULL as `None`.
+    ///
+    /// # Panics
+    /// When one of them fails.
+    #[must_use]
+    pub fn query(&self, db: &str, sql: &str) -> Vec<Vec<Option<String>>> {
+        let answer = self.client(db).simple_query(sql);
+        let answer = answer.unwrap_or_else(|e| panic!("postgresql: {db}: {sql}: {e:?}"));
+        let mut rows = Vec::new();
+        for message in answer {
+            if let SimpleQueryMessage::Row(row) = message {
+                rows.push(
+                    (0..row.len())
+                        .map(|i| row.get(i).map(str::to_owned))
+                        .collect(),
+                );
+            }
+        }
+        rows
+    }
+
+    /// Stops the server as an orderly shutdown would, connections cut; the data stays.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn stop(&mut self) {
+        self.dismiss("fast\n");
+    }
+
+    /// Ends the server as a crash would; the data stays.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn crash(&mut self) {
+        self.dismiss("crash\n");
+    }
+
+    /// Starts a stopped server again, on the same port.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn resume(&mut self) {
+        self.launch().unwrap_or_else(|reason| panic!("{reason}"));
+    }
+
+    /// [`Cluster::stop`] and [`Cluster::resume`].
+    ///
+    /// # Panics
+    /// As these.
+    pub fn restart(&mut self) {
+        self.stop();
+        self.resume();
+    }
+
+    /// Writes our settings into the fresh or copied data folder.
+    fn configure(&self, options: &Options) -> Result<(), String> {
+        let mut conf = format!(
+            "listen_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\n\
+             shared_buffers = 16MB\nmax_connections = 100\nmax_wal_senders = 0\n\
+             wal_level = minimal\ntimezone = 'UTC'\nlog_timezone = 'UTC'\n\
+             logging_collector = off\njit = off\n",
+            self.place.scratch.display()
+        );
+        if !self.kept {
+            conf.push_str("fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n");
+        }
+        if let Some((cert, key)) = &options.tls {
+            self.place.take_in(cert, "server.crt")?;
+            self.place.take_in(key, "server.key")?;
+            conf.push_str("ssl = on\nssl_cert_file = 'server.crt'\nssl_key_file = 'server.key'\n");
+        }
+        let mut hba = String::new();
+        for line in &options.conf {
+            let _ = writeln!(conf, "{line}");
+        }
+        for line in &options.hba {
+            let _ = writeln!(hba, "{line}");
+        }
+        let method = match options.auth {
+            Auth::Trust => "trust",
+            Auth::Scram => "scram-sha-256",
+        };
+        let _ = writeln!(hba, "local all all trust\nhost all all all {method}");
+        self.place.write("postgresql.conf", &conf)?;
+        self.place.write("pg_hba.conf", &hba)
+    }
+
+    fn launch(&mut self) -> Result<(), String> {
+        let log = self.place.scratch.join("server.log");
+        let _ = fs::remove_file(&log);
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", KEEPER, "keeper"])
+            .arg(&self.place.scratch);
+        // Data that nobody will read again need not be written out first.
+        command.arg(if self.kept { "INT" } else { "QUIT" });
+        command
+            .args(self.place.as_server("postgres")?)
+            .arg("-D")
+            .arg(&self.place.data);
+        command.args(["-p", &self.port.to_string()]);
+        // Its own process group: Ctrl-C must not reach the keeper before the pipe closes.
+        command.current_dir(&self.place.scratch).process_group(0);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut keeper = command
+            .spawn()
+            .map_err(|e| format!("postgresql: sh: start: {e}"))?;
+        let mut pid = String::new();
+        if let Some(stdout) = keeper.stdout.take() {
+            let _ = BufReader::new(stdout).read_line(&mut pid);
+        }
+        self.keeper = Some(keeper);
+        let deadline = Instant::now() + PATIENCE;
+        while !self.place.is_ready(pid.trim()) {
+            if !is_alive(pid.trim()) || Instant::now() > deadline {
+                self.dismiss("crash\n");
+                let said = fs::read_to_string(&log).unwrap_or_default();
+                return Err(format!(
+                    "postgresql: {}: start: {said}",
+                    self.place.data.display()
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
+    /// Tells the keeper to end, by this word or by silence, and waits for it.
+    fn dismiss(&mut self, word: &str) {
+        if let Some(mut keeper) = self.keeper.take() {
+            if let Some(mut stdin) = keeper.stdin.take() {
+                let _ = stdin.write_all(word.as_bytes());
+            }
+            let _ = keeper.wait();
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.dismiss("");
+        let _ = fs::remove_dir_all(&self.place.scratch);
+    }
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(net::TcpListener::bind(("127.0.0.1", 0))?
+        .local_addr()?
+        .port())
+}
+
+/// Whether the process runs; one that ended and waits for its parent does not count.
+fn is_alive(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')')
+        .next()
+        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
+}
