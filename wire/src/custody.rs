@@ -1,0 +1,216 @@
+//! Is a stream whole? `head`, a full disk or a killed tool can cut one between two lines, where no
+//! parser notices. So every stream ends with a summary, and every reader checks it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::records::Summary;
+
+/// What was read, and what the summaries in it say.
+#[derive(Debug, Default)]
+pub struct Custody {
+    records: u64,
+    unusable: u64,
+    summaries: Vec<Summary>,
+}
+
+/// What follows from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// Everything that the sources saw is here.
+    pub complete: bool,
+    /// Why not, for a person.
+    pub why: Option<String>,
+    /// The library, where it is one.
+    pub library: Option<String>,
+    /// What was selected.
+    pub selection: Option<String>,
+    /// The shard, where the stream is one; all shards together are none.
+    pub shard: Option<String>,
+}
+
+impl Verdict {
+    /// The summary of a filter over this input, its counts still to be filled in by the writer.
+    pub fn summary(&self) -> Summary {
+        Summary {
+            complete: self.complete,
+            library: self.library.clone(),
+            selection: self.selection.clone(),
+            shard: self.shard.clone(),
+            ..Summary::default()
+        }
+    }
+}
+
+impl Custody {
+    /// One more record was read.
+    pub fn count(&mut self) {
+        self.records += 1;
+    }
+
+    /// One more line was read that is no record.
+    pub fn count_unusable(&mut self) {
+        self.unusable += 1;
+    }
+
+    /// A summary was read.
+    pub fn note(&mut self, summary: Summary) {
+        self.summaries.push(summary);
+    }
+
+    /// Judges the stream as it stands, that is, at its end.
+    ///
+    /// Streams may be joined (`cat`, `xargs -P`), even interleaved, so only the sum of their counts
+    /// can be checked. Shards must be there each once, all of them, and of one library.
+    pub fn verdict(&self) -> Verdict {
+        let same = |field: fn(&Summary) -> &Option<String>| {
+            let mut values = self.summaries.iter().map(field);
+            let first = values.next()?.clone()?;
+            values
+                .all(|value| value.as_ref() == Some(&first))
+                .then_some(first)
+        };
+        let lone_shard = match self.summaries.as_slice() {
+            [one] => one.shard.clone(),
+            _ => None,
+        };
+        let why = self.flaw();
+        Verdict {
+            complete: why.is_none(),
+            why,
+            library: same(|summary| &summary.library),
+            selection: same(|summary| &summary.selection),
+            shard: lone_shard,
+        }
+    }
+
+    fn flaw(&self) -> Option<String> {
+        if self.summaries.is_empty() {
+            return Some("the input has no summary: it may be cut short".into());
+        }
+        if let Some(partial) = self.summaries.iter().find(|summary| !summary.complete) {
+            return Some(match &partial.selection {
+                Some(selection) => format!("the input is a selection ({selection})"),
+                None => format!("{} says that its output is not complete", partial.tool),
+            });
+        }
+        if self.unusable > 0 {
+            return Some(format!(
+                "{} lines of the input are no records",
+                self.unusable
+            ));
+        }
+        let announced: u64 = self.summaries.iter().map(|summary| summary.records).sum();
+        if announced != self.records {
+            return Some(format!(
+                "the input has {} records where its summaries announce {announced}",
+                self.records
+            ));
+        }
+        if self.summaries.len() > 1 {
+            self.missing_shard()
+        } else {
+            None
+        }
+    }
+
+    fn missing_shard(&self) -> Option<String> {
+        let mut libraries: BTreeMap<_, BTreeMap<u64, BTreeSet<u64>>> = BTreeMap::new();
+        for summary in &self.summaries {
+            let Some(shard) = &summary.shard else {
+                continue;
+            };
+            let parts = shard
+                .split_once('/')
+                .and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
+            let Some((k, n)) = parts else {
+                return Some(format!("{shard:?} is no shard"));
+            };
+            let seen = libraries
+                .entry(&summary.library)
+                .or_default()
+                .entry(n)
+                .or_default();
+            if !seen.insert(k) {
+                return Some(format!("shard {shard} is there twice"));
+            }
+        }
+        for cuts in libraries.values() {
+            if cuts.len() > 1 {
+                return Some("shards of different cuts are mixed".into());
+            }
+            for (n, seen) in cuts {
+                if let Some(k) = (1..=*n).find(|k| !seen.contains(k)) {
+                    return Some(format!("shard {k}/{n} is missing"));
+                }
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(records: u64, parts: &[(u64, Option<&str>)]) -> Verdict {
+        let mut custody = Custody {
+            records,
+            ..Custody::default()
+        };
+        for (records, shard) in parts {
+            custody.note(Summary {
+                tool: "t".into(),
+                records: *records,
+                complete: true,
+                library: Some("u".into()),
+                shard: shard.map(Into::into),
+                ..Summary::default()
+            });
+        }
+        custody.verdict()
+    }
+
+    #[test]
+    fn whole_streams_are_whole() {
+        assert!(stream(0, &[(0, None)]).complete);
+        assert!(stream(7, &[(3, None), (4, None)]).complete);
+        assert_eq!(stream(3, &[(3, Some("1/2"))]).shard.as_deref(), Some("1/2"));
+        let joined = stream(7, &[(3, Some("2/2")), (4, Some("1/2"))]);
+        assert!(joined.complete && joined.shard.is_none() && joined.library.is_some());
+    }
+
+    #[test]
+    fn what_is_cut_mixed_or_missing_is_told() {
+        assert!(stream(5, &[]).why.unwrap().contains("no summary"));
+        assert!(stream(4, &[(5, None)]).why.unwrap().contains("announce 5"));
+        assert!(
+            stream(7, &[(3, Some("1/3")), (4, Some("2/3"))])
+                .why
+                .unwrap()
+                .contains("3/3")
+        );
+        assert!(
+            stream(6, &[(3, Some("1/2")), (3, Some("1/2"))])
+                .why
+                .unwrap()
+                .contains("twice")
+        );
+        assert!(
+            stream(6, &[(3, Some("1/2")), (3, Some("2/3"))])
+                .why
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn a_selection_stays_a_selection() {
+        let mut custody = Custody::default();
+        custody.note(Summary {
+            selection: Some("--limit 3".into()),
+            ..Summary::default()
+        });
+        let verdict = custody.verdict();
+        assert!(!verdict.complete);
+        assert_eq!(verdict.summary().selection.as_deref(), Some("--limit 3"));
+    }
+}

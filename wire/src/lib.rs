@@ -1,0 +1,39 @@
+//! What crosses a pipe and how a tool ends.
+//!
+//! Every tool of the toolbox reads or writes newline-delimited JSON and ends with one of five exit
+//! codes. This crate holds what they must agree on, and nothing else:
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`records`] | every record type, documented once |
+//! | [`schema`] | those types as JSON Schema, a DuckDB query, SQLite views (`--schema`) |
+//! | [`path`] | file names that survive JSON although they are not UTF-8 |
+//! | [`line`] | making one line, inheriting the fields of another without parsing them |
+//! | [`record`], [`read`] | one line read, its fields found but left raw; a stream of them |
+//! | [`custody`] | is a stream whole? Summaries checked against what was counted |
+//! | [`write`] | whole lines to stdout, failed items reported and counted by one call |
+//! | [`csv`] | the same records for spreadsheets (`--csv`) |
+//! | [`progress`] | the bar, the plain line, the work units for a watchdog |
+//! | [`tool`], [`exit`], [`stop`] | the frame around a `main`: flags, exit codes, signals |
+
+pub mod csv;
+pub mod custody;
+pub mod exit;
+pub mod line;
+pub mod path;
+pub mod progress;
+pub mod read;
+pub mod record;
+pub mod records;
+pub mod schema;
+pub mod stop;
+pub mod tool;
+pub mod write;
+
+pub use custody::Custody;
+pub use exit::{Exit, Fatal, OrFatal};
+pub use line::Line;
+pub use read::{Item, Reader};
+pub use record::Record;
+pub use tool::{Output, Tool};
+pub use write::Writer;

@@ -1,0 +1,339 @@
+//! Every record type that crosses a pipe, documented once.
+//!
+//! A new field may be added at any time; a changed meaning is a new type. A field that is not known
+//! is left out; an empty list is `[]`. Times are RFC 3339 in UTC, sizes are bytes, hashes are
+//! lower-case hex. Tools keep the fields that they do not know, so a `file_hash` made from a
+//! `book_file` still carries its title and authors.
+
+use serde::{Deserialize, Serialize};
+
+/// What JSON a field holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A string.
+    Text,
+    /// A whole number below 2^53.
+    Integer,
+    /// Any number.
+    Number,
+    /// true or false.
+    Flag,
+    /// A list of strings.
+    List,
+}
+
+/// One field of a record type.
+#[derive(Debug)]
+pub struct Field {
+    /// Its key.
+    pub name: &'static str,
+    /// What it holds.
+    pub shape: Shape,
+    /// Is it there in every record of the type?
+    pub required: bool,
+    /// What it means.
+    pub doc: &'static str,
+}
+
+/// A record type as data.
+#[derive(Debug)]
+pub struct Kind {
+    /// The value of `type`.
+    pub name: &'static str,
+    /// What the record stands for.
+    pub doc: &'static str,
+    /// Its own fields, `type` not among them.
+    pub fields: &'static [Field],
+}
+
+/// A Rust type that is a record.
+pub trait RecordType {
+    /// Its name and fields.
+    const KIND: Kind;
+}
+
+trait Shaped {
+    const SHAPE: Shape;
+    const REQUIRED: bool = true;
+}
+
+macro_rules! shaped {
+    ($($rust:ty => $shape:ident),*) => {
+        $(impl Shaped for $rust { const SHAPE: Shape = Shape::$shape; })*
+    };
+}
+shaped!(String => Text, i64 => Integer, u64 => Integer, f64 => Number, bool => Flag, Vec<String> => List);
+
+impl<T: Shaped> Shaped for Option<T> {
+    const SHAPE: Shape = T::SHAPE;
+    const REQUIRED: bool = false;
+}
+
+macro_rules! records {
+    ($($(#[doc = $about:literal])+ $rust:ident $constant:ident $name:literal {
+        $($(#[doc = $doc:literal])+ $field:ident: $kind:ty,)*
+    })*) => {
+        $(
+            $(#[doc = $about])+
+            #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+            pub struct $rust {
+                $(
+                    $(#[doc = $doc])+
+                    #[serde(default, skip_serializing_if = "Unknown::is_unknown")]
+                    pub $field: $kind,
+                )*
+            }
+
+            impl RecordType for $rust {
+                const KIND: Kind = Kind {
+                    name: $name,
+                    doc: concat!($($about),+),
+                    fields: &[$(Field {
+                        name: stringify!($field),
+                        shape: <$kind as Shaped>::SHAPE,
+                        required: <$kind as Shaped>::REQUIRED,
+                        doc: concat!($($doc),+),
+                    }),*],
+                };
+            }
+
+            #[doc = concat!("The fields of `", $name, "`.")]
+            pub static $constant: Kind = <$rust as RecordType>::KIND;
+        )*
+
+        /// All record types.
+        pub static ALL: &[&Kind] = &[$(&$constant),*];
+    };
+}
+
+/// Tells whether a field is left out of the line.
+trait Unknown {
+    fn is_unknown(&self) -> bool {
+        false
+    }
+}
+impl Unknown for String {}
+impl Unknown for i64 {}
+impl Unknown for u64 {}
+impl Unknown for f64 {}
+impl Unknown for bool {}
+impl Unknown for Vec<String> {}
+impl<T> Unknown for Option<T> {
+    fn is_unknown(&self) -> bool {
+        self.is_none()
+    }
+}
+
+records! {
+    /// One file that Calibre has on record: one format of one book.
+    BookFile BOOK_FILE "book_file" {
+        /// Absolute path of the file as the database names it; it need not exist.
+        path: String,
+        /// The exact bytes of `path` in base64, only where it is not UTF-8.
+        path_b64: Option<String>,
+        /// Calibre's number of the book, unique in its library.
+        book_id: i64,
+        /// Format in lower case, as the file's extension has it: epub, original_epub, kepub.
+        format: String,
+        /// The book's title.
+        title: String,
+        /// Authors in the book's order, commas restored.
+        authors: Vec<String>,
+        /// How each author is sorted, beside `authors`: Last, First.
+        author_sorts: Vec<String>,
+        /// The series.
+        series: Option<String>,
+        /// Place in the series, possibly fractional.
+        series_index: Option<f64>,
+        /// Languages as Calibre has them, ISO 639-2 codes of three letters.
+        languages: Vec<String>,
+        /// Tags.
+        tags: Vec<String>,
+        /// Identifiers as `isbn:9780…`.
+        identifiers: Vec<String>,
+        /// The publisher.
+        publisher: Option<String>,
+        /// Rating from 0 to 10, two for a star.
+        rating: Option<i64>,
+        /// The book's uuid.
+        uuid: String,
+        /// When it was published; left out for Calibre's year 101, which means unknown.
+        pubdate: Option<String>,
+        /// When Calibre last changed the book.
+        last_modified: Option<String>,
+        /// Size when the file was added; later edits do not change it.
+        recorded_size: Option<i64>,
+        /// Absolute path of the cover, where the book has one.
+        cover: Option<String>,
+        /// The exact bytes of `cover` in base64, only where it is not UTF-8.
+        cover_b64: Option<String>,
+        /// With --stat: ok, missing, case_mismatch or heal_candidate.
+        status: Option<String>,
+        /// Fields that were cut to keep the line short.
+        truncated: Option<Vec<String>>,
+    }
+
+    /// The digest of one file's bytes; keeps the fields of the record that named the file.
+    FileHash FILE_HASH "file_hash" {
+        /// Absolute path of the file, or of the archive that holds it.
+        path: String,
+        /// The exact bytes of `path` in base64, only where it is not UTF-8.
+        path_b64: Option<String>,
+        /// SHA-1 in lower-case hex; with `size` the identity of a file on the server.
+        sha1: String,
+        /// Size in bytes.
+        size: u64,
+        /// Time of last change, with nanoseconds.
+        mtime: String,
+    }
+
+    /// One stored file of the server: a row of its table `source`.
+    KnownHash KNOWN_HASH "known_hash" {
+        /// SHA-1 in lower-case hex.
+        sha1: String,
+        /// Size in bytes.
+        size: i64,
+        /// The row's id.
+        source_id: i64,
+        /// The ebook that it belongs to.
+        ebook_id: i64,
+        /// Path below the server's books folder.
+        location: String,
+        /// The exact bytes of `location` in base64, only where it is not UTF-8.
+        location_b64: Option<String>,
+        /// Format as the server names it, its extension.
+        format: String,
+    }
+
+    /// With --follow: all rows that were there at the start have been written.
+    CaughtUp CAUGHT_UP "caught_up" {
+        /// The highest source id seen so far.
+        last_id: i64,
+        /// Rows written so far.
+        rows: u64,
+        /// When the pass ended.
+        as_of: String,
+    }
+
+    /// What became of one file; keeps the fields of the record that named it.
+    Upload UPLOAD "upload" {
+        /// Absolute path of the file.
+        path: String,
+        /// The exact bytes of `path` in base64, only where it is not UTF-8.
+        path_b64: Option<String>,
+        /// SHA-1 of the file.
+        sha1: String,
+        /// Size in bytes.
+        size: u64,
+        /// uploaded, duplicate, too_big, unsupported, failed, or with --dry-run would_upload.
+        outcome: String,
+        /// Who knew it for a duplicate: known, journal, check, upload or add.
+        by: Option<String>,
+        /// The server's ebook.
+        ebook_id: Option<i64>,
+        /// The server's row for this file.
+        source_id: Option<i64>,
+        /// How often it was tried; 0 where the server was not asked.
+        attempts: u64,
+        /// Time from the first step to the outcome.
+        seconds: f64,
+        /// Why, where the outcome is not plain success.
+        reason: Option<String>,
+        /// What was cut, mapped or left out of the metadata.
+        notes: Vec<String>,
+    }
+
+    /// Counts of the server's rows; a count that could not be had is left out.
+    MbsStats MBS_STATS "mbs_stats" {
+        /// Rows of the table ebook.
+        ebooks: Option<u64>,
+        /// Rows of the table source.
+        sources: Option<u64>,
+        /// Ebooks that no source belongs to.
+        ebooks_without_source: Option<u64>,
+        /// Where the counts come from: database or api.
+        via: String,
+        /// When they were taken.
+        as_of: String,
+    }
+
+    /// An input that could not be used or a file that could not be read; keeps the record's fields.
+    Error ERROR "error" {
+        /// The type that the record had, or would have had.
+        was: Option<String>,
+        /// The tool that failed.
+        tool: String,
+        /// What it tried.
+        op: String,
+        /// Why that failed.
+        message: String,
+        /// May it succeed when tried again?
+        retry: bool,
+    }
+
+    /// The last line of every stream: what it holds and whether it is whole.
+    Summary SUMMARY "summary" {
+        /// The tool that wrote it.
+        tool: String,
+        /// Lines before this one.
+        records: u64,
+        /// Those among them that are errors or failed outcomes.
+        failed: u64,
+        /// The input was whole, the tool reached its end, and nothing was selected away. Failed items
+        /// do not make it false: each has its own line, so the stream still names every one.
+        complete: bool,
+        /// The uuid of the Calibre library.
+        library: Option<String>,
+        /// What was selected, as the flags said it.
+        selection: Option<String>,
+        /// Which part of how many, as K/N.
+        shard: Option<String>,
+        /// calibre-list: how long the library was read for the private copy, in milliseconds.
+        snapshot_ms: Option<u64>,
+        /// mbs-upload: files that are on the server now and were not before.
+        uploaded: Option<u64>,
+        /// mbs-upload: files that the server had already.
+        duplicate: Option<u64>,
+        /// mbs-upload: files larger than the server takes.
+        too_big: Option<u64>,
+        /// mbs-upload: files of a format or language that the server lacks, and empty ones.
+        unsupported: Option<u64>,
+        /// mbs-upload --dry-run: files that would be sent.
+        would_upload: Option<u64>,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn one_name_has_one_shape_in_all_types() {
+        let mut shapes = HashMap::new();
+        for kind in ALL {
+            for field in kind.fields {
+                let shape = *shapes.entry(field.name).or_insert(field.shape);
+                assert_eq!(shape, field.shape, "{}.{}", kind.name, field.name);
+                assert!(!field.doc.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn the_struct_and_its_table_agree() {
+        let line = crate::Line::of(&Upload {
+            sha1: "x".into(),
+            ..Upload::default()
+        });
+        let record = crate::Record::parse([line.open_bytes(), b"}"].concat()).unwrap();
+        assert_eq!(record.kind(), UPLOAD.name);
+        for field in UPLOAD.fields {
+            assert_eq!(
+                record.get::<serde_json::Value>(field.name).is_some(),
+                field.required
+            );
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! The one door to stdout: whole lines only, and a failed item both reported and counted.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    os::fd::AsFd,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use crate::{
+    Exit, Line, Record, csv,
+    path::printable,
+    progress::{Progress, Unit},
+    records::Summary,
+    stop,
+};
+
+/// A pipe takes up to this many bytes in one piece (PIPE_BUF on Linux), so that lines of several
+/// writers never tear each other.
+const PIPE_BYTES: usize = 4096;
+const FILE_BYTES: usize = 64 * 1024;
+/// Half of the 100 ms that a record may wait when its producer pauses.
+const FLUSH_EVERY: Duration = Duration::from_millis(50);
+
+/// Writes records from any thread, and knows at the end how the run went.
+pub struct Writer {
+    shared: Arc<Shared>,
+    flusher: Option<JoinHandle<()>>,
+    csv: Option<csv::Columns>,
+    verbose: bool,
+    quiet: bool,
+}
+
+struct Shared {
+    tool: &'static str,
+    sink: Mutex<Sink>,
+    wake: Condvar,
+    records: AtomicU64,
+    errors: AtomicU64,
+    failures: AtomicU64,
+    progress: Progress,
+}
+
+struct Sink {
+    out: File,
+    waiting: Vec<u8>,
+    limit: usize,
+    /// An error of the flusher, kept for the next call that can report it.
+    error: Option<io::Error>,
+    closed: bool,
+}
+
+/// What failed at an item, for its `error` record and for standard error.
+#[derive(Clone, Copy, Debug)]
+pub struct Trouble<'a> {
+    /// What was tried: one word.
+    pub op: &'static str,
+    /// Why it failed: one line.
+    pub message: &'a str,
+    /// May it succeed when tried again?
+    pub retry: bool,
+}
+
+impl Writer {
+    pub(crate) fn stdout(
+        tool: &'static str,
+        csv: Option<csv::Columns>,
+        progress: Progress,
+        quiet: bool,
+        verbose: bool,
+    ) -> io::Result<Writer> {
+        let stdout = io::stdout();
+        let regular = rustix::fs::fstat(stdout.as_fd())
+            .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file());
+        let mut sink = Sink {
+            // A copy of the descriptor: std's own line buffering would cut the writes again.
+            out: File::from(stdout.as_fd().try_clone_to_owned()?),
+            waiting: Vec::with_capacity(FILE_BYTES),
+            limit: if regular { FILE_BYTES } else { PIPE_BYTES },
+            error: None,
+            closed: false,
+        };
+        if let Some(columns) = &csv {
+            sink.take(columns.header().as_bytes())?;
+        }
+        let shared = Arc::new(Shared {
+            tool,
+            sink: Mutex::new(sink),
+            wake: Condvar::new(),
+            records: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            progress,
+        });
+        let flusher = {
+            let shared = Arc::clone(&shared);
+            std::thread::Builder::new()
+                .name("flush".into())
+                .spawn(move || shared.keep_flushing())?
+        };
+        Ok(Writer {
+            shared,
+            flusher: Some(flusher),
+            csv,
+            verbose,
+            quiet,
+        })
+    }
+
+    /// Writes a record: an item done.
+    ///
+    /// # Errors
+    /// stdout is closed or its disk is full: pass it up, [`Tool::run`](crate::Tool::run) knows what
+    /// it means.
+    pub fn write(&self, line: &Line) -> io::Result<()> {
+        self.write_as(Unit::Work, line)
+    }
+
+    /// Writes a record and says whether it was work or only looked at.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub fn write_as(&self, unit: Unit, line: &Line) -> io::Result<()> {
+        self.put(unit, line.open_bytes(), b"}\n")
+    }
+
+    /// Passes a record on as it came. Error records are counted among the failed, but they failed
+    /// elsewhere, where the exit code said so.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub fn pass(&self, record: &Record) -> io::Result<()> {
+        if record.kind() == "error" {
+            self.shared.errors.fetch_add(1, Ordering::Relaxed);
+        }
+        self.put(Unit::Discovery, record.line(), b"\n")
+    }
+
+    /// Reports a failed item: its `error` record made of `input` (or of `known`, what the source
+    /// knows of it, its type being `was`), a line on standard error, and a count that makes the exit
+    /// code 1.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub fn fail(&self, input: &Record, object: &str, trouble: Trouble<'_>) -> io::Result<()> {
+        let mut line = Line::new("error");
+        line.text("was", input.kind());
+        self.write_error(&mut line, object, trouble, Some(input))
+    }
+
+    /// As [`Writer::fail`], for an item without an input record: `fields` adds what is known of it.
+    /// `was` is the type that the record would have had, where that is known.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub fn fail_new(
+        &self,
+        was: Option<&str>,
+        object: &str,
+        trouble: Trouble<'_>,
+        fields: impl FnOnce(&mut Line),
+    ) -> io::Result<()> {
+        let mut line = Line::new("error");
+        line.opt_text("was", was);
+        fields(&mut line);
+        self.write_error(&mut line, object, trouble, None)
+    }
+
+    fn write_error(
+        &self,
+        line: &mut Line,
+        object: &str,
+        trouble: Trouble<'_>,
+        input: Option<&Record>,
+    ) -> io::Result<()> {
+        line.text("tool", self.shared.tool)
+            .text("op", trouble.op)
+            .text("message", trouble.message)
+            .flag("retry", trouble.retry);
+        if let Some(input) = input {
+            line.inherit(input);
+        }
+        self.report(object, trouble.op, trouble.message);
+        self.write(line)
+    }
+
+    /// Reports a failed item whose outcome is a record of the tool's own type, as the tools that act
+    /// do. `line` is that record.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub fn fail_as(&self, line: &Line, object: &str, op: &str, message: &str) -> io::Result<()> {
+        self.report(object, op, message);
+        self.write(line)
+    }
+
+    fn report(&self, object: &str, op: &str, message: &str) {
+        self.shared.errors.fetch_add(1, Ordering::Relaxed);
+        self.shared.failures.fetch_add(1, Ordering::Relaxed);
+        self.say(object, op, message);
+    }
+
+    /// A warning on standard error: something is odd, nothing failed. Silent with `-q`.
+    pub fn warn(&self, object: &str, act: &str, reason: &str) {
+        if !self.quiet {
+            self.say(object, act, reason);
+        }
+    }
+
+    /// A message on standard error for those who asked with `-v`.
+    pub fn verbose(&self, object: &str, act: &str, reason: &str) {
+        if self.verbose {
+            self.say(object, act, reason);
+        }
+    }
+
+    fn say(&self, object: &str, act: &str, reason: &str) {
+        let tool = self.shared.tool;
+        self.shared
+            .progress
+            .line(&printable(&format!("{tool}: {object}: {act}: {reason}")));
+    }
+
+    /// The progress shown to the person and the watchdog; [`Writer::write`] steps it.
+    pub fn progress(&self) -> &Progress {
+        &self.shared.progress
+    }
+
+    /// How many items have failed here so far.
+    pub fn failures(&self) -> u64 {
+        self.shared.failures.load(Ordering::Relaxed)
+    }
+
+    /// Sends all that waits on its way.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub fn flush(&self) -> io::Result<()> {
+        self.shared.lock().flush()
+    }
+
+    /// Ends the stream with its summary, of which the tool, the counts and an interrupted run's
+    /// `complete: false` are filled in here, and says how the tool ends.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub fn finish(mut self, mut summary: Summary) -> io::Result<Exit> {
+        summary.tool = self.shared.tool.into();
+        summary.records = self.shared.records.load(Ordering::Relaxed);
+        summary.failed = self.shared.errors.load(Ordering::Relaxed);
+        summary.complete &= !stop::requested();
+        if self.csv.is_none() {
+            self.put(Unit::Discovery, Line::of(&summary).open_bytes(), b"}\n")?;
+        }
+        self.flush()?;
+        self.close();
+        Ok(if self.failures() > 0 {
+            Exit::SomeFailed
+        } else {
+            Exit::Done
+        })
+    }
+
+    fn put(&self, unit: Unit, line: &[u8], end: &[u8]) -> io::Result<()> {
+        self.shared.records.fetch_add(1, Ordering::Relaxed);
+        self.shared.progress.step(unit);
+        match &self.csv {
+            None => self.shared.take(&[line, end]),
+            Some(columns) => {
+                let closed = [line, end].concat();
+                let record = Record::parse(closed).map_err(io::Error::other)?;
+                self.shared.take(&[columns.row(&record).as_bytes()])
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.wake.notify_one();
+        if let Some(flusher) = self.flusher.take() {
+            let _ = flusher.join();
+        }
+        self.shared.progress.finish(self.shared.tool);
+    }
+}
+
+impl Drop for Writer {
+    /// A tool that ends early still hands over what it had written.
+    fn drop(&mut self) {
+        if self.flusher.is_some() {
+            let _ = self.flush();
+            self.close();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Sink> {
+        // The lock is never held over code that can panic half-way through a line.
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, parts: &[&[u8]]) -> io::Result<()> {
+        let mut sink = self.lock();
+        if let Some(error) = sink.error.take() {
+            return Err(error);
+        }
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        if sink.waiting.len() + length > sink.limit {
+            sink.flush()?;
+        }
+        for part in parts {
+            sink.waiting.extend_from_slice(part);
+        }
+        Ok(())
+    }
+
+    fn keep_flushing(&self) {
+        let mut sink = self.lock();
+        while !sink.closed {
+            sink = match self.wake.wait_timeout(sink, FLUSH_EVERY) {
+                Ok((sink, _)) => sink,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+            if let Err(error) = sink.flush() {
+                sink.error = Some(error);
+            }
+            drop(sink);
+            self.progress.tick(self.tool);
+            sink = self.lock();
+        }
+    }
+}
+
+impl Sink {
+    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.waiting.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let written = self.out.write_all(&self.waiting);
+        // What could not be written is gone with its reader; writing it twice would double records.
+        self.waiting.clear();
+        written.map_err(StdoutError::wrap)
+    }
+}
+
+/// Marks an error of stdout, so that a broken pipe there is not confused with one to a server.
+#[derive(Debug)]
+pub(crate) struct StdoutError(io::Error);
+
+impl StdoutError {
+    pub(crate) fn wrap(error: io::Error) -> io::Error {
+        io::Error::new(error.kind(), StdoutError(error))
+    }
+
+    /// Was it stdout's reader that went away?
+    pub(crate) fn is_closed_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+        error.downcast_ref::<io::Error>().is_some_and(|error| {
+            error.kind() == io::ErrorKind::BrokenPipe
+                && error
+                    .get_ref()
+                    .is_some_and(|inner| inner.is::<StdoutError>())
+        })
+    }
+}
+
+impl std::fmt::Display for StdoutError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "stdout: write: {}", self.0)
+    }
+}
+
+impl std::error::Error for StdoutError {}
