@@ -79,7 +79,7 @@ fn columns(kinds: &[&'static Kind]) -> Vec<&'static Field> {
 }
 
 fn duckdb(kinds: &[&'static Kind]) -> String {
-    let mut list = String::from("type: 'VARCHAR'");
+    let mut list = String::from("\"type\": 'VARCHAR'");
     for field in columns(kinds) {
         let sql = match field.shape {
             Shape::Text => "VARCHAR",
@@ -88,7 +88,7 @@ fn duckdb(kinds: &[&'static Kind]) -> String {
             Shape::Flag => "BOOLEAN",
             Shape::List => "VARCHAR[]",
         };
-        list.push_str(&format!(", {}: '{sql}'", field.name));
+        list.push_str(&format!(", \"{}\": '{sql}'", field.name));
     }
     format!(
         "SELECT * FROM read_json('/dev/stdin', format = 'newline_delimited', columns = {{{list}}})\n"
@@ -104,7 +104,7 @@ fn sqlite(kinds: &[&'static Kind]) -> String {
         let fields: String = kind
             .fields
             .iter()
-            .map(|field| format!(", json ->> '$.{0}' AS {0}", field.name))
+            .map(|field| format!(", json ->> '$.{0}' AS \"{0}\"", field.name))
             .collect();
         script.push_str(&format!(
             "CREATE VIEW IF NOT EXISTS {0} AS SELECT json ->> '$.type' AS type{fields} \

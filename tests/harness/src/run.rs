@@ -67,13 +67,18 @@ impl Workdir {
         }
     }
 
-    /// A shell pipeline with pipefail, our tools on its PATH.
+    /// A shell pipeline with pipefail; our tools, and what `tests/setup` put into a virtual
+    /// environment, come first on its PATH.
     pub fn shell(&self, script: &str) -> Run {
         let tools = tools();
+        let extra = tools.with_file_name("venv").join("bin");
         let path = std::env::var("PATH").unwrap_or_default();
         self.command("bash")
             .args(["-eu", "-o", "pipefail", "-c", script])
-            .env("PATH", format!("{}:{path}", tools.display()))
+            .env(
+                "PATH",
+                format!("{}:{path}:{}", tools.display(), extra.display()),
+            )
     }
 }
 
