@@ -1,0 +1,101 @@
+# Two commands on a fresh Debian machine: `make demo` shows the main job, `make test` proves it.
+# To migrate a library: make migrate LIBRARY=… MBS_API=… MBS_WS=… MBS_USER=… MBS_PASSWORD_FILE=…
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+TOOLS := calibre-list hash-files mbs-hashes mbs-stats mbs-upload
+PREFIX ?= /usr/local
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# The tools that were built here, before any that are installed.
+export PATH := $(abspath $(TARGET)/release):$(PATH)
+
+.PHONY: help
+help: ## say what there is to make
+	@sed -n 's/^\([a-z.-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
+
+.PHONY: build
+build: ## build the tools into target/release
+	@tests/setup build
+	cargo build --release --locked
+
+.PHONY: test
+test: ## install what the tests need, and run them all
+	@tests/setup test
+	cargo build --workspace --locked
+	@if cargo nextest --version >/dev/null 2>&1; then \
+	    cargo nextest run --workspace --locked --no-fail-fast; \
+	else \
+	    cargo test --workspace --locked --no-fail-fast; \
+	fi
+
+.PHONY: demo
+demo: ## migrate a sample library into a throw-away server, twice
+	@tests/setup demo
+	cargo build --release --workspace --locked --quiet
+	@tests/demo
+
+.PHONY: lint
+lint: ## formatting, clippy and docs, warnings denied
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --no-deps --document-private-items --locked
+
+.PHONY: bench
+bench: ## time the tools against their peers, in pairs
+	@tests/setup test
+	cargo build --release --workspace --locked --quiet
+	tests/bench/run
+
+.PHONY: install
+install: build ## install the tools into PREFIX/bin
+	install -d "$(DESTDIR)$(PREFIX)/bin"
+	install -m 755 $(TOOLS:%=$(TARGET)/release/%) "$(DESTDIR)$(PREFIX)/bin"
+
+# The pipeline. Copy what follows into a Makefile of your own, or run it here.
+#
+# WORK holds what the steps hand on; it may be removed at any time, and costs only time to make
+# again. A step that ends with 1 has done all but some items, each of which is an `error` or a
+# `failed` record in its output, so the next step goes on; any other failure stops the pipeline.
+
+WORK ?= migration
+SHARDS ?= 4
+UPLOAD ?=
+export LIBRARY MBS_API MBS_WS MBS_USER MBS_DB MBS_PASSWORD_FILE
+
+.PHONY: migrate
+migrate: $(WORK)/uploads.ndjson ## move LIBRARY into the server at MBS_API
+	@jq -r 'select(.type == "summary") | "\(.uploaded) uploaded, \(.duplicate) were there, \
+	\(.too_big) too big, \(.unsupported) unsupported, \(.failed) failed; complete: \(.complete)"' $<
+
+$(WORK)/tracked.ndjson: always | $(WORK)
+	calibre-list "$${LIBRARY:?LIBRARY=folder of the Calibre library}" >$@ || test $$? -eq 1
+
+$(WORK)/hashed.ndjson: $(WORK)/tracked.ndjson
+	hash-files --cache $(WORK)/hashes.cache <$< >$@ || test $$? -eq 1
+
+# What the server has already. Without its database it is asked file by file.
+$(WORK)/known.ndjson: always | $(WORK)
+	mbs-hashes >$@
+
+KNOWN := $(if $(MBS_DB),$(WORK)/known.ndjson)
+
+$(WORK)/uploads.ndjson: $(WORK)/hashed.ndjson $(KNOWN)
+	mbs-upload $(KNOWN:%=--known %) $(UPLOAD) <$< >$@ || test $$? -eq 1
+
+# The same list and hashes by SHARDS processes at once; the joined shards are checked to be whole.
+.PHONY: shards
+shards: | $(WORK) ## list and hash LIBRARY in SHARDS processes
+	seq $(SHARDS) | xargs -P $(SHARDS) -I{} bash -c 'set -o pipefail; \
+	    calibre-list --shard {}/$(SHARDS) "$$LIBRARY" | hash-files -j 1 >$(WORK)/shard-{}.ndjson \
+	    || test $$? -eq 1'
+	cat $(foreach k,$(shell seq $(SHARDS)),$(WORK)/shard-$(k).ndjson) >$(WORK)/hashed.ndjson
+
+$(WORK):
+	mkdir -p $@
+
+.PHONY: always
+# The outcomes of a run that was interrupted are worth keeping.
+.PRECIOUS: $(WORK)/uploads.ndjson
