@@ -46,8 +46,7 @@ lint: ## formatting, clippy and docs, warnings denied
 .PHONY: bench
 bench: ## time the tools against their peers, in pairs
 	@tests/setup test
-	cargo build --release --workspace --locked --quiet
-	tests/bench/run
+	tests/bench/run.sh
 
 .PHONY: install
 install: build ## install the tools into PREFIX/bin

@@ -26,6 +26,7 @@ pub mod read;
 pub mod record;
 pub mod records;
 pub mod schema;
+mod sink;
 pub mod stop;
 pub mod tool;
 pub mod write;

@@ -10,8 +10,9 @@ use crate::{
     path::printable,
     progress::{Mode, Progress},
     records::Kind,
-    schema, stop,
-    write::StdoutError,
+    schema,
+    sink::StdoutError,
+    stop,
 };
 
 /// A tool as its callers see it.

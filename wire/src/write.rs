@@ -1,9 +1,7 @@
 //! The one door to stdout: whole lines only, and a failed item both reported and counted.
 
 use std::{
-    fs::File,
-    io::{self, Write},
-    os::fd::AsFd,
+    io,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -17,13 +15,10 @@ use crate::{
     path::printable,
     progress::{Progress, Unit},
     records::Summary,
+    sink::Sink,
     stop,
 };
 
-/// A pipe takes up to this many bytes in one piece (PIPE_BUF on Linux), so that lines of several
-/// writers never tear each other.
-const PIPE_BYTES: usize = 4096;
-const FILE_BYTES: usize = 64 * 1024;
 /// Half of the 100 ms that a record may wait when its producer pauses.
 const FLUSH_EVERY: Duration = Duration::from_millis(50);
 
@@ -46,15 +41,6 @@ struct Shared {
     progress: Progress,
 }
 
-struct Sink {
-    out: File,
-    waiting: Vec<u8>,
-    limit: usize,
-    /// An error of the flusher, kept for the next call that can report it.
-    error: Option<io::Error>,
-    closed: bool,
-}
-
 /// What failed at an item, for its `error` record and for standard error.
 #[derive(Clone, Copy, Debug)]
 pub struct Trouble<'a> {
@@ -74,19 +60,9 @@ impl Writer {
         quiet: bool,
         verbose: bool,
     ) -> io::Result<Writer> {
-        let stdout = io::stdout();
-        let regular = rustix::fs::fstat(stdout.as_fd())
-            .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file());
-        let mut sink = Sink {
-            // A copy of the descriptor: std's own line buffering would cut the writes again.
-            out: File::from(stdout.as_fd().try_clone_to_owned()?),
-            waiting: Vec::with_capacity(FILE_BYTES),
-            limit: if regular { FILE_BYTES } else { PIPE_BYTES },
-            error: None,
-            closed: false,
-        };
+        let mut sink = Sink::stdout()?;
         if let Some(columns) = &csv {
-            sink.take(columns.header().as_bytes())?;
+            sink.take(&[columns.header().as_bytes()])?;
         }
         let shared = Arc::new(Shared {
             tool,
@@ -306,18 +282,7 @@ impl Shared {
     }
 
     fn take(&self, parts: &[&[u8]]) -> io::Result<()> {
-        let mut sink = self.lock();
-        if let Some(error) = sink.error.take() {
-            return Err(error);
-        }
-        let length: usize = parts.iter().map(|part| part.len()).sum();
-        if sink.waiting.len() + length > sink.limit {
-            sink.flush()?;
-        }
-        for part in parts {
-            sink.waiting.extend_from_slice(part);
-        }
-        Ok(())
+        self.lock().take(parts)
     }
 
     fn keep_flushing(&self) {
@@ -327,57 +292,10 @@ impl Shared {
                 Ok((sink, _)) => sink,
                 Err(poisoned) => poisoned.into_inner().0,
             };
-            if let Err(error) = sink.flush() {
-                sink.error = Some(error);
-            }
+            sink.flush_later_errors();
             drop(sink);
             self.progress.tick(self.tool);
             sink = self.lock();
         }
     }
 }
-
-impl Sink {
-    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.waiting.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.waiting.is_empty() {
-            return Ok(());
-        }
-        let written = self.out.write_all(&self.waiting);
-        // What could not be written is gone with its reader; writing it twice would double records.
-        self.waiting.clear();
-        written.map_err(StdoutError::wrap)
-    }
-}
-
-/// Marks an error of stdout, so that a broken pipe there is not confused with one to a server.
-#[derive(Debug)]
-pub(crate) struct StdoutError(io::Error);
-
-impl StdoutError {
-    pub(crate) fn wrap(error: io::Error) -> io::Error {
-        io::Error::new(error.kind(), StdoutError(error))
-    }
-
-    /// Was it stdout's reader that went away?
-    pub(crate) fn is_closed_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
-        error.downcast_ref::<io::Error>().is_some_and(|error| {
-            error.kind() == io::ErrorKind::BrokenPipe
-                && error
-                    .get_ref()
-                    .is_some_and(|inner| inner.is::<StdoutError>())
-        })
-    }
-}
-
-impl std::fmt::Display for StdoutError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "stdout: write: {}", self.0)
-    }
-}
-
-impl std::error::Error for StdoutError {}
