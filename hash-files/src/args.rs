@@ -1,0 +1,92 @@
+//! The command line.
+
+use std::{num::NonZeroUsize, path::PathBuf};
+
+use clap::Parser;
+use wire::{Exit, Fatal};
+
+use crate::source::{Source, Walk};
+
+/// SHA-1 of many files on all cores, as newline-delimited JSON
+///
+/// Hashes the files named as arguments, or those of the records on standard input: any record with a
+/// path is answered by one file_hash that keeps the record's other fields; records without a path
+/// pass through as they are. A file that changes while it is read, is missing, or is no regular file
+/// becomes an error record, and the run goes on.
+///
+/// Symbolic links given by name are followed; those met in a folder (-r) are skipped, and so is all
+/// else in it that is neither file nor folder.
+#[derive(Parser)]
+#[command(version, after_help = AFTER)]
+pub(crate) struct Args {
+    /// Files to hash; without any, records are read from standard input
+    pub paths: Vec<PathBuf>,
+
+    /// Hash all files in the folders given, and in the folders in them
+    #[arg(short, long)]
+    pub recursive: bool,
+
+    /// Read names from standard input, each ended by a NUL, as `find -print0` writes them
+    #[arg(short = '0', long = "null", conflicts_with = "paths")]
+    pub null: bool,
+
+    /// In folders (-r) hash only files with these extensions, in either case; files named as
+    /// arguments are hashed in any case
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        requires = "recursive"
+    )]
+    pub ext: Vec<String>,
+
+    /// Hash so many files at once [default: one a core]
+    #[arg(short = 'j', long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+
+    /// Read so many files at once from each device [default: 1 from a rotating disk, else 16]
+    #[arg(long, value_name = "N")]
+    pub io_threads: Option<NonZeroUsize>,
+
+    /// Keep digests in this file, and hash again only what has changed; several runs may share it
+    #[arg(long, value_name = "FILE")]
+    pub cache: Option<PathBuf>,
+
+    /// Write results in the order of the input, folders sorted by name
+    #[arg(long)]
+    pub ordered: bool,
+
+    #[command(flatten)]
+    pub output: wire::Output,
+}
+
+const AFTER: &str = "\
+Examples:
+  calibre-list ~/Books | hash-files > hashed.ndjson
+  hash-files -r --ext epub,pdf --cache ~/.cache/hashes.db ~/Books
+  find ~/Books -newer stamp -type f -print0 | hash-files -0
+
+Exit codes:
+  0    done
+  1    done, but some files could not be hashed; each has an error record
+  2    wrong usage, or the cache is not one; nothing was done
+  255  standard input or output failed";
+
+impl Args {
+    /// Where the files come from.
+    ///
+    /// # Errors
+    /// The flags contradict each other.
+    pub(crate) fn source(self) -> Result<Source, Fatal> {
+        let walk = self.recursive.then(|| Walk::new(&self.ext, self.ordered));
+        match (self.paths.is_empty(), self.null) {
+            (false, _) => Ok(Source::Arguments(self.paths, walk)),
+            (true, true) => Ok(Source::Names(walk)),
+            (true, false) if self.recursive => Err(Fatal::new(
+                Exit::Usage,
+                "-r: needs a PATH to walk, or -0 and names on standard input",
+            )),
+            (true, false) => Ok(Source::Records),
+        }
+    }
+}

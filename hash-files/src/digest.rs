@@ -1,0 +1,277 @@
+//! The digest of one file, guarded against change while it is read.
+//!
+//! A library is in use while it is hashed: Calibre rewrites an EPUB to embed metadata, a sync tool
+//! puts another file in its place. A digest of half of each would go to the server as a book that
+//! nobody has. So the file is held against itself: size, times and identity before and after, the
+//! bytes counted, and its path must still lead to it.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::fd::OwnedFd,
+    path::Path,
+};
+
+use rustix::{
+    fs::{FileType, Mode, OFlags, Stat, fstat, open, stat},
+    io::Errno,
+};
+use sha1::{Digest as _, Sha1};
+
+use crate::Stamp;
+
+/// Enough for one read to take most e-books whole; larger buffers only cost cache.
+pub const BUFFER: usize = 64 * 1024;
+
+/// What was hashed, and what it came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest {
+    /// The SHA-1 of all its bytes.
+    pub sha1: [u8; 20],
+    /// The file as it was before, while and after it was read.
+    pub stamp: Stamp,
+}
+
+impl Digest {
+    /// The SHA-1 as records have it, 40 lower-case digits.
+    pub fn hex(&self) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
+        self.sha1
+            .iter()
+            .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+            .collect()
+    }
+}
+
+/// Why a file has no digest. The text is one line of reason without the path.
+#[derive(Debug, thiserror::Error)]
+pub enum HashError {
+    /// It could not be looked at, opened or read.
+    #[error("{source}")]
+    Io {
+        /// What was tried: stat, open or read.
+        op: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is no regular file; the text names what it is. It was not opened.
+    #[error("{0}, not a regular file")]
+    NotRegular(&'static str),
+    /// Its bytes, times, size or place changed while it was read.
+    #[error("changed while it was read: {0}")]
+    Changed(&'static str),
+}
+
+impl HashError {
+    fn io(op: &'static str, errno: Errno) -> HashError {
+        HashError::Io {
+            op,
+            source: errno.into(),
+        }
+    }
+
+    /// What was tried, in one word.
+    pub fn op(&self) -> &'static str {
+        match self {
+            HashError::Io { op, .. } => op,
+            HashError::NotRegular(_) => "open",
+            HashError::Changed(_) => "read",
+        }
+    }
+
+    /// May it succeed when tried again? Not where the file is missing, forbidden or of the wrong
+    /// kind: somebody must change that first.
+    pub fn retry(&self) -> bool {
+        match self {
+            HashError::NotRegular(_) => false,
+            HashError::Changed(_) => true,
+            HashError::Io { source, .. } => matches!(
+                Errno::from_io_error(source),
+                Some(
+                    Errno::IO
+                        | Errno::AGAIN
+                        | Errno::INTR
+                        | Errno::MFILE
+                        | Errno::NFILE
+                        | Errno::NOMEM
+                        | Errno::STALE
+                        | Errno::TIMEDOUT
+                        | Errno::HOSTDOWN
+                        | Errno::HOSTUNREACH
+                        | Errno::NOTCONN
+                )
+            ),
+        }
+    }
+}
+
+/// The stamp of the regular file that `path` leads to; symbolic links are followed.
+///
+/// # Errors
+/// It cannot be looked at, or is no regular file. Nothing is opened, for opening alone makes some
+/// devices act.
+pub fn look(path: &Path) -> Result<Stamp, HashError> {
+    regular(&stat(path).map_err(|errno| HashError::io("stat", errno))?)
+}
+
+fn regular(stat: &Stat) -> Result<Stamp, HashError> {
+    Err(HashError::NotRegular(
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => return Ok(Stamp::of(stat)),
+            FileType::Directory => "a directory",
+            FileType::Fifo => "a FIFO",
+            FileType::Socket => "a socket",
+            FileType::CharacterDevice => "a character device",
+            FileType::BlockDevice => "a block device",
+            _ => "of an unknown kind",
+        },
+    ))
+}
+
+/// The digest of the regular file that `path` leads to, read through `buffer`, whose size is the
+/// caller's choice ([`BUFFER`] is a good one).
+///
+/// # Errors
+/// See [`HashError`]. Never blocks on a FIFO, never reads a device.
+pub fn digest(path: &Path, buffer: &mut [u8]) -> Result<Digest, HashError> {
+    let mut reading = Reading::open(path)?;
+    let mut sha1 = Sha1::new();
+    while !reading.ended() {
+        sha1.update(reading.fill(buffer)?);
+    }
+    reading.finish(path, sha1)
+}
+
+/// A file being read, for callers that have something to do between its pieces; the others call
+/// [`digest`].
+#[derive(Debug)]
+pub struct Reading {
+    file: File,
+    stamp: Stamp,
+    taken: u64,
+    ended: bool,
+}
+
+impl Reading {
+    /// Opens the regular file that `path` leads to.
+    ///
+    /// # Errors
+    /// See [`HashError`].
+    pub fn open(path: &Path) -> Result<Reading, HashError> {
+        look(path)?;
+        // What it is may have changed since; then it must neither block nor become our terminal.
+        let fd = open_quietly(path).map_err(|errno| HashError::io("open", errno))?;
+        let stamp = regular(&fstat(&fd).map_err(|errno| HashError::io("stat", errno))?)?;
+        Ok(Reading {
+            file: fd.into(),
+            stamp,
+            taken: 0,
+            ended: false,
+        })
+    }
+
+    /// The file as it was when it was opened.
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    /// Were all its bytes handed out? Not before the first piece, be it empty: in /proc an empty
+    /// size means nothing.
+    pub fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The next piece; as much as `buffer` holds unless the file ends.
+    ///
+    /// # Errors
+    /// It cannot be read, or is shorter or longer than it was.
+    pub fn fill<'b>(&mut self, buffer: &'b mut [u8]) -> Result<&'b [u8], HashError> {
+        let mut filled = 0;
+        loop {
+            let read = match self.file.read(&mut buffer[filled..]) {
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(source) => return Err(HashError::Io { op: "read", source }),
+            };
+            filled += read;
+            self.taken += read as u64;
+            if self.taken > self.stamp.size {
+                return Err(HashError::Changed("it holds more bytes than its size says"));
+            }
+            if read == 0 && self.taken < self.stamp.size {
+                return Err(HashError::Changed("it ends before its size says"));
+            }
+            self.ended = self.taken == self.stamp.size;
+            if self.ended || filled == buffer.len() {
+                return Ok(&buffer[..filled]);
+            }
+        }
+    }
+
+    /// The digest, once all pieces went into `sha1`.
+    ///
+    /// # Errors
+    /// The file, or what `path` leads to, is no longer what it was at the start.
+    pub fn finish(self, path: &Path, sha1: Sha1) -> Result<Digest, HashError> {
+        let after = fstat(&self.file).map_err(|errno| HashError::io("stat", errno))?;
+        if Stamp::of(&after) != self.stamp || !self.ended {
+            return Err(HashError::Changed("its size or times are others"));
+        }
+        let there = match stat(path) {
+            Ok(there) => Stamp::of(&there),
+            Err(Errno::NOENT | Errno::NOTDIR) => {
+                return Err(HashError::Changed("it was removed or renamed"));
+            }
+            Err(errno) => return Err(HashError::io("stat", errno)),
+        };
+        if (there.dev, there.inode) != (self.stamp.dev, self.stamp.inode) {
+            return Err(HashError::Changed("another file is in its place"));
+        }
+        Ok(Digest {
+            sha1: sha1.finalize().into(),
+            stamp: self.stamp,
+        })
+    }
+}
+
+/// Opens for reading without blocking and, where the owner or root asks, without leaving a time of
+/// access behind.
+fn open_quietly(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    match open(path, flags | OFlags::NOATIME, Mode::empty()) {
+        Err(Errno::PERM) => open(path, flags, Mode::empty()),
+        opened => opened,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_come_right_by_itself_is_worth_a_retry() {
+        assert!(HashError::io("read", Errno::IO).retry());
+        assert!(HashError::Changed("").retry());
+        assert!(!HashError::io("stat", Errno::NOENT).retry());
+        assert!(!HashError::io("open", Errno::ACCESS).retry());
+        assert!(!HashError::NotRegular("a FIFO").retry());
+    }
+
+    #[test]
+    fn a_file_of_proc_is_not_taken_for_empty() {
+        let error = digest(Path::new("/proc/self/status"), &mut [0; 64]).unwrap_err();
+        assert!(matches!(error, HashError::Changed(_)), "{error}");
+    }
+
+    #[test]
+    fn the_size_of_the_buffer_does_not_matter() {
+        let exe = std::env::current_exe().unwrap();
+        let whole = Sha1::digest(std::fs::read(&exe).unwrap());
+        for size in [4096, BUFFER, BUFFER + 1] {
+            let one = digest(&exe, &mut vec![0; size]).unwrap();
+            assert_eq!(one.sha1[..], whole[..]);
+            assert_eq!(one.hex(), format!("{whole:x}"));
+        }
+    }
+}

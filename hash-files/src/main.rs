@@ -1,0 +1,57 @@
+//! `hash-files`: the SHA-1 of the files that arguments, names or records point to.
+
+mod args;
+mod order;
+mod permits;
+mod pool;
+mod source;
+mod task;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use hash_files::{Cache, cache::OpenError};
+use wire::{
+    Exit, Fatal, Tool, Writer,
+    records::{BOOK_FILE, ERROR, FILE_HASH, SUMMARY},
+};
+
+use args::Args;
+use pool::Pool;
+
+const TOOL: Tool = Tool {
+    name: "hash-files",
+    emits: &[&FILE_HASH, &BOOK_FILE, &ERROR, &SUMMARY],
+    acts: false,
+};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    TOOL.run(&args.output.clone(), |out| hash(args, out))
+}
+
+fn hash(args: Args, out: Writer) -> anyhow::Result<Exit> {
+    let cache = match args.cache.as_deref().map(Cache::open) {
+        None => None,
+        Some(Ok(cache)) => Some(cache),
+        Some(Err(wrong @ OpenError::Wrong { .. })) => {
+            return Err(Fatal::new(Exit::Usage, wrong).into());
+        }
+        Some(Err(OpenError::Unusable { path, why })) => {
+            let reason = format!("{why}; going on without it");
+            out.warn(&path.to_string_lossy(), "open the hash cache", &reason);
+            None
+        }
+    };
+    let pool = Pool::new(
+        &out,
+        cache.as_ref(),
+        args.jobs,
+        args.io_threads,
+        args.ordered,
+    );
+    let source = args.source()?;
+    let summary = pool.run(|push| source.feed(&out, push))?;
+    drop(pool);
+    Ok(out.finish(summary)?)
+}

@@ -1,0 +1,1 @@
+//! hash-files, the real binary.
