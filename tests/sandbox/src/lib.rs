@@ -1,0 +1,85 @@
+//! A stand-in for MyBookshelf2, for tests and for `make demo`: the same REST and WebSocket
+//! protocol, quirks included, on a real PostgreSQL and a real folder of files.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | `api`, `listener` | routes; connections that can be cut |
+//! | `login`, `access`, `token` | who may |
+//! | `check`, `upload` | files on their way in |
+//! | `engine`, `sessions`, `socket` | the task engine and its WebSocket |
+//! | `metadata`, `lookup`, `cover` | the one task |
+//! | `draft`, `creating`, `adding`, `naming` | ebooks, their sources and names on disk |
+//! | `reading`, `removing` | search, lists; deletion |
+//! | `faults`, `log` | what goes wrong on request; what was served |
+//! | `setup`, `database` | tables and connections |
+//! | `sandbox` | all of it running, for tests |
+
+mod access;
+mod adding;
+mod api;
+mod check;
+mod cover;
+mod creating;
+mod database;
+mod draft;
+mod engine;
+mod failure;
+mod faults;
+mod listener;
+mod log;
+mod login;
+mod lookup;
+mod metadata;
+/// Names on disk, as pure functions.
+pub mod naming;
+mod reading;
+mod removing;
+mod request;
+mod sandbox;
+mod sessions;
+mod settings;
+mod setup;
+mod socket;
+mod token;
+mod upload;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use log::Entry;
+pub use sandbox::{Ports, Sandbox, Store};
+pub use settings::Settings;
+
+/// What all handlers share.
+#[derive(Debug)]
+pub(crate) struct App {
+    settings: Settings,
+    data: PathBuf,
+    database: database::Database,
+    engine: engine::Engine,
+    faults: faults::Faults,
+    log: log::Log,
+}
+
+impl App {
+    fn books(&self) -> PathBuf {
+        self.data.join("books")
+    }
+
+    fn uploads(&self) -> PathBuf {
+        self.data.join("uploads")
+    }
+
+    fn thumbs(&self) -> PathBuf {
+        self.data.join("thumbs")
+    }
+
+    /// Where files wait whose request is not yet complete; nobody looks there.
+    fn spool(&self) -> PathBuf {
+        self.data.join(".spool")
+    }
+
+    fn keep(&self) -> Duration {
+        Duration::from_millis(self.settings.unsent_millis)
+    }
+}

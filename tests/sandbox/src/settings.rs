@@ -1,0 +1,57 @@
+//! What a sandbox is to be like.
+
+use std::path::PathBuf;
+
+/// Choices for one sandbox; [`Default`] is the real server's behaviour, but quick.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The fork that some users run: check-batch, symbolic links, 500 MiB.
+    pub fork: bool,
+    /// Largest request body and checked size in bytes. `None`: 100 MiB, with `fork` 500 MiB.
+    pub max_content_length: Option<u64>,
+    /// Metadata tasks that run at a time.
+    pub tasks: usize,
+    /// Calls that may wait; the next one gets `QueueFull()`.
+    pub queue_limit: usize,
+    /// Calibre's `ebook-meta`. Without it each file is answered like one it cannot parse.
+    pub ebook_meta: Option<PathBuf>,
+    /// How long a task takes at least, in milliseconds.
+    pub task_millis: u64,
+    /// Seconds after which a task is killed.
+    pub task_limit: u64,
+    /// Whether LibreOffice is there; without it `.doc` files fail.
+    pub office: bool,
+    /// Lifetime of an access token in seconds.
+    pub token_seconds: u64,
+    /// How long updates wait for the return of their session, in milliseconds.
+    pub unsent_millis: u64,
+    /// Cost of the password hashes. The real server takes 12: 0.2 s a login.
+    pub bcrypt_cost: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            fork: false,
+            max_content_length: None,
+            tasks: 2,
+            queue_limit: 10_000,
+            ebook_meta: None,
+            task_millis: 0,
+            task_limit: 60,
+            office: false,
+            token_seconds: 4 * 3600,
+            unsent_millis: 60_000,
+            bcrypt_cost: 4,
+        }
+    }
+}
+
+impl Settings {
+    /// The limit that holds, in bytes.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        let usual = if self.fork { 500 << 20 } else { 100 << 20 };
+        self.max_content_length.unwrap_or(usual)
+    }
+}
