@@ -4,6 +4,7 @@ mod args;
 mod order;
 mod permits;
 mod pool;
+mod queue;
 mod source;
 mod task;
 

@@ -8,8 +8,13 @@ use std::{
     sync::{Arc, Condvar, Mutex, PoisonError},
 };
 
+use hash_files::digest::BUFFER;
+
 /// As many as keep a flash disk busy while each waits for its answer.
 pub(crate) const FLASH_READERS: usize = 16;
+
+/// What a thread's buffer must hold.
+pub(crate) const LONGEST_PIECE: usize = 1024 * 1024;
 
 /// A number of permits, handed out and taken back.
 pub(crate) struct Permits {
@@ -49,10 +54,18 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// The permits to read from each device, found out when the device is first met.
+/// How one device is read.
+pub(crate) struct Device {
+    pub permits: Permits,
+    /// How many bytes at a time. A sole reader takes most files whole, so that they can be hashed
+    /// while it reads the next; among many, pieces that stay in the core's cache are quicker.
+    pub piece: usize,
+}
+
+/// The devices, each found out about when it is first met.
 pub(crate) struct Readers {
     given: Option<NonZeroUsize>,
-    devices: Mutex<HashMap<u64, Arc<Permits>>>,
+    devices: Mutex<HashMap<u64, Arc<Device>>>,
 }
 
 impl Readers {
@@ -69,17 +82,20 @@ impl Readers {
         self.given.map_or(FLASH_READERS, NonZeroUsize::get)
     }
 
-    pub(crate) fn of(&self, device: u64) -> Arc<Permits> {
+    pub(crate) fn of(&self, device: u64) -> Arc<Device> {
         let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
-        let permits = devices.entry(device).or_insert_with(|| {
+        let known = devices.entry(device).or_insert_with(|| {
             let number = match self.given {
                 Some(given) => given.get(),
                 None if rotates(device) => 1,
                 None => FLASH_READERS,
             };
-            Arc::new(Permits::new(number))
+            Arc::new(Device {
+                permits: Permits::new(number),
+                piece: if number == 1 { LONGEST_PIECE } else { BUFFER },
+            })
         });
-        Arc::clone(permits)
+        Arc::clone(known)
     }
 }
 

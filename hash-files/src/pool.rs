@@ -3,17 +3,17 @@
 //! On a cold disk the number of readers decides, on a warm cache the number of cores. So there are
 //! as many threads as a flash disk wants readers, each takes one file at a time from a short queue,
 //! and permits bound what they do at once: one from the device to read, one of `-j` to hash. The
-//! permit to read goes back before the last piece is hashed; with one reader, a file that fits into
-//! the buffer is hashed while the next is read.
+//! permit to read goes back before the last piece is hashed: a file that came in one piece is hashed
+//! while the next one is read.
 
 use std::{
     io,
     num::NonZeroUsize,
     ops::ControlFlow,
+    path::Path,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{self, Receiver},
     },
     thread,
     time::SystemTime,
@@ -21,14 +21,15 @@ use std::{
 
 use hash_files::{
     Cache, Digest, HashError,
-    digest::{BUFFER, Reading, look},
+    digest::{Reading, look},
 };
 use sha1::{Digest as _, Sha1};
 use wire::{Writer, progress::Unit, stop};
 
 use crate::{
     order::Order,
-    permits::{Permits, Readers},
+    permits::{LONGEST_PIECE, Permits, Readers},
+    queue::Queue,
     task::{Outcome, Task},
 };
 
@@ -67,7 +68,8 @@ impl<'a> Pool<'a> {
             cache,
             threads,
             readers,
-            hashers: (jobs < threads).then(|| Permits::new(jobs)),
+            // Where every core may be used, the scheduler sees to it better than permits can.
+            hashers: (jobs < cores).then(|| Permits::new(jobs)),
             order: ordered.then(Order::new),
             hits: AtomicU64::new(0),
             broken: AtomicBool::new(false),
@@ -85,24 +87,22 @@ impl<'a> Pool<'a> {
         &self,
         feed: impl FnOnce(&mut dyn FnMut(Task) -> ControlFlow<()>) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        let (sender, receiver) = mpsc::sync_channel(QUEUE);
-        let receiver = Mutex::new(receiver);
+        let tasks = Queue::new(QUEUE);
         let fed = thread::scope(|scope| {
-            for n in 0..self.threads {
-                thread::Builder::new()
-                    .name(format!("hash-{n}"))
-                    .spawn_scoped(scope, || self.work(&receiver))?;
+            for _ in 0..self.threads {
+                scope.spawn(|| self.work(&tasks));
             }
             let mut number = 0;
             let mut push = |task| {
-                if self.ends() || sender.send((number, task)).is_err() {
+                if self.ends() {
                     return ControlFlow::Break(());
                 }
+                tasks.give((number, task));
                 number += 1;
                 ControlFlow::Continue(())
             };
             let fed = feed(&mut push);
-            drop(sender);
+            tasks.close();
             fed
         });
         if let Some(cache) = self.cache {
@@ -127,12 +127,9 @@ impl<'a> Pool<'a> {
         self.broken.load(Ordering::Relaxed) || stop::requested()
     }
 
-    fn work(&self, tasks: &Mutex<Receiver<(u64, Task)>>) {
-        let mut buffer = vec![0; BUFFER];
-        loop {
-            // Whoever waits for the next task holds the lock, the others wait for the lock.
-            let next = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok((number, task)) = next else { return };
+    fn work(&self, tasks: &Queue<(u64, Task)>) {
+        let mut buffer = vec![0; LONGEST_PIECE];
+        while let Some((number, task)) = tasks.take() {
             let outcome = (!self.ends()).then(|| self.perform(task, &mut buffer));
             match &self.order {
                 None => self.write(outcome),
@@ -163,11 +160,7 @@ impl<'a> Pool<'a> {
         }
     }
 
-    fn digest(
-        &self,
-        path: &std::path::Path,
-        buffer: &mut [u8],
-    ) -> Result<(Unit, Digest), HashError> {
+    fn digest(&self, path: &Path, buffer: &mut [u8]) -> Result<(Unit, Digest), HashError> {
         let Some(cache) = self.cache else {
             return Ok((Unit::Work, self.read(path, buffer)?));
         };
@@ -183,14 +176,14 @@ impl<'a> Pool<'a> {
         Ok((Unit::Work, digest))
     }
 
-    fn read(&self, path: &std::path::Path, buffer: &mut [u8]) -> Result<Digest, HashError> {
+    fn read(&self, path: &Path, buffer: &mut [u8]) -> Result<Digest, HashError> {
         let mut reading = Reading::open(path)?;
         let device = self.readers.of(reading.stamp().dev);
-        let mut turn = Some(device.take());
+        let mut turn = Some(device.permits.take());
         let mut sha1 = Sha1::new();
         while !reading.ended() {
-            let piece = reading.fill(buffer)?;
-            if piece.len() < BUFFER {
+            let piece = reading.fill(&mut buffer[..device.piece])?;
+            if reading.ended() {
                 turn = None;
             }
             let _core = self.hashers.as_ref().map(Permits::take);
