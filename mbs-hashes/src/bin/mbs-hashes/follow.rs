@@ -1,0 +1,182 @@
+//! All rows that are there, then the new ones as they come.
+
+use std::{
+    collections::HashSet,
+    io, iter,
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
+
+use mbs_hashes::{Failure, Session};
+use rustix::fs::{FileType, fstat};
+use wire::{Exit, Line, Writer, records::CaughtUp, stop};
+
+use crate::{
+    args::Pass,
+    first::{enter, summary, unless_stopped},
+    horizon::{Horizon, Witness},
+    known::Known,
+    pass,
+};
+
+/// The longest pause between two tries to reach a database that went away.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Streams the table and what is added to it, until a signal or the reader ends it.
+///
+/// # Errors
+/// As [`first::stream`](crate::first::stream); a database that goes away later is waited for.
+pub(crate) fn stream(pass: &Pass, interval: Duration, out: Writer) -> anyhow::Result<Exit> {
+    let mut session = enter(pass, &out)?;
+    let mut known = Known::new(&out);
+    let mut horizon = None;
+    let caught_up = first_pass(&session, pass, &mut known, &mut horizon)
+        .and_then(|()| Ok(out.write(&caught_up(&known, pass))?));
+    unless_stopped(caught_up, pass)?;
+    out.flush()?;
+    while let Some(horizon) = &mut horizon {
+        match wait(interval)? {
+            Woken::Time => {}
+            Woken::Stop => break,
+            Woken::ReaderGone => return Ok(Exit::Done),
+        }
+        let read = poll(&session, horizon, &mut known);
+        match read.map_err(anyhow::Error::downcast::<Failure>) {
+            Err(Ok(failure)) if failure.may_pass() => {
+                match again(pass, &out, &failure)? {
+                    Some(new) => session = new,
+                    None => continue,
+                };
+            }
+            Err(Ok(failure)) => unless_stopped(Err(failure.into()), pass)?,
+            Err(Err(error)) => return Err(error),
+            Ok(()) => {}
+        }
+    }
+    Ok(out.finish(summary(pass))?)
+}
+
+fn first_pass(
+    session: &Session,
+    pass: &Pass,
+    known: &mut Known<'_>,
+    horizon: &mut Option<Horizon>,
+) -> anyhow::Result<()> {
+    let highest = session.number("SELECT max(id) FROM source")?;
+    let horizon = horizon.insert(Horizon::new(pass.after_id.unwrap_or(i64::MIN), highest));
+    poll(session, horizon, known)
+}
+
+/// Writes what has turned up since the last time.
+fn poll(session: &Session, horizon: &mut Horizon, known: &mut Known<'_>) -> anyhow::Result<()> {
+    horizon.before_pass(&witness(session)?);
+    let top = Some(horizon.top()).filter(|&top| top > i64::MIN);
+    let gaps = (horizon.gaps().len() > 0).then(|| pass::within(horizon.gaps()));
+    let parts: Vec<String> = iter::once(pass::above(top)).chain(gaps).collect();
+    pass::read(session, &parts, |row| match row.id {
+        Some(id) if !horizon.see(id) => Ok(()),
+        _ => Ok(known.write(row)?),
+    })?;
+    horizon.after_pass();
+    Ok(())
+}
+
+/// Who is in a transaction now; asked outside of the pass's own snapshot.
+fn witness(session: &Session) -> anyhow::Result<Witness> {
+    let rows = session.query(
+        "SELECT txid_snapshot_xmin(now), txid_snapshot_xmax(now), virtualtransaction \
+         FROM txid_current_snapshot() AS now \
+         LEFT JOIN (SELECT DISTINCT virtualtransaction FROM pg_locks \
+         WHERE pid IS DISTINCT FROM pg_backend_pid()) AS open ON true",
+    )?;
+    let number = |column: usize| {
+        let text = rows.first().and_then(|row| row.get(column)?.as_deref());
+        text.and_then(|text| text.parse().ok())
+            .ok_or(Failure::Protocol(
+                "the server does not say which transactions are open",
+            ))
+    };
+    Ok(Witness {
+        oldest: number(0)?,
+        next: number(1)?,
+        open: rows
+            .iter()
+            .filter_map(|row| row.get(2)?.clone())
+            .collect::<HashSet<_>>(),
+    })
+}
+
+/// Waits for a database that went away, for as long as that takes; a follower runs for days.
+/// Nothing when a stop is requested meanwhile.
+fn again(pass: &Pass, out: &Writer, lost: &Failure) -> anyhow::Result<Option<Session>> {
+    let object = pass.settings.to_string();
+    out.warn(
+        &object,
+        "follow",
+        &format!("{lost}; trying again until it is back"),
+    );
+    let mut pause = Duration::from_secs(1);
+    loop {
+        match wait(pause)? {
+            Woken::Time => {}
+            Woken::Stop | Woken::ReaderGone => return Ok(None),
+        }
+        match Session::open(&pass.settings, pass.terms) {
+            Ok(session) => {
+                out.warn(&object, "follow", "connected again");
+                return Ok(Some(session));
+            }
+            Err(failure) if failure.may_pass() => {
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                let next = format!("{failure}; again in {} s", pause.as_secs());
+                out.verbose(&object, "connect", &next);
+            }
+            Err(Failure::Stopped) => return Ok(None),
+            Err(failure) => return Err(failure.fatal(&object, "connect").into()),
+        }
+    }
+}
+
+enum Woken {
+    Time,
+    Stop,
+    ReaderGone,
+}
+
+/// Pauses, but no longer than until a stop is requested or the reader of our pipe is gone: without
+/// new rows nothing would be written that could tell.
+fn wait(time: Duration) -> io::Result<Woken> {
+    let stdout = io::stdout();
+    let piped = fstat(stdout.as_fd())
+        .is_ok_and(|about| FileType::from_raw_mode(about.st_mode) == FileType::Fifo);
+    if !piped {
+        return Ok(if stop::sleep(time) {
+            Woken::Stop
+        } else {
+            Woken::Time
+        });
+    }
+    let end = Instant::now() + time;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        // The writing end of a pipe is never readable; what wakes us is the error that it has.
+        let gone = stop::readable(stdout.as_fd(), Some(left))?;
+        if stop::requested() {
+            return Ok(Woken::Stop);
+        }
+        if gone {
+            return Ok(Woken::ReaderGone);
+        }
+        if left.is_zero() {
+            return Ok(Woken::Time);
+        }
+    }
+}
+
+fn caught_up(known: &Known<'_>, pass: &Pass) -> Line {
+    Line::of(&CaughtUp {
+        last_id: known.last_id.unwrap_or(pass.after_id.unwrap_or(0)),
+        rows: known.rows,
+        as_of: jiff::Timestamp::now().to_string(),
+    })
+}

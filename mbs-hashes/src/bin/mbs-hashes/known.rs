@@ -1,0 +1,168 @@
+//! One row of the server's table becomes one record.
+
+use std::{ffi::OsStr, io, os::unix::ffi::OsStrExt, path::Path};
+
+use mbs_hashes::source::Source;
+use wire::{Line, Writer, write::Trouble};
+
+/// Writes rows and counts them.
+pub(crate) struct Known<'a> {
+    out: &'a Writer,
+    line: Line,
+    /// Rows written so far.
+    pub(crate) rows: u64,
+    /// The highest id among them.
+    pub(crate) last_id: Option<i64>,
+}
+
+impl<'a> Known<'a> {
+    pub(crate) fn new(out: &'a Writer) -> Known<'a> {
+        Known {
+            out,
+            line: Line::new("known_hash"),
+            rows: 0,
+            last_id: None,
+        }
+    }
+
+    /// Writes the row as a `known_hash`. One that can match no file is an `error` that holds what is
+    /// known of it: the row stays visible, and nothing takes it for a file that the server has.
+    pub(crate) fn write(&mut self, row: &Source<'_>) -> io::Result<()> {
+        self.rows += 1;
+        self.last_id = self.last_id.max(row.id);
+        match check(row) {
+            Ok(sha1) => {
+                self.line.restart("known_hash");
+                self.line.text("sha1", &sha1);
+                fields(&mut self.line, row);
+                self.out.write(&self.line)
+            }
+            Err(reason) => {
+                let object = format!("source {}", row.id.unwrap_or(0));
+                let trouble = Trouble {
+                    op: "read",
+                    message: &reason,
+                    retry: false,
+                };
+                self.out
+                    .fail_new(Some("known_hash"), &object, trouble, |line| {
+                        fields(line, row)
+                    })
+            }
+        }
+    }
+}
+
+fn fields(line: &mut Line, row: &Source<'_>) {
+    for (name, value) in [
+        ("size", row.size),
+        ("source_id", row.id),
+        ("ebook_id", row.ebook_id),
+    ] {
+        if let Some(value) = value {
+            line.int(name, value);
+        }
+    }
+    if let Some(location) = row.location {
+        line.path_as(
+            "location",
+            "location_b64",
+            Path::new(OsStr::from_bytes(location)),
+        );
+    }
+    if let Some(format) = row.format {
+        line.text("format", &String::from_utf8_lossy(format));
+    }
+}
+
+/// The row's SHA-1 in lower case, or why the row can match no file.
+fn check(row: &Source<'_>) -> Result<String, String> {
+    let missing = [
+        ("id", row.id.is_none()),
+        ("ebook_id", row.ebook_id.is_none()),
+        ("hash", row.hash.is_none()),
+        ("size", row.size.is_none()),
+        ("location", row.location.is_none()),
+        ("format", row.format.is_none()),
+    ];
+    if let Some((name, _)) = missing.iter().find(|(_, missing)| *missing) {
+        return Err(format!("the row has no {name}"));
+    }
+    let hash = row.hash.unwrap_or_default();
+    if hash.len() != 40 || !hash.iter().all(u8::is_ascii_hexdigit) {
+        return Err(format!(
+            "its hash {:?} is no SHA-1",
+            String::from_utf8_lossy(hash)
+        ));
+    }
+    match row.size {
+        Some(size) if size < 0 => Err(format!("its size is {size}")),
+        _ => Ok(String::from_utf8_lossy(hash).to_ascii_lowercase()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: Source<'_> = Source {
+        id: Some(1),
+        ebook_id: Some(2),
+        hash: Some(b"DA39A3EE5E6B4B0D3255BFEF95601890AFD80709"),
+        size: Some(0),
+        location: Some(b"a"),
+        format: Some(b"epub"),
+    };
+
+    #[test]
+    fn a_hash_is_lower_cased() {
+        assert_eq!(
+            check(&GOOD).unwrap(),
+            "da39a3ee5e6b4b0d3255bfef95601890afd80709"
+        );
+    }
+
+    #[test]
+    fn a_row_that_can_match_nothing_says_why() {
+        for (row, word) in [
+            (
+                Source {
+                    hash: Some(b""),
+                    ..GOOD
+                },
+                "SHA-1",
+            ),
+            (
+                Source {
+                    hash: Some(b"g39a3ee5e6b4b0d3255bfef95601890afd80709"),
+                    ..GOOD
+                },
+                "SHA-1",
+            ),
+            (
+                Source {
+                    hash: Some(b" da39a3ee5e6b4b0d3255bfef95601890afd8070"),
+                    ..GOOD
+                },
+                "SHA-1",
+            ),
+            (Source { hash: None, ..GOOD }, "hash"),
+            (
+                Source {
+                    size: Some(-1),
+                    ..GOOD
+                },
+                "size",
+            ),
+            (
+                Source {
+                    format: None,
+                    ..GOOD
+                },
+                "format",
+            ),
+        ] {
+            assert!(check(&row).unwrap_err().contains(word));
+        }
+    }
+}

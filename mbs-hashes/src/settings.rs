@@ -1,0 +1,366 @@
+//! Where the database is and as whom to enter it: `--db`, else `MBS_DB`, and for what that leaves
+//! open libpq's own environment, password file and defaults. No configuration file of ours.
+
+use std::{
+    env, fmt,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use wire::{Exit, Fatal};
+
+use crate::{
+    conninfo::{self, Params},
+    passfile,
+    tls::{Mode, Roots},
+};
+
+/// Debian's place for the server's socket, libpq's default there.
+const SOCKET_FOLDER: &str = "/var/run/postgresql";
+
+/// The environment's names for settings, as libpq has them.
+const ENVIRONMENT: [(&str, &str); 13] = [
+    ("host", "PGHOST"),
+    ("hostaddr", "PGHOSTADDR"),
+    ("port", "PGPORT"),
+    ("dbname", "PGDATABASE"),
+    ("user", "PGUSER"),
+    ("password", "PGPASSWORD"),
+    ("passfile", "PGPASSFILE"),
+    ("sslmode", "PGSSLMODE"),
+    ("sslrootcert", "PGSSLROOTCERT"),
+    ("connect_timeout", "PGCONNECT_TIMEOUT"),
+    ("application_name", "PGAPPNAME"),
+    ("options", "PGOPTIONS"),
+    ("service", "PGSERVICE"),
+];
+
+/// Settings that would change who is trusted or where we go; leaving them aside in silence would
+/// be worse than refusing.
+const UNSUPPORTED: [&str; 9] = [
+    "service",
+    "sslcert",
+    "sslkey",
+    "sslpassword",
+    "sslcrl",
+    "sslcrldir",
+    "requirepeer",
+    "require_auth",
+    "sslnegotiation",
+];
+
+/// The flag of every tool that asks the database.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Database")]
+pub struct Database {
+    /// Database, as postgresql://USER@HOST:PORT/NAME?sslmode=verify-full or "host=… dbname=…", without a
+    /// password [env: MBS_DB; else libpq's PGHOST, PGDATABASE, PGUSER, PGPASSWORD, ~/.pgpass …]
+    #[arg(long, value_name = "URL")]
+    pub db: Option<String>,
+}
+
+impl Database {
+    /// What the flag, the environment and the password file say together.
+    ///
+    /// # Errors
+    /// A [`Fatal`] with [`Exit::Usage`] and one line that says which of them makes no sense.
+    pub fn settings(&self) -> Result<Settings, Fatal> {
+        Settings::resolve(self.db.as_deref(), |name| {
+            env::var(name).ok().filter(|value| !value.is_empty())
+        })
+    }
+}
+
+/// A way to one server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Host name, address, or folder of the Unix socket.
+    pub host: String,
+    /// Its address, where that is given beside the name.
+    pub address: Option<IpAddr>,
+    /// Port.
+    pub port: u16,
+}
+
+impl Endpoint {
+    /// Is it a Unix socket?
+    pub fn is_socket(&self) -> bool {
+        self.host.starts_with('/')
+    }
+}
+
+/// A password; nothing prints it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub Vec<u8>);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// All that is needed to connect.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to go, tried in this order.
+    pub endpoints: Vec<Endpoint>,
+    /// Role.
+    pub user: String,
+    /// Database.
+    pub dbname: String,
+    /// Encryption and what is checked.
+    pub mode: Mode,
+    /// Who is trusted to vouch for the server.
+    pub roots: Roots,
+    /// How long one attempt may take.
+    pub connect_timeout: Option<Duration>,
+    /// What the server's lists of sessions show; the tool's name unless set.
+    pub application_name: Option<String>,
+    /// Settings for the session, as PGOPTIONS writes them.
+    pub options: Option<String>,
+    password: Option<Secret>,
+    passwords: Vec<u8>,
+    /// What is odd about the password file, for a warning.
+    pub oddity: Option<String>,
+}
+
+impl Settings {
+    /// Puts the settings together. `flag` is the value of `--db`; `env` looks up a variable.
+    ///
+    /// # Errors
+    /// As [`Database::settings`].
+    pub fn resolve(
+        flag: Option<&str>,
+        env: impl Fn(&str) -> Option<String>,
+    ) -> Result<Settings, Fatal> {
+        let usage = |reason: &dyn fmt::Display| Fatal::new(Exit::Usage, reason);
+        let (source, text) = match flag {
+            Some(text) => ("--db", Some(text.to_string())),
+            None => ("MBS_DB", env("MBS_DB")),
+        };
+        let mut params = match &text {
+            Some(text) => conninfo::parse(text)
+                .map_err(|reason| usage(&format_args!("{source}: read: {reason}")))?,
+            None => Params::new(),
+        };
+        if flag.is_some() && params.contains_key("password") {
+            return Err(usage(
+                &"--db: password: everybody can read a command line: put it into ~/.pgpass, PGPASSWORD or MBS_DB",
+            ));
+        }
+        for (key, name) in ENVIRONMENT {
+            if let Some(value) = env(name) {
+                params.entry(key.into()).or_insert(value);
+            }
+        }
+        Settings::of(&params).map_err(|reason| usage(&format_args!("database: settings: {reason}")))
+    }
+
+    fn of(params: &Params) -> Result<Settings, String> {
+        let get = |key: &str| params.get(key).map(String::as_str);
+        if let Some(key) = UNSUPPORTED.iter().find(|key| params.contains_key(**key)) {
+            return Err(format!("{key} is not supported"));
+        }
+        let user = match get("user") {
+            Some(user) => user.to_string(),
+            None => account()?,
+        };
+        let seconds = match get("connect_timeout") {
+            Some(text) => text
+                .parse::<i64>()
+                .map_err(|_| "connect_timeout is not a number of seconds")?,
+            None => 0,
+        };
+        let (passwords, oddity) = match get("password") {
+            Some(_) => (Vec::new(), None),
+            None => match passfile::read(&home_or(get("passfile"), ".pgpass")) {
+                Ok(content) => (content, None),
+                Err(reason) => (Vec::new(), Some(reason)),
+            },
+        };
+        let mode: Mode = get("sslmode").unwrap_or("prefer").parse()?;
+        let roots = match get("sslrootcert") {
+            Some("system") => Roots::System,
+            Some(file) => Roots::File(file.into()),
+            None => match home_or(None, ".postgresql/root.crt") {
+                file if file.exists() => Roots::File(file),
+                _ => Roots::System,
+            },
+        };
+        Ok(Settings {
+            endpoints: endpoints(get("host"), get("hostaddr"), get("port"))?,
+            dbname: get("dbname").unwrap_or(&user).to_string(),
+            user,
+            mode: mode.with(get("sslrootcert").is_some()),
+            roots,
+            connect_timeout: u64::try_from(seconds)
+                .ok()
+                .filter(|&seconds| seconds > 0)
+                .map(Duration::from_secs),
+            application_name: get("application_name").map(Into::into),
+            options: get("options").map(Into::into),
+            password: get("password").map(|text| Secret(text.into())),
+            passwords,
+            oddity,
+        })
+    }
+
+    /// The password for this server, from the settings or else the password file.
+    pub fn password(&self, endpoint: &Endpoint) -> Option<Secret> {
+        let target = passfile::Target {
+            host: &endpoint.host,
+            port: endpoint.port,
+            database: &self.dbname,
+            user: &self.user,
+        };
+        let listed = || passfile::find(&self.passwords, target).map(Secret);
+        self.password.clone().or_else(listed)
+    }
+}
+
+impl fmt::Display for Settings {
+    /// The database as messages name it: `HOST:PORT/NAME`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, endpoint) in self.endpoints.iter().enumerate() {
+            let comma = if i > 0 { "," } else { "" };
+            write!(f, "{comma}{}:{}", endpoint.host, endpoint.port)?;
+        }
+        write!(f, "/{}", self.dbname)
+    }
+}
+
+fn endpoints(
+    hosts: Option<&str>,
+    addresses: Option<&str>,
+    ports: Option<&str>,
+) -> Result<Vec<Endpoint>, String> {
+    let list = |text: Option<&str>| -> Vec<String> {
+        text.map_or_else(Vec::new, |text| text.split(',').map(Into::into).collect())
+    };
+    let (hosts, addresses, ports) = (list(hosts), list(addresses), list(ports));
+    let count = hosts.len().max(addresses.len()).max(1);
+    if !hosts.is_empty() && !addresses.is_empty() && hosts.len() != addresses.len() {
+        return Err("host and hostaddr differ in number".into());
+    }
+    if ports.len() > 1 && ports.len() != count {
+        return Err("host and port differ in number".into());
+    }
+    (0..count)
+        .map(|i| {
+            let address = addresses.get(i).filter(|text| !text.is_empty());
+            let host = hosts.get(i).filter(|text| !text.is_empty()).or(address);
+            let port = ports
+                .get(i)
+                .or(ports.first())
+                .filter(|text| !text.is_empty());
+            Ok(Endpoint {
+                host: host.map_or(SOCKET_FOLDER, String::as_str).to_string(),
+                address: match address.map(|text| text.parse()) {
+                    Some(Err(_)) => return Err("hostaddr is no IP address".into()),
+                    other => other.and_then(Result::ok),
+                },
+                port: match port.map(|text| text.parse()) {
+                    Some(Err(_) | Ok(0)) => return Err("port is not from 1 to 65535".into()),
+                    other => other.and_then(Result::ok).unwrap_or(5432),
+                },
+            })
+        })
+        .collect()
+}
+
+/// The account that runs this, as the system's own tool names it: where accounts are kept is the
+/// system's affair.
+fn account() -> Result<String, String> {
+    let output = Command::new("id").arg("-un").output();
+    output
+        .ok()
+        .filter(|output| output.status.success())
+        .and_then(|output| String::from_utf8(output.stdout).ok())
+        .map(|name| name.trim().to_string())
+        .filter(|name| !name.is_empty())
+        .ok_or_else(|| "no user is given, and this account has no name".into())
+}
+
+fn home_or(given: Option<&str>, file: impl AsRef<Path>) -> PathBuf {
+    match given {
+        Some(path) => path.into(),
+        None => env::home_dir().unwrap_or_default().join(file),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(flag: Option<&str>, vars: &[(&str, &str)]) -> Result<Settings, String> {
+        let vars = [vars, &[("PGPASSFILE", "/nonexistent")]].concat();
+        let env = |name: &str| {
+            vars.iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| value.to_string())
+        };
+        Settings::resolve(flag, env).map_err(|fatal| {
+            assert_eq!(fatal.exit, Exit::Usage);
+            fatal.message
+        })
+    }
+
+    #[test]
+    fn flag_beats_environment_beats_default() {
+        let vars = [
+            ("MBS_DB", "host=m"),
+            ("PGHOST", "p"),
+            ("PGPORT", "7"),
+            ("PGUSER", "u"),
+        ];
+        assert_eq!(resolve(Some("host=f"), &vars).unwrap().to_string(), "f:7/u");
+        assert_eq!(resolve(None, &vars).unwrap().to_string(), "m:7/u");
+        assert_eq!(resolve(None, &vars[1..]).unwrap().to_string(), "p:7/u");
+        let bare = resolve(None, &[("PGUSER", "u")]).unwrap();
+        assert_eq!(bare.to_string(), "/var/run/postgresql:5432/u");
+        assert!(bare.endpoints[0].is_socket());
+        let by_account = resolve(None, &[]).unwrap();
+        assert_eq!(by_account.dbname, by_account.user);
+    }
+
+    #[test]
+    fn several_hosts_keep_their_ports() {
+        let settings = resolve(Some("postgresql://u@a:1,b,[::1]:3/d"), &[]).unwrap();
+        assert_eq!(settings.to_string(), "a:1,b:5432,::1:3/d");
+        let one_port = resolve(Some("host=a,b port=9 user=u"), &[]).unwrap();
+        assert_eq!(one_port.to_string(), "a:9,b:9/u");
+    }
+
+    #[test]
+    fn a_password_may_come_from_the_environment_only() {
+        for url in [
+            "postgresql://u:hush@h/d",
+            "postgresql://h?password=hush",
+            "password=hush",
+        ] {
+            let said = resolve(Some(url), &[]).unwrap_err();
+            assert!(said.contains(".pgpass") && !said.contains("hush"), "{said}");
+            let settings = resolve(None, &[("MBS_DB", url)]).unwrap();
+            let password = settings.password(&settings.endpoints[0]);
+            assert_eq!(password, Some(Secret(b"hush".to_vec())));
+            assert!(!format!("{settings:?} {settings}").contains("hush"));
+        }
+    }
+
+    #[test]
+    fn nonsense_is_told() {
+        for (text, word) in [
+            ("port=x", "port"),
+            ("host=a,b port=1,2,3", "number"),
+            ("hostaddr=h", "hostaddr"),
+            ("sslmode=perhaps", "sslmode"),
+            ("connect_timeout=soon", "connect_timeout"),
+            ("sslkey=x", "sslkey"),
+        ] {
+            let said = resolve(Some(text), &[]).unwrap_err();
+            assert!(said.contains(word), "{said}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! mbs-hashes, run against real PostgreSQL servers.
