@@ -1,0 +1,176 @@
+//! The command line.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use clap::Parser;
+use wire::{Exit, Fatal};
+
+/// Upload e-book files with their metadata into MyBookshelf2, each once.
+///
+/// Reads file_hash and finding records on standard input and writes an upload record for each. What
+/// the server has already, by SHA-1 and size, is a duplicate and no error.
+#[derive(Clone, Debug, Parser)]
+#[command(version, about, after_help = AFTER)]
+pub struct Args {
+    /// The server's REST API
+    #[arg(
+        long,
+        env = "MBS_API",
+        value_name = "URL",
+        default_value = "http://localhost:6006"
+    )]
+    pub api: String,
+    /// The server's task engine
+    #[arg(
+        long,
+        env = "MBS_WS",
+        value_name = "URL",
+        default_value = "ws://localhost:8080/ws"
+    )]
+    pub ws: String,
+    /// Whom to log in as
+    #[arg(long, env = "MBS_USER", value_name = "NAME")]
+    pub user: Option<String>,
+    /// File with the password; else MBS_PASSWORD holds it
+    #[arg(long, env = "MBS_PASSWORD_FILE", value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// What the server has, from mbs-hashes; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub known: Vec<PathBuf>,
+    /// Files in flight at a time; the server answers 15 requests at most
+    #[arg(short, long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub jobs: u8,
+    /// Language of books that have none, by the server's code
+    #[arg(long, value_name = "CODE")]
+    pub default_language: Option<String>,
+    /// Send no file larger than this, like 100MiB [default: what the server takes]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub max_size: Option<u64>,
+    /// Tries after the first one
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub retries: u32,
+    /// Wait before the first of them; it doubles each time
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time)]
+    pub retry_wait: Duration,
+    /// Ask the server, but send and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub output: wire::Output,
+}
+
+const AFTER: &str = "\
+Examples:
+  calibre-list ~/Library | hash-files | mbs-upload --user me --password-file ~/.mbs >uploads.ndjson
+  mbs-hashes >known.ndjson; mbs-upload --known known.ndjson <hashed.ndjson >uploads.ndjson
+  mbs-upload --dry-run <hashed.ndjson | jq -r .outcome | sort | uniq -c
+
+Exit codes:
+  0    done; duplicates, too big and unsupported files included
+  1    some files failed, each with a record that says why
+  2    usage
+  255  gave up: login refused, server out of reach, standard output closed";
+
+fn size(text: &str) -> Result<u64, String> {
+    text.parse::<bytesize::ByteSize>().map(|size| size.as_u64())
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let time: jiff::SignedDuration = match text.parse::<f64>() {
+        Ok(seconds) => jiff::SignedDuration::try_from_secs_f64(seconds),
+        Err(_) => text.parse(),
+    }
+    .map_err(|error| error.to_string())?;
+    Duration::try_from(time).map_err(|_| "a time cannot be negative".into())
+}
+
+impl Args {
+    /// User and password.
+    ///
+    /// # Errors
+    /// One of them is missing, or the file cannot be read.
+    pub fn credentials(&self) -> Result<(String, String), Fatal> {
+        let usage = |message: &str| Fatal::new(Exit::Usage, message);
+        let user = self
+            .user
+            .clone()
+            .ok_or_else(|| usage("--user: not given, nor is MBS_USER"))?;
+        let password = match &self.password_file {
+            Some(file) => fs::read_to_string(file).map_err(|error| {
+                usage(&format!("{}: read the password: {error}", file.display()))
+            })?,
+            None => std::env::var("MBS_PASSWORD").map_err(|_| {
+                usage("--password-file: not given, nor is MBS_PASSWORD_FILE or MBS_PASSWORD")
+            })?,
+        };
+        let password = password.trim_end_matches(['\r', '\n']).to_string();
+        match password.is_empty() {
+            true => Err(usage("--password-file: the password is empty")),
+            false => Ok((user, password)),
+        }
+    }
+
+    /// The two addresses, the API's without a slash at its end.
+    ///
+    /// # Errors
+    /// They are none, or there is a password in them.
+    pub fn addresses(&self) -> Result<(String, String), Fatal> {
+        let api = address("--api", &self.api, ["http://", "https://"])?;
+        let ws = address("--ws", &self.ws, ["ws://", "wss://"])?;
+        Ok((api.trim_end_matches('/').into(), ws.into()))
+    }
+}
+
+/// The refused address is not repeated: it may hold the password.
+fn address<'a>(flag: &str, url: &'a str, schemes: [&str; 2]) -> Result<&'a str, Fatal> {
+    let usage = |message: String| Err(Fatal::new(Exit::Usage, message));
+    let Some(rest) = schemes.iter().find_map(|scheme| url.strip_prefix(scheme)) else {
+        return usage(format!(
+            "{flag}: begins with neither {} nor {}",
+            schemes[0], schemes[1]
+        ));
+    };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if host.contains('@') {
+        return usage(format!(
+            "{flag}: has a user or a password in it: use --user and --password-file"
+        ));
+    }
+    if host.is_empty() || url.contains(char::is_whitespace) {
+        return usage(format!("{flag}: is no URL"));
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_are_read_as_people_write_them() {
+        assert_eq!(size("100MiB"), Ok(104_857_600));
+        assert_eq!(size("104857600"), Ok(104_857_600));
+        assert!(size("many").is_err());
+        assert_eq!(time("2s"), Ok(Duration::from_secs(2)));
+        assert_eq!(time("0.5"), Ok(Duration::from_millis(500)));
+        assert_eq!(time("100ms"), Ok(Duration::from_millis(100)));
+        assert!(time("-1s").is_err() && time("soon").is_err());
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_refused_and_not_repeated() {
+        let refused =
+            address("--api", "http://me:secret@host/", ["http://", "https://"]).unwrap_err();
+        assert_eq!(refused.exit, Exit::Usage);
+        assert!(!refused.message.contains("secret"));
+        assert!(address("--ws", "http://host", ["ws://", "wss://"]).is_err());
+        assert!(address("--api", "http://[::1]:6006", ["http://", "https://"]).is_ok());
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory;
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,107 @@
+//! What can go wrong between this machine and the server, told apart by what it means for the
+//! next step: was the request done, may it be repeated, is the run over?
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// One failed step.
+#[derive(Clone, Debug, Error, PartialEq)]
+pub enum Failure {
+    /// No connection came about: the server did nothing.
+    #[error("{0}")]
+    NotReached(String),
+    /// The connection broke or stayed silent: the server may have done it or not.
+    #[error("{0}")]
+    NoAnswer(String),
+    /// The server is busy (408, 429, a full queue); it did nothing.
+    #[error("{message}")]
+    Busy {
+        /// How long it asks to wait.
+        after: Option<Duration>,
+        /// What it said.
+        message: String,
+    },
+    /// 5xx, or an answer that cannot be read: done or not, nobody knows.
+    #[error("{0}")]
+    Server(String),
+    /// 404: the thing named is not there.
+    #[error("{0}")]
+    NotFound(String),
+    /// 413, from the server or a proxy before it.
+    #[error("{0}")]
+    TooLarge(String),
+    /// Another 4xx: asking again would give the same.
+    #[error("{0}")]
+    Refused(String),
+    /// HTTP 200 with an error in it, as this server answers most of the time.
+    #[error("{}", said(.error, .details))]
+    Said {
+        /// The key `error`.
+        error: String,
+        /// The key `error_details`, as text.
+        details: String,
+    },
+    /// The token is not accepted, not even a fresh one.
+    #[error("{0}")]
+    Denied(String),
+    /// The task engine is out of reach, after all the tries to get it back.
+    #[error("engine: {0}")]
+    NoEngine(String),
+    /// The metadata task ended with an error; it stored nothing.
+    #[error("metadata task: {0}")]
+    Task(String),
+    /// The file on this machine cannot be read, or is not the one that was hashed.
+    #[error("{0}")]
+    Local(String),
+}
+
+fn said(error: &str, details: &str) -> String {
+    match details {
+        "" => error.into(),
+        _ => format!("{error}: {details}"),
+    }
+}
+
+impl Failure {
+    /// May the same step succeed later?
+    pub fn may_pass(&self) -> bool {
+        use Failure::*;
+        match self {
+            NotReached(_) | NoAnswer(_) | Busy { .. } | Server(_) | Task(_) => true,
+            NotFound(_) | TooLarge(_) | Refused(_) | Said { .. } | Denied(_) | NoEngine(_) => false,
+            Local(_) => false,
+        }
+    }
+
+    /// Is it unknown whether the server did what it was asked?
+    pub fn in_doubt(&self) -> bool {
+        matches!(self, Failure::NoAnswer(_) | Failure::Server(_))
+    }
+
+    /// Could it mean that the server is gone for all?
+    pub fn may_be_gone(&self) -> bool {
+        use Failure::*;
+        matches!(self, NotReached(_) | NoAnswer(_) | Denied(_) | NoEngine(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_have_been_done_is_in_doubt() {
+        let no_answer = Failure::NoAnswer("reset".into());
+        let refused = Failure::NotReached("refused".into());
+        assert!(no_answer.in_doubt() && no_answer.may_pass());
+        assert!(!refused.in_doubt() && refused.may_pass());
+        assert!(
+            !Failure::Said {
+                error: "x".into(),
+                details: String::new()
+            }
+            .may_pass()
+        );
+    }
+}

@@ -1,0 +1,150 @@
+//! Where the reader of the input and the workers meet: the plan under a lock.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::{
+    check::{Question, Verdict},
+    job::Job,
+    known::{Content, Known},
+    plan::Plan,
+    wanted::Claim,
+};
+
+/// The plan and the known set, shared by all threads.
+#[derive(Debug)]
+pub struct Floor {
+    state: Mutex<State>,
+    change: Condvar,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+struct State {
+    plan: Plan,
+    /// No more jobs will come.
+    ended: bool,
+    /// No more jobs shall be taken, and why.
+    aborted: Option<String>,
+}
+
+impl Floor {
+    /// An empty one.
+    pub fn new(room: usize, known: Known) -> Floor {
+        Floor {
+            state: State {
+                plan: Plan::new(room),
+                ended: false,
+                aborted: None,
+            }
+            .into(),
+            change: Condvar::new(),
+            known: known.into(),
+        }
+    }
+
+    /// Does the server have this content, as far as we know without asking?
+    pub fn is_known(&self, content: &Content) -> bool {
+        self.known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .has(content)
+    }
+
+    /// It does.
+    pub fn now_known(&self, content: Content) {
+        self.known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(content);
+    }
+
+    /// Hands in a job, when there is room. Says whether it was taken in: not after an abort.
+    pub fn push(&self, job: Job) -> bool {
+        let mut state = self.lock();
+        while state.plan.is_full() && state.aborted.is_none() {
+            state = self.wait(state);
+        }
+        if state.aborted.is_some() {
+            return false;
+        }
+        state.plan.push(job);
+        drop(state);
+        self.change.notify_all();
+        true
+    }
+
+    /// The next job for a worker; nothing when there will be none.
+    pub fn take(&self) -> Option<Job> {
+        let mut state = self.lock();
+        loop {
+            if wire::stop::requested() && state.aborted.is_none() {
+                state.aborted = Some("stopped by a signal".into());
+                self.change.notify_all();
+            }
+            if state.aborted.is_some() {
+                return None;
+            }
+            if let Some(job) = state.plan.take() {
+                self.change.notify_all();
+                return Some(job);
+            }
+            if state.ended && state.plan.waiting() == 0 {
+                return None;
+            }
+            state = self.wait(state);
+        }
+    }
+
+    /// Holds further claims for a job under way, waiting until they are free. Only for jobs that hold
+    /// no book yet: who holds one never waits for another, so nobody waits in a circle.
+    pub fn hold(&self, claims: &[Claim]) {
+        let mut state = self.lock();
+        while !state.plan.hold(claims) {
+            state = self.wait(state);
+        }
+    }
+
+    /// A job is done.
+    pub fn release(&self, claims: &[Claim]) {
+        self.lock().plan.release(claims);
+        self.change.notify_all();
+    }
+
+    /// As [`Plan::unasked`].
+    pub fn unasked(&self, most: usize) -> Vec<Question> {
+        self.lock().plan.unasked(most)
+    }
+
+    /// As [`Plan::answer`].
+    pub fn answer(&self, answers: impl IntoIterator<Item = (Content, Verdict)>) {
+        self.lock().plan.answer(answers);
+    }
+
+    /// The input is at its end.
+    pub fn end(&self) {
+        self.lock().ended = true;
+        self.change.notify_all();
+    }
+
+    /// No worker takes another job.
+    pub fn abort(&self, why: &str) {
+        self.lock().aborted.get_or_insert_with(|| why.into());
+        self.change.notify_all();
+    }
+
+    /// Why no more jobs were taken, if so, and how many of them still waited.
+    pub fn aborted(&self) -> Option<(String, usize)> {
+        let state = self.lock();
+        state.aborted.clone().map(|why| (why, state.plan.waiting()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.change
+            .wait(state)
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

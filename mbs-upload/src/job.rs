@@ -1,0 +1,140 @@
+//! One file to bring to the server, as the input names it.
+
+use std::path::{Path, PathBuf};
+
+use wire::Record;
+
+use crate::{
+    book::Book,
+    check::{Question, Verdict},
+    known::Content,
+    wanted::{self, Claim},
+};
+
+/// A file, its identity and its book.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The record that names it.
+    pub record: Record,
+    /// Its path.
+    pub path: PathBuf,
+    /// Its identity.
+    pub content: Content,
+    /// Its extension in lower case.
+    pub extension: String,
+    /// Its book as far as the record tells.
+    pub book: Book,
+    /// What it holds while it is worked on.
+    pub claims: Vec<Claim>,
+    /// What the server said to it, when it was asked together with others.
+    pub checked: Option<Verdict>,
+    /// It has been, or is being, asked about.
+    pub asked: bool,
+}
+
+impl Job {
+    /// From a record with a path and a hash.
+    ///
+    /// # Errors
+    /// One line of reason why this record cannot be worked on.
+    pub fn new(record: Record) -> Result<Job, String> {
+        let path = record.path()?;
+        let Some(sha1) = record.text("sha1") else {
+            return Err("no sha1: pipe through hash-files".into());
+        };
+        let size: u64 = record
+            .get("size")
+            .ok_or("no size: pipe through hash-files")?;
+        let content = Content::new(&sha1, size).ok_or_else(|| format!("{sha1:?} is no SHA-1"))?;
+        let stem = stem(&path);
+        let extension = extension(&record, &path);
+        let book = Book::of(&record, &stem, &extension);
+        let mut claims = vec![wanted::claim(&content)];
+        if book.stated && !book.authors.is_empty() {
+            claims.extend(wanted::claims(&book));
+        }
+        Ok(Job {
+            record,
+            path,
+            content,
+            extension,
+            book,
+            claims,
+            checked: None,
+            asked: false,
+        })
+    }
+
+    /// The book's claims, when they were not known from the record.
+    pub fn knows_its_book(&self) -> bool {
+        self.claims.len() > 1
+    }
+
+    /// How the server is asked about it.
+    pub fn question(&self) -> Question {
+        Question {
+            content: self.content,
+            extension: self.extension.clone(),
+        }
+    }
+
+    /// The file's name without its extension, the title of last resort.
+    pub fn stem(&self) -> String {
+        stem(&self.path)
+    }
+
+    /// The file for people.
+    pub fn shown(&self) -> String {
+        self.path.to_string_lossy().into_owned()
+    }
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+/// Calibre's format where there is one, else what follows the last dot of the name.
+fn extension(record: &Record, path: &Path) -> String {
+    let of_name = || {
+        path.extension()
+            .map(|extension| extension.to_string_lossy().into_owned())
+    };
+    let given = record.text("format").map(|format| format.into_owned());
+    given.or_else(of_name).unwrap_or_default().to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(line: &str) -> Result<Job, String> {
+        Job::new(Record::parse(line.as_bytes().to_vec()).unwrap())
+    }
+
+    #[test]
+    fn a_record_without_a_hash_is_told_where_to_get_one() {
+        let error = job(r#"{"type":"book_file","path":"/a.epub","title":"T"}"#).unwrap_err();
+        assert_eq!(error, "no sha1: pipe through hash-files");
+        let error = job(r#"{"type":"file_hash","path":"/a","sha1":"None","size":1}"#).unwrap_err();
+        assert_eq!(error, "\"None\" is no SHA-1");
+    }
+
+    #[test]
+    fn files_of_equal_bytes_and_books_of_equal_names_meet() {
+        let line = |path: &str, digit: &str, title: &str| {
+            let sha1 = digit.repeat(40);
+            let fields = format!(r#""path":"{path}","sha1":"{sha1}","size":3,"title":"{title}""#);
+            job(&format!(
+                r#"{{"type":"file_hash",{fields},"authors":["A"]}}"#
+            ))
+            .unwrap()
+        };
+        let meet = |a: &Job, b: &Job| a.claims.iter().any(|claim| b.claims.contains(claim));
+        assert!(meet(&line("/a.epub", "1", "T"), &line("/b.pdf", "1", "U")));
+        assert!(meet(&line("/a.epub", "1", "T"), &line("/b.pdf", "2", "t")));
+        assert!(!meet(&line("/a.epub", "1", "T"), &line("/b.pdf", "2", "U")));
+        assert_eq!(line("/a.EPUB", "1", "T").extension, "epub");
+    }
+}

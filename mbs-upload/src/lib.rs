@@ -1,0 +1,42 @@
+//! Bringing e-book files into MyBookshelf2, each once: never a book lost, never one doubled.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`args`] | the command line |
+//! | [`http`], [`failure`] | requests, and what the server's many kinds of answers mean |
+//! | [`login`], [`api`] | one login, its token kept alive; requests with it |
+//! | [`engine`] | the WebSocket to the task engine, shared by all workers |
+//! | [`offer`], [`language`] | the server's languages, genres and series |
+//! | [`check`], [`upload`], [`extract`], [`matching`], [`ebook`] | the steps of an upload |
+//! | [`book`], [`naming`], [`wanted`], [`placed`] | metadata as the server takes it |
+//! | [`known`] | contents that the server is known to have |
+//! | [`job`], [`plan`], [`floor`] | what is to be done, and what may be done at the same time |
+//! | [`errand`], [`attempt`] | one file's way through the steps, and when a step is tried again |
+//! | [`run`], [`outcome`] | the whole run, and the record of each file's end |
+
+pub mod api;
+pub mod args;
+pub mod attempt;
+pub mod book;
+pub mod check;
+pub mod ebook;
+pub mod engine;
+pub mod errand;
+pub mod extract;
+pub mod failure;
+pub mod floor;
+pub mod http;
+pub mod job;
+pub mod known;
+pub mod language;
+pub mod login;
+pub mod matching;
+pub mod naming;
+pub mod offer;
+pub mod outcome;
+pub mod placed;
+pub mod plan;
+pub mod run;
+pub mod server;
+pub mod upload;
+pub mod wanted;

@@ -1,0 +1,90 @@
+//! Uploads e-book files with their metadata into MyBookshelf2, each once.
+
+use std::{io::BufReader, process::ExitCode};
+
+use clap::Parser;
+use mbs_upload::{
+    api::Api, args::Args, attempt::Policy, check::Batch, engine::Engine, failure::Failure,
+    language, login::Login, offer::Offer, placed::Placed, run, server::Server,
+};
+use wire::{
+    Exit, Fatal, OrFatal, Writer,
+    records::{ERROR, SUMMARY, UPLOAD},
+};
+
+const TOOL: wire::Tool = wire::Tool {
+    name: "mbs-upload",
+    emits: &[&UPLOAD, &ERROR, &SUMMARY],
+    acts: true,
+};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    TOOL.run(&args.output.clone(), |out| upload(&args, out))
+}
+
+fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
+    let server = reach(args)?;
+    let known = run::known(&args.known, &out)?;
+    let manner = run::Manner {
+        jobs: args.jobs,
+        dry_run: args.dry_run,
+    };
+    run::run(
+        &server,
+        known,
+        manner,
+        BufReader::new(wire::stop::stdin()),
+        out,
+    )
+}
+
+/// Logs in, learns what the server offers and connects to its engine.
+fn reach(args: &Args) -> Result<Server, Fatal> {
+    let (base, ws) = args.addresses()?;
+    let (user, password) = args.credentials()?;
+    let policy = Policy {
+        retries: args.retries,
+        wait: args.retry_wait,
+    };
+    let api = Api::new(&base, Login::new(&user, &password));
+    let gave_up = |what: &str, result: Result<_, Failure>| result.or_fatal(Exit::GaveUp, what);
+    gave_up(
+        &format!("{base}: log in as {user}"),
+        run::patiently(policy, || api.token().map(drop)),
+    )?;
+    let offer = run::patiently(policy, || Offer::ask(&api)).or_fatal(
+        Exit::GaveUp,
+        format_args!("{base}: ask for languages and genres"),
+    )?;
+    let default_language =
+        match &args.default_language {
+            Some(code) => Some(language::find(code, &offer.languages).cloned().ok_or_else(
+                || {
+                    Fatal::new(
+                        Exit::Usage,
+                        format!("--default-language {code}: the server does not have it"),
+                    )
+                },
+            )?),
+            None => None,
+        };
+    let engine = match args.dry_run {
+        true => None,
+        false => Some(
+            run::patiently(policy, || Engine::open(&ws, &api, policy))
+                .or_fatal(Exit::GaveUp, format_args!("{ws}: connect"))?,
+        ),
+    };
+    Ok(Server {
+        api,
+        engine,
+        offer,
+        batch: Batch::default(),
+        policy,
+        default_language,
+        max_size: args.max_size,
+        newest_upload: 0.into(),
+        placed: Placed::default(),
+    })
+}

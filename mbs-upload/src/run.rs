@@ -1,0 +1,411 @@
+//! The whole run: input in, errands by several workers, a record for each file out.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader},
+    path::Path,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+    time::Instant,
+};
+
+use wire::{
+    Custody, Exit, Fatal, Item, OrFatal, Reader, Record, Writer, records::Summary, write::Trouble,
+};
+
+use crate::{
+    attempt::{Next, Policy, chance},
+    check,
+    errand::{End, Errand},
+    failure::Failure,
+    floor::Floor,
+    job::Job,
+    known::Known,
+    outcome::{Kind, Outcome},
+    server::Server,
+};
+
+/// Jobs looked ahead over. A book's formats stand side by side in the input, so a few hundred are
+/// enough to keep all workers busy while some wait for their turn.
+const ROOM: usize = 1024;
+
+/// How a run is to go.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Files in flight at a time.
+    pub jobs: u8,
+    /// Ask, but send nothing.
+    pub dry_run: bool,
+}
+
+/// Asks again while it may help, as long as nothing depends on what became of the earlier tries.
+///
+/// # Errors
+/// The last failure.
+pub fn patiently<T>(
+    policy: Policy,
+    mut ask: impl FnMut() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    for failed in 1.. {
+        let failure = match ask() {
+            Ok(answer) => return Ok(answer),
+            Err(failure) => failure,
+        };
+        match policy.next(&failure, failed, chance()) {
+            Next::Wait(pause) if !wire::stop::sleep(pause) => {}
+            _ => return Err(failure),
+        }
+    }
+    unreachable!("the policy gives up in the end")
+}
+
+/// Reads what the server is known to have.
+///
+/// # Errors
+/// A file cannot be opened or read. One that is cut short is only told of: the server's own check
+/// decides.
+pub fn known(files: &[impl AsRef<Path>], out: &Writer) -> Result<Known, Fatal> {
+    let mut known = Known::default();
+    for file in files.iter().map(AsRef::as_ref) {
+        let shown = file.display().to_string();
+        let input = File::open(file).or_fatal(Exit::Usage, format_args!("{shown}: open"))?;
+        let heard = known
+            .read(BufReader::with_capacity(1 << 16, input))
+            .or_fatal(Exit::Usage, format_args!("{shown}: read"))?;
+        if heard.unusable > 0 {
+            out.warn(
+                &shown,
+                "read",
+                &format!("{} lines name no content", heard.unusable),
+            );
+        }
+        if let Some(why) = heard.why {
+            out.warn(
+                &shown,
+                "read",
+                &format!("{why}; the server decides about the rest"),
+            );
+        }
+        out.verbose(
+            &shown,
+            "read",
+            &format!("{} contents are known", heard.rows),
+        );
+    }
+    known.seal();
+    Ok(known)
+}
+
+/// What the reader of the input hands over.
+enum Feed {
+    Item(Item),
+    End(io::Result<Box<Custody>>),
+    /// A worker has aborted the run.
+    Abort,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    uploaded: AtomicU64,
+    duplicate: AtomicU64,
+    too_big: AtomicU64,
+    unsupported: AtomicU64,
+    would_upload: AtomicU64,
+    bytes: AtomicU64,
+}
+
+struct Run<'a> {
+    server: &'a Server,
+    floor: Floor,
+    manner: Manner,
+    out: &'a Writer,
+    tally: Tally,
+    broken: Mutex<Option<io::Error>>,
+}
+
+/// Does all that `input` asks for.
+///
+/// # Errors
+/// The input cannot be read, stdout is closed, or the server is gone.
+pub fn run(
+    server: &Server,
+    known: Known,
+    manner: Manner,
+    input: impl BufRead + Send + 'static,
+    out: Writer,
+) -> Result<Exit, anyhow::Error> {
+    let run = Run {
+        server,
+        floor: Floor::new(ROOM, known),
+        manner,
+        out: &out,
+        tally: Tally::default(),
+        broken: Mutex::default(),
+    };
+    let (sender, feed) = sync_channel(64);
+    let reader_end = sender.clone();
+    // Not waited for: it may sit in a read that ends with nobody knows what.
+    thread::Builder::new()
+        .name("input".into())
+        .spawn(move || read(input, &reader_end))?;
+    let custody = thread::scope(|scope| {
+        for _ in 0..manner.jobs {
+            let (run, abort) = (&run, sender.clone());
+            scope.spawn(move || run.work(&abort));
+        }
+        drop(sender);
+        run.feed(&feed)
+    });
+    let Run {
+        floor,
+        tally,
+        broken,
+        ..
+    } = run;
+    if let Some(error) = broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error.into());
+    }
+    let mut summary = tally.summary();
+    let read = custody?;
+    match &read {
+        Some(custody) => {
+            let verdict = custody.verdict();
+            if let Some(why) = &verdict.why {
+                out.warn("stdin", "read", why);
+            }
+            summary = Summary {
+                failed: 0,
+                ..merged(summary, verdict.summary())
+            };
+        }
+        None => summary.complete = false,
+    }
+    let Some((why, waiting)) = floor.aborted() else {
+        return Ok(out.finish(summary)?);
+    };
+    summary.complete = false;
+    let rest = match (&read, waiting) {
+        (Some(_), 0) => "all files were tried".into(),
+        (Some(_), n) => format!("{n} files of the input were not tried"),
+        (None, n) => format!("{n} files were read and not tried, and the rest was not read"),
+    };
+    let exit = out.finish(summary)?;
+    if wire::stop::requested() {
+        return Err(Fatal::new(exit, format!("input: {why}: {rest}")).into());
+    }
+    Err(Fatal::new(
+        Exit::GaveUp,
+        format!("{}: {why}; {rest}", server.api.base()),
+    )
+    .into())
+}
+
+fn merged(counts: Summary, input: Summary) -> Summary {
+    Summary {
+        uploaded: counts.uploaded,
+        duplicate: counts.duplicate,
+        too_big: counts.too_big,
+        unsupported: counts.unsupported,
+        would_upload: counts.would_upload,
+        ..input
+    }
+}
+
+fn read(input: impl BufRead, feed: &SyncSender<Feed>) {
+    let mut reader = Reader::new(input);
+    let end = loop {
+        match reader.next_item() {
+            Ok(Some(item)) => {
+                if feed.send(Feed::Item(item)).is_err() {
+                    return;
+                }
+            }
+            Ok(None) => break Ok(Box::new(reader.custody())),
+            Err(error) => break Err(error),
+        }
+    };
+    // Nobody listens any more after an abort.
+    let _ = feed.send(Feed::End(end));
+}
+
+impl Run<'_> {
+    /// Makes jobs of the input; gives its custody, or nothing after an abort.
+    fn feed(&self, feed: &Receiver<Feed>) -> Result<Option<Box<Custody>>, anyhow::Error> {
+        let fed = self.feed_all(feed);
+        match &fed {
+            Ok(Some(_)) => self.floor.end(),
+            Ok(None) => self.floor.abort("the run was aborted"),
+            Err(error) => self.floor.abort(&error.to_string()),
+        }
+        fed
+    }
+
+    fn feed_all(&self, feed: &Receiver<Feed>) -> Result<Option<Box<Custody>>, anyhow::Error> {
+        while let Ok(next) = feed.recv() {
+            let went_on = match next {
+                Feed::Item(Item::Record(record)) => self.take_in(record)?,
+                Feed::Item(Item::Unusable(line, reason)) => {
+                    let trouble = Trouble {
+                        op: "read",
+                        message: &reason,
+                        retry: false,
+                    };
+                    self.out
+                        .fail_new(None, &format!("stdin:{line}"), trouble, |_| ())?;
+                    true
+                }
+                Feed::End(custody) => {
+                    return custody.map(Some).map_err(|error| {
+                        Fatal::new(Exit::GaveUp, format!("stdin: read: {error}")).into()
+                    });
+                }
+                Feed::Abort => false,
+            };
+            if !went_on {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Says whether the run goes on.
+    fn take_in(&self, record: Record) -> io::Result<bool> {
+        // Of what carries no hash, book_file is a step left out; all else is none of our business.
+        if !matches!(record.kind(), "file_hash" | "finding" | "book_file") {
+            self.out.pass(&record)?;
+            return Ok(true);
+        }
+        let job = match Job::new(record.clone()) {
+            Ok(job) => job,
+            Err(message) => {
+                let shown = record.path().map(|path| path.display().to_string());
+                let trouble = Trouble {
+                    op: "input",
+                    message: &message,
+                    retry: false,
+                };
+                self.out
+                    .fail(&record, &shown.unwrap_or_else(|_| "stdin".into()), trouble)?;
+                return Ok(true);
+            }
+        };
+        if self.floor.is_known(&job.content) {
+            let end = End {
+                outcome: Outcome::duplicate("known"),
+                failure: None,
+            };
+            self.report(&job, &end, Instant::now())?;
+            return Ok(true);
+        }
+        Ok(self.floor.push(job))
+    }
+
+    fn work(&self, abort: &SyncSender<Feed>) {
+        while let Some(mut job) = self.floor.take() {
+            let started = Instant::now();
+            self.check_ahead(&mut job);
+            let sent = |bytes| {
+                self.tally.bytes.fetch_add(bytes, Ordering::Relaxed);
+            };
+            let errand = Errand::new(self.server, &self.floor, &job, self.manner.dry_run, &sent);
+            let end = errand.run();
+            self.floor.release(&job.claims);
+            if let Err(error) = self.report(&job, &end, started) {
+                self.floor.abort("standard output is closed");
+                self.broken
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .get_or_insert(error);
+            }
+            if let Some(why) = end
+                .failure
+                .as_ref()
+                .and_then(|failure| self.is_gone(failure))
+            {
+                self.floor.abort(&why);
+            }
+        }
+        // Wakes the feeder, should it wait for input that nobody will work on. When its queue is
+        // full it is awake.
+        if self.floor.aborted().is_some() {
+            let _ = abort.try_send(Feed::Abort);
+        }
+    }
+
+    /// Where the server can be asked about many files at once, asks about those that wait, too.
+    fn check_ahead(&self, job: &mut Job) {
+        if job.asked || !self.server.batch.may_help() || self.floor.is_known(&job.content) {
+            return;
+        }
+        let mut questions = vec![job.question()];
+        questions.extend(self.floor.unasked(check::BATCH - 1));
+        questions.retain(|q| q.content.size() > 0 && !q.extension.is_empty());
+        // A failure here costs nothing: each file is asked about again by itself.
+        if let Ok(Some(verdicts)) = self.server.batch.ask(&self.server.api, &questions) {
+            let mut answers = questions.iter().map(|q| q.content).zip(verdicts).peekable();
+            if answers
+                .peek()
+                .is_some_and(|(content, _)| *content == job.content)
+            {
+                job.checked = answers.next().map(|(_, verdict)| verdict);
+            }
+            self.floor.answer(answers);
+        }
+    }
+
+    /// Is the server gone for all, after this failure? Then trying the next file would only lose
+    /// time, and the list would be full of failures that mean nothing.
+    fn is_gone(&self, failure: &Failure) -> Option<String> {
+        if !failure.may_be_gone() {
+            return None;
+        }
+        if let Failure::NoEngine(_) = failure {
+            return Some(failure.to_string());
+        }
+        match self.server.api.get("/api/languages") {
+            Err(now) if now.may_be_gone() => Some(format!("gone: {now}")),
+            _ => None,
+        }
+    }
+
+    fn report(&self, job: &Job, end: &End, started: Instant) -> io::Result<()> {
+        let outcome = &end.outcome;
+        let line = outcome.line(job, started.elapsed());
+        let count = match outcome.kind {
+            Kind::Uploaded => &self.tally.uploaded,
+            Kind::Duplicate => &self.tally.duplicate,
+            Kind::TooBig => &self.tally.too_big,
+            Kind::Unsupported => &self.tally.unsupported,
+            Kind::WouldUpload => &self.tally.would_upload,
+            Kind::Failed => {
+                let reason = outcome.reason.as_deref().unwrap_or("failed");
+                return self.out.fail_as(&line, &job.shown(), "upload", reason);
+            }
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        let bytes = bytesize::ByteSize(self.tally.bytes.load(Ordering::Relaxed));
+        self.out.progress().say(format!("{bytes} sent"));
+        if let Some(reason) = &outcome.reason {
+            self.out.verbose(&job.shown(), outcome.kind.name(), reason);
+        }
+        self.out.write(&line)
+    }
+}
+
+impl Tally {
+    fn summary(&self) -> Summary {
+        let count = |counter: &AtomicU64| Some(counter.load(Ordering::Relaxed));
+        Summary {
+            uploaded: count(&self.uploaded),
+            duplicate: count(&self.duplicate),
+            too_big: count(&self.too_big),
+            unsupported: count(&self.unsupported),
+            would_upload: count(&self.would_upload).filter(|&n| n > 0),
+            ..Summary::default()
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! All that is shared by those who talk to the server.
+
+use std::sync::atomic::AtomicI64;
+
+use crate::{
+    api::Api, attempt::Policy, check::Batch, engine::Engine, failure::Failure, known::Content,
+    language::Language, offer::Offer, placed::Placed,
+};
+
+/// The server as the workers see it.
+#[derive(Debug)]
+pub struct Server {
+    /// Its REST API.
+    pub api: Api,
+    /// Its task engine; absent in a dry run.
+    pub engine: Option<Engine>,
+    /// Its languages and genres.
+    pub offer: Offer,
+    /// Whether it answers many checks at once.
+    pub batch: Batch,
+    /// How long and how often it is asked again.
+    pub policy: Policy,
+    /// The language of books that have none.
+    pub default_language: Option<Language>,
+    /// Files larger than this are not sent.
+    pub max_size: Option<u64>,
+    /// The newest row of its table `upload` that we heard of; 0 for none.
+    pub newest_upload: AtomicI64,
+    /// Where the last books went.
+    pub placed: Placed,
+}
+
+impl Server {
+    /// The engine.
+    ///
+    /// # Errors
+    /// In a dry run, in which nothing may ask for it.
+    pub fn engine(&self) -> Result<&Engine, Failure> {
+        let none = || Failure::Refused("the engine is not asked in a dry run".into());
+        self.engine.as_ref().ok_or_else(none)
+    }
+
+    /// Larger than we were told to send?
+    pub fn is_over(&self, content: &Content) -> bool {
+        self.max_size.is_some_and(|most| content.size() > most)
+    }
+}
