@@ -78,11 +78,6 @@ async fn serve(
                         break;
                     }
                 }
-                Some(Ok(Message::Close(_))) => {
-                    let frame = CloseFrame { code: 1000, reason: "".into() };
-                    let _ = socket.send(Message::Close(Some(frame))).await;
-                    break;
-                }
                 // Binary frames get no answer; pings were answered already.
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => break,
