@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, time::Duration};
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 use wire::{Exit, Fatal};
 
 use crate::tls;
@@ -44,6 +44,16 @@ impl Failure {
                 None => error.is_closed() || cause::<io::Error>(error).is_some_and(passes),
             },
             _ => false,
+        }
+    }
+
+    /// Is the connection of no more use? A statement that the server refused leaves it whole.
+    pub fn ends_session(&self) -> bool {
+        match self {
+            Failure::Database(error) => error.as_db_error().is_none_or(|said| {
+                said.severity() != "ERROR" && said.parsed_severity() != Some(Severity::Error)
+            }),
+            _ => true,
         }
     }
 

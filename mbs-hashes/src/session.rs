@@ -1,7 +1,11 @@
 //! One read-only connection. It waits for a server no longer than it is told to, and never past the
 //! signal that asks the process to stop.
 
-use std::{future::Future, pin::pin, time::Duration};
+use std::{
+    future::Future,
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use backon::{BlockingRetryable, ExponentialBuilder};
 use futures_util::StreamExt;
@@ -37,8 +41,8 @@ pub struct Session {
     encoding: String,
 }
 
-/// Connects, and tries again after 1, 2 and 4 s where the reason may pass. `warn` gets one line for
-/// each try that failed.
+/// Connects, and tries again after 1, 2 and 4 s where the reason may pass and [`Terms::patience`] is
+/// not used up. `warn` gets one line for each try that failed.
 ///
 /// # Errors
 /// The last try's failure, or the first that no waiting will mend.
@@ -51,12 +55,14 @@ pub fn connect(
         .with_min_delay(Duration::from_secs(1))
         .with_factor(2.0)
         .with_max_times(3);
+    let start = Instant::now();
+    let goes_on = || start.elapsed() < terms.patience && !wire::stop::requested();
     (|| Session::open(settings, terms))
         .retry(pauses)
         .sleep(|pause| {
             wire::stop::sleep(pause);
         })
-        .when(|failure: &Failure| failure.may_pass() && !wire::stop::requested())
+        .when(|failure: &Failure| failure.may_pass() && goes_on())
         .notify(|failure, pause| warn(&format!("{failure}; again in {} s", pause.as_secs())))
         .call()
 }

@@ -62,6 +62,19 @@ pub struct Database {
 }
 
 impl Database {
+    /// Does anything name a database? Without that it is the account's own on this machine.
+    pub fn is_named(&self) -> bool {
+        let variables = [
+            "MBS_DB",
+            "PGHOST",
+            "PGHOSTADDR",
+            "PGPORT",
+            "PGDATABASE",
+            "PGUSER",
+        ];
+        self.db.is_some() || variables.iter().any(|name| env::var_os(name).is_some())
+    }
+
     /// What the flag, the environment and the password file say together.
     ///
     /// # Errors

@@ -28,6 +28,15 @@ impl<'a> Known<'a> {
     /// Writes the row as a `known_hash`. One that can match no file is an `error` that holds what is
     /// known of it: the row stays visible, and nothing takes it for a file that the server has.
     pub(crate) fn write(&mut self, row: &Source<'_>) -> io::Result<()> {
+        self.write_from(row, || format!("source {}", row.id.unwrap_or(0)))
+    }
+
+    /// As [`Known::write`], for a row that a person finds in some other place than by its id.
+    pub(crate) fn write_from(
+        &mut self,
+        row: &Source<'_>,
+        place: impl FnOnce() -> String,
+    ) -> io::Result<()> {
         self.rows += 1;
         self.last_id = self.last_id.max(row.id);
         match check(row) {
@@ -38,14 +47,13 @@ impl<'a> Known<'a> {
                 self.out.write(&self.line)
             }
             Err(reason) => {
-                let object = format!("source {}", row.id.unwrap_or(0));
                 let trouble = Trouble {
                     op: "read",
                     message: &reason,
                     retry: false,
                 };
                 self.out
-                    .fail_new(Some("known_hash"), &object, trouble, |line| {
+                    .fail_new(Some("known_hash"), &place(), trouble, |line| {
                         fields(line, row)
                     })
             }
