@@ -3,13 +3,15 @@
 //! A library is in use while it is hashed: Calibre rewrites an EPUB to embed metadata, a sync tool
 //! puts another file in its place. A digest of half of each would go to the server as a book that
 //! nobody has. So the file is held against itself: size, times and identity before and after, the
-//! bytes counted, and its path must still lead to it.
+//! bytes counted, its path must still lead to it, and one changed a moment ago is read twice.
 
 use std::{
     fs::File,
     io::{self, Read},
     os::fd::OwnedFd,
     path::Path,
+    thread,
+    time::{Duration, SystemTime},
 };
 
 use rustix::{
@@ -18,10 +20,14 @@ use rustix::{
 };
 use sha1::{Digest as _, Sha1};
 
-use crate::Stamp;
+use crate::{Stamp, stamp::SETTLED_AFTER};
 
 /// Enough for one read to take most e-books whole; larger buffers only cost cache.
 pub const BUFFER: usize = 64 * 1024;
+
+/// The kernel makes a writer that is too quick for the disk sleep up to 200 ms at a time in the middle
+/// of its write; one that waits for a core on a busy machine takes less.
+const HELD_UP: Duration = Duration::from_millis(250);
 
 /// What was hashed, and what it came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,12 +141,37 @@ fn regular(stat: &Stat) -> Result<Stamp, HashError> {
 /// # Errors
 /// See [`HashError`]. Never blocks on a FIFO, never reads a device.
 pub fn digest(path: &Path, buffer: &mut [u8]) -> Result<Digest, HashError> {
-    let mut reading = Reading::open(path)?;
-    let mut sha1 = Sha1::new();
-    while !reading.ended() {
-        sha1.update(reading.fill(buffer)?);
+    agreed(|| {
+        let mut reading = Reading::open(path)?;
+        let mut sha1 = Sha1::new();
+        while !reading.ended() {
+            sha1.update(reading.fill(buffer)?);
+        }
+        reading.finish(path, sha1)
+    })
+}
+
+/// What `read` finds, asked twice where the file was changed in the last two seconds.
+///
+/// A write sets the times when it begins. Who looks at a file, reads it and looks again while one
+/// large write is held up sees the same times twice, and the front of one content with the back of
+/// another. So the second answer must be the first, and is not asked for before such a write has had
+/// the time to go on.
+///
+/// # Errors
+/// Those of `read`, or its two answers differ.
+pub fn agreed(mut read: impl FnMut() -> Result<Digest, HashError>) -> Result<Digest, HashError> {
+    let begun = SystemTime::now();
+    let digest = read()?;
+    if digest.stamp.changed_before(begun) >= SETTLED_AFTER {
+        return Ok(digest);
     }
-    reading.finish(path, sha1)
+    let age = digest.stamp.changed_before(SystemTime::now());
+    thread::sleep(HELD_UP.saturating_sub(age));
+    if read()? != digest {
+        return Err(HashError::Changed("it is being written"));
+    }
+    Ok(digest)
 }
 
 /// A file being read, for callers that have something to do between its pieces; the others call
@@ -271,7 +302,52 @@ mod tests {
         for size in [4096, BUFFER, BUFFER + 1] {
             let one = digest(&exe, &mut vec![0; size]).unwrap();
             assert_eq!(one.sha1[..], whole[..]);
-            assert_eq!(one.hex(), format!("{whole:x}"));
         }
+    }
+
+    fn found(sha1: u8, changed: Duration) -> Digest {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let ctime = now.unwrap().saturating_sub(changed).as_nanos() as i128;
+        Digest {
+            sha1: [sha1; 20],
+            stamp: Stamp {
+                ctime,
+                ..look(Path::new("/proc/self/exe")).unwrap()
+            },
+        }
+    }
+
+    #[test]
+    fn a_file_changed_a_moment_ago_must_read_the_same_twice() {
+        let (old, new) = (Duration::from_secs(9), Duration::from_secs(1));
+        let ask = |answers: [Digest; 2]| {
+            let mut asked = 0;
+            let agreed = agreed(|| {
+                asked += 1;
+                Ok(answers[asked - 1])
+            });
+            (agreed.ok().map(|digest| digest.sha1[0]), asked)
+        };
+        assert_eq!(ask([found(1, old), found(2, old)]), (Some(1), 1));
+        let twice = found(1, new);
+        assert_eq!(ask([twice, twice]), (Some(1), 2));
+        assert_eq!(
+            ask([
+                twice,
+                Digest {
+                    sha1: [2; 20],
+                    ..twice
+                }
+            ]),
+            (None, 2)
+        );
+    }
+
+    #[test]
+    fn a_digest_reads_as_forty_digits() {
+        let (mut sha1, stamp) = ([0; 20], look(Path::new("/proc/self/exe")).unwrap());
+        (sha1[0], sha1[19]) = (0x0a, 0xf1);
+        let hex = Digest { sha1, stamp }.hex();
+        assert_eq!(hex, format!("0a{}f1", "0".repeat(36)));
     }
 }

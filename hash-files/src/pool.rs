@@ -21,7 +21,7 @@ use std::{
 
 use hash_files::{
     Cache, Digest, HashError,
-    digest::{Reading, look},
+    digest::{Reading, agreed, look},
 };
 use sha1::{Digest as _, Sha1};
 use wire::{Writer, progress::Unit, stop};
@@ -162,7 +162,7 @@ impl<'a> Pool<'a> {
 
     fn digest(&self, path: &Path, buffer: &mut [u8]) -> Result<(Unit, Digest), HashError> {
         let Some(cache) = self.cache else {
-            return Ok((Unit::Work, self.read(path, buffer)?));
+            return Ok((Unit::Work, agreed(|| self.read(path, buffer))?));
         };
         let stamp = look(path)?;
         if let Some(sha1) = cache.get(path, &stamp) {
@@ -170,7 +170,7 @@ impl<'a> Pool<'a> {
             return Ok((Unit::Discovery, Digest { sha1, stamp }));
         }
         let begun = SystemTime::now();
-        let digest = self.read(path, buffer)?;
+        let digest = agreed(|| self.read(path, buffer))?;
         cache.put(path, &digest, begun);
         self.mind(cache);
         Ok((Unit::Work, digest))

@@ -6,7 +6,7 @@ use rustix::fs::Stat;
 
 /// A file system may count time in steps of up to two seconds (FAT does). A file changed again
 /// within the step in which it was read keeps its times, and nobody could tell.
-const SETTLED_AFTER: Duration = Duration::from_secs(2);
+pub(crate) const SETTLED_AFTER: Duration = Duration::from_secs(2);
 
 /// Size, times and identity of a file at one moment.
 ///
@@ -54,12 +54,21 @@ impl Stamp {
     /// Was the file at rest at `now`, so that a later change is sure to show in its times? One whose
     /// times lie in the future was not.
     pub fn settled(&self, now: SystemTime) -> bool {
-        let now = match now.duration_since(SystemTime::UNIX_EPOCH) {
-            Ok(since) => since.as_nanos() as i128,
-            Err(before) => -(before.duration().as_nanos() as i128),
-        };
-        now - self.mtime.max(self.ctime) >= SETTLED_AFTER.as_nanos() as i128
+        since(self.mtime.max(self.ctime), now) >= SETTLED_AFTER
     }
+
+    /// How long before `now` anything of the file was changed; nothing if that lies in the future.
+    pub fn changed_before(&self, now: SystemTime) -> Duration {
+        since(self.ctime, now)
+    }
+}
+
+fn since(then: i128, now: SystemTime) -> Duration {
+    let now = match now.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => since.as_nanos() as i128,
+        Err(before) => -(before.duration().as_nanos() as i128),
+    };
+    Duration::from_nanos(u64::try_from((now - then).max(0)).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
