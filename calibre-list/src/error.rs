@@ -1,0 +1,88 @@
+//! What can go wrong with a library, told in one line that says what to do about it.
+
+use std::{io, path::PathBuf};
+
+use rusqlite::ErrorCode;
+use wire::Exit;
+
+/// Why a library could not be read. The text is `object: act: reason`.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such folder.
+    #[error("{}: open library: {}", .0.display(), .1)]
+    Folder(PathBuf, io::Error),
+    /// The folder holds no database.
+    #[error("{}: open library: there is no metadata.db in it; give the folder that Calibre calls the library", .0.display())]
+    NoDatabase(PathBuf),
+    /// The file is none of SQLite's.
+    #[error("{}: open: this is not a SQLite database", .0.display())]
+    NotSqlite(PathBuf),
+    /// A database, but not Calibre's.
+    #[error("{}: open: this is not a Calibre library: it has no {}", .0.display(), .1)]
+    NotCalibre(PathBuf, String),
+    /// The file could not be opened or read.
+    #[error("{}: read: {}", .0.display(), .1)]
+    Read(PathBuf, #[source] io::Error),
+    /// Somebody holds the lock.
+    #[error("{}: read: another program has kept it locked for {} s; try again when it is idle", .0.display(), .1)]
+    Locked(PathBuf, u64),
+    /// It never stood still.
+    #[error("{}: copy: it kept changing while it was copied; try again when Calibre is idle", .0.display())]
+    Changing(PathBuf),
+    /// SQLite found damage.
+    #[error("{}: read: the database is damaged ({}); Calibre's Library maintenance can restore it", .0.display(), .1)]
+    Damaged(PathBuf, rusqlite::Error),
+    /// No room for the private copy.
+    #[error("{}: copy the database here: {}; set TMPDIR to a folder with more space", .0.display(), .1)]
+    NoSpace(PathBuf, String),
+    /// The private copy could not be made for another reason.
+    #[error("{}: copy the database here: {}", .0.display(), .1)]
+    Private(PathBuf, #[source] io::Error),
+    /// Anything else that SQLite says.
+    #[error("{}: read: {}", .0.display(), .1)]
+    Sqlite(PathBuf, #[source] rusqlite::Error),
+    /// A signal asked for it.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl Error {
+    /// What this means for a tool.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Error::Folder(..)
+            | Error::NoDatabase(_)
+            | Error::NotSqlite(_)
+            | Error::NotCalibre(..) => Exit::Usage,
+            Error::Read(..)
+            | Error::Locked(..)
+            | Error::Changing(_)
+            | Error::Damaged(..)
+            | Error::NoSpace(..)
+            | Error::Private(..)
+            | Error::Sqlite(..)
+            | Error::Stopped => Exit::GaveUp,
+        }
+    }
+
+    /// An error of SQLite about this database.
+    pub(crate) fn sqlite(database: impl Into<PathBuf>, error: rusqlite::Error) -> Error {
+        let database = database.into();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Error::Damaged(database, error)
+            }
+            _ => Error::Sqlite(database, error),
+        }
+    }
+
+    /// An error of writing into the private folder.
+    pub(crate) fn private(folder: impl Into<PathBuf>, error: io::Error) -> Error {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Error::NoSpace(folder.into(), error.to_string())
+            }
+            _ => Error::Private(folder.into(), error),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The database as it lies in the library: looked at, never touched.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File, Metadata},
+    io::{self, Read},
+    os::unix::fs::{FileExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::Error;
+
+/// The first bytes of every SQLite database (fileformat2.html, 1.3).
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// The open original.
+///
+/// Closing any descriptor of a file drops all of the process's POSIX locks on it, SQLite's
+/// included. So this must outlive every SQLite connection to the same file.
+pub(super) struct Original {
+    pub path: PathBuf,
+    pub file: File,
+}
+
+/// What changes when a file does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Look {
+    inode: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Original {
+    pub(super) fn open(path: &Path) -> Result<Original, Error> {
+        let file = open_quietly(path).map_err(|error| Error::Read(path.into(), error))?;
+        let mut magic = [0; 16];
+        match (&file).read_exact(&mut magic) {
+            Ok(()) if magic == *MAGIC => {}
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
+                return Err(Error::Read(path.into(), error));
+            }
+            _ => return Err(Error::NotSqlite(path.into())),
+        }
+        Ok(Original {
+            path: path.into(),
+            file,
+        })
+    }
+
+    /// Does the header say that a write-ahead log is used? (Bytes 18 and 19 are 2.)
+    pub(super) fn uses_log(&self) -> Result<bool, Error> {
+        let mut versions = [0; 2];
+        self.file
+            .read_exact_at(&mut versions, 18)
+            .map_err(|error| Error::Read(self.path.clone(), error))?;
+        Ok(versions == [2, 2])
+    }
+
+    /// The path of a file beside it: `-wal`, `-journal`.
+    pub(super) fn side(&self, suffix: &str) -> PathBuf {
+        let mut name = OsString::from(&self.path);
+        name.push(suffix);
+        name.into()
+    }
+
+    /// The bytes of the database and its side files: what the copy may need.
+    pub(super) fn size_with_sides(&self) -> Result<u64, Error> {
+        let database = self
+            .file
+            .metadata()
+            .map_err(|error| Error::Read(self.path.clone(), error))?;
+        let mut size = database.len();
+        for suffix in ["-wal", "-journal"] {
+            size += fs::metadata(self.side(suffix)).map_or(0, |side| side.len());
+        }
+        Ok(size)
+    }
+}
+
+/// Opens a file for reading without changing its access time, where the owner allows that.
+pub(super) fn open_quietly(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    // Only the owner of a file may ask for this; for others an access is an access.
+    match rustix::fs::open(path, flags | OFlags::NOATIME, Mode::empty()) {
+        Err(rustix::io::Errno::PERM) => {
+            Ok(rustix::fs::open(path, flags, Mode::empty()).map(File::from)?)
+        }
+        opened => Ok(opened.map(File::from)?),
+    }
+}
+
+/// How a file is now.
+pub(super) fn look(now: &Metadata) -> Look {
+    Look {
+        inode: (now.dev(), now.ino()),
+        size: now.len(),
+        modified: (now.mtime(), now.mtime_nsec()),
+        changed: (now.ctime(), now.ctime_nsec()),
+    }
+}
