@@ -38,24 +38,34 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = r#"Examples:
-  mbs-hashes --db postgresql://ebooks@db.example.org/ebooks?sslmode=verify-full >known.ndjson
-  PGHOST=127.0.0.1 PGUSER=ebooks PGDATABASE=ebooks mbs-hashes | jq -r .sha1 | sort
-  mbs-hashes --follow | mbs-upload --known /dev/fd/3 3<&0 <hashed.ndjson
+  mbs-hashes --db postgresql://ebooks@db.example/ebooks?sslmode=verify-full
+  PGHOST=127.0.0.1 PGUSER=ebooks PGDATABASE=ebooks mbs-hashes >known.ndjson
+  mbs-hashes | jq -r 'select(.type == "known_hash") | .sha1' | sort -u
 
-Where the database cannot be reached, export it there with psql, and read that:
-  \copy (SELECT source.id AS source_id, ebook_id, hash AS sha1, size, location, extension AS format, count(*) OVER () AS rows FROM source JOIN format ON format.id = format_id) TO 'known.csv' CSV HEADER
+Where only somebody else can reach the database, they export it:
+  psql -c "COPY (SELECT source.id AS source_id, ebook_id, hash AS sha1, size,
+    location, extension AS format, count(*) OVER () AS rows
+    FROM source JOIN format ON format.id = format_id)
+    TO STDOUT CSV HEADER" >known.csv
   mbs-hashes --from-csv known.csv
-Columns go by name, in any order. The column rows proves that the file is whole; without it the
-summary says complete:false.
+Columns go by name, in any order. The column rows proves that the file is
+whole; without it the summary says complete:false.
 
-Connecting: --db, else MBS_DB, and for what that leaves open libpq's PGHOST, PGHOSTADDR, PGPORT, PGDATABASE,
-PGUSER, PGPASSWORD, PGPASSFILE (~/.pgpass), PGSSLMODE, PGSSLROOTCERT, PGCONNECT_TIMEOUT, PGAPPNAME and
-PGOPTIONS, and its defaults. sslmode: disable, allow, prefer, require, verify-ca, verify-full. A
-connection that fails is tried again after 1, 2 and 4 s where the reason may pass. Once caught up,
---follow outlives a restart of the database: it warns, and tries again after 1, 2, 4 … 60 s, for ever.
+Connecting: --db, else MBS_DB, and for what that leaves open libpq's PGHOST,
+PGHOSTADDR, PGPORT, PGDATABASE, PGUSER, PGPASSWORD, PGPASSFILE (~/.pgpass),
+PGSSLMODE, PGSSLROOTCERT, PGCONNECT_TIMEOUT, PGAPPNAME, PGOPTIONS, and its
+defaults. sslmode: disable, allow, prefer, require, verify-ca, verify-full.
+A connection that fails is tried again after 1, 2 and 4 s where the reason may
+pass and --db-timeout is not over.
 
-Exit codes: 0 done; 1 some rows are no files; 2 usage, or not the server's database; 255 database out
-of reach, lost or login refused. Ends by SIGINT and SIGTERM after a summary with complete:false."#;
+--follow writes each row once, also those of transactions that commit late. It
+does not report deletions, and supposes that an id is taken in the transaction
+that inserts its row, as the server does. Once caught up it outlives a restart
+of the database: it warns and tries again after 1, 2, 4 ... 60 s, for ever.
+
+Exit codes: 0 done; 1 some rows can match no file; 2 usage, or not the server's
+database; 255 database out of reach or lost, login refused, disk full. SIGINT
+and SIGTERM end it after a summary with complete:false."#;
 
 /// Where the rows come from.
 pub(crate) enum Origin {
