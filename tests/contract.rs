@@ -3,6 +3,9 @@
 //! needs the sandbox's own knobs says that it is skipped. Each run makes things of its own, with
 //! names nobody else has, and removes what the API lets it remove.
 
+// Helpers outside of test functions may fail and speak like these.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
 #[path = "contract/adding.rs"]
 mod adding;
 #[path = "contract/check.rs"]

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use sandbox::Settings;
 use serde_json::{Value, json};
@@ -172,6 +173,40 @@ fn anybody_may_use_an_upload() {
     server
         .send("POST", &path, &headers, Some(body.as_bytes()))
         .ok();
+}
+
+#[test]
+fn two_at_once_add_the_same_content_twice() {
+    let Some(server) = sandbox_only(Settings::default(), "a folder that is locked") else {
+        return;
+    };
+    let sandbox = server.sandbox.as_ref().unwrap();
+    let mut socket = Socket::open(&server);
+    let uploads = [(); 2].map(|()| socket.upload_id(&server.upload("a.epub", b"x"), json!({})));
+    let book = server.ebook(json!({ "title": "T", "language": { "id": 2 } }));
+    // Whoever waits for the lock has looked for the same content already, and found none.
+    let folder = sandbox.data_dir().join("books/No Authors/T(en)");
+    fs::create_dir_all(&folder).unwrap();
+    let lock = folder.join(".lock_this_dir");
+    fs::write(&lock, "").unwrap();
+    std::thread::scope(|scope| {
+        let server = &server;
+        let adders = uploads.map(|upload| {
+            scope.spawn(move || add(server, book.id, json!({ "upload_id": upload })).status)
+        });
+        let waiting = "select 1 from pg_stat_activity where datname = 'ebooks'
+            and query like '%from source join ebook%'";
+        let deadline = Instant::now() + Duration::from_secs(4);
+        while sandbox.query(waiting).len() < 2 {
+            assert!(Instant::now() < deadline, "they never come to the lock");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        fs::remove_file(&lock).unwrap();
+        for adder in adders {
+            assert_eq!(adder.join().unwrap(), 200);
+        }
+    });
+    assert_eq!(sandbox.query("select hash from source").len(), 2);
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! Parts 4 and 5: what the metadata task makes, read back through uploads-meta.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use sandbox::Settings;
 use serde_json::{Value, json};
 
-use crate::client::{Server, server, unique};
+use crate::client::{Server, sandbox_only, server, unique};
 use crate::socket::{Socket, uploaded};
 
 fn meta_of(server: &Server, upload: i64) -> Value {
@@ -17,7 +21,7 @@ fn files_that_cannot_be_read_are_a_success() {
         let bytes = format!("\u{1}\u{2} {}", unique());
         let file = server.upload(&format!("Some_Name.{extension}"), bytes.as_bytes());
         let row = meta_of(&server, socket.upload_id(&file, json!({})));
-        let expected = json!({ "title": "Some_Name", "authors": [{ "last_name": "Unknown" }] });
+        let expected = json!({ "title": "Some Name", "authors": [{ "last_name": "Unknown" }] });
         let mut meta = row["meta"].clone();
         // Somebody may have stored a book by Unknown.
         meta["authors"][0].as_object_mut().unwrap().remove("id");
@@ -87,6 +91,71 @@ fn proposed_keys_replace_and_known_things_get_ids() {
 }
 
 #[test]
+fn a_book_that_can_be_read_tells_title_author_language_and_cover() {
+    let (tool, guide) = (
+        "/usr/bin/ebook-meta",
+        "/usr/share/calibre/quick_start/eng.epub",
+    );
+    if !Path::new(tool).exists() || !Path::new(guide).exists() {
+        println!("skipped: no Calibre here");
+        return;
+    }
+    let settings = Settings {
+        ebook_meta: Some(tool.into()),
+        ..Settings::default()
+    };
+    let server = sandbox_only(settings, "ebook-meta").unwrap_or_else(server);
+    // Bytes after the archive's end make a book of our own that reads the same.
+    let mut bytes = std::fs::read(guide).unwrap();
+    bytes.extend_from_slice(unique().as_bytes());
+    let file = server.upload("guide.epub", &bytes);
+    let row = meta_of(&server, Socket::open(&server).upload_id(&file, json!({})));
+    let meta = &row["meta"];
+    assert_eq!(meta["title"], "Quick Start Guide");
+    assert_eq!(meta["authors"][0]["last_name"], "Schember");
+    assert_eq!(meta["authors"][0]["first_name"], "John");
+    assert_eq!(
+        meta["language"],
+        json!({ "id": 2, "code": "en", "name": "English" })
+    );
+    assert_eq!(row["cover"], true);
+    assert_eq!(row["size"], bytes.len());
+    if let Some(sandbox) = &server.sandbox {
+        let folder = sandbox
+            .data_dir()
+            .join("uploads")
+            .join(&file)
+            .with_file_name("");
+        assert!(folder.join("cover.jpg").exists() && !folder.join("cover_tmp.jpg").exists());
+    }
+}
+
+#[test]
+fn a_tool_that_hangs_or_fails_ends_the_task() {
+    let folder = tempfile::tempdir().unwrap();
+    let tool = folder.path().join("tool");
+    let script = |text: &str| {
+        std::fs::write(&tool, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&tool, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    script("exec sleep 600");
+    let settings = Settings {
+        ebook_meta: Some(tool.clone()),
+        task_limit: 1,
+        ..Settings::default()
+    };
+    let Some(server) = sandbox_only(settings, "a tool that hangs") else {
+        return;
+    };
+    let file = server.upload("a.epub", unique().as_bytes());
+    let mut socket = Socket::open(&server);
+    assert_eq!(socket.error(&file, json!({})), "Timeout after 1.000000");
+    script("echo no >&2; exit 3");
+    let error = socket.error(&file, json!({}));
+    assert!(error.contains("failed with return code 3"), "{error}");
+}
+
+#[test]
 fn proposals_that_are_none() {
     let server = server();
     let mut socket = Socket::open(&server);
@@ -102,6 +171,10 @@ fn proposals_that_are_none() {
         "'last_name'"
     );
     assert_eq!(socket.error(&file, json!({ "series": {} })), "'title'");
+    let error = socket.error(&file, json!({ "series": null }));
+    assert_eq!(error, "'NoneType' object is not subscriptable");
+    let error = socket.error(&file, json!({ "genres": null }));
+    assert_eq!(error, "'NoneType' object is not iterable");
     let error = socket.error(&file, json!({ "authors": [{ "last_name": "a\0b" }] }));
     assert_eq!(
         error,

@@ -42,7 +42,7 @@ fn all_words_of_names_title_and_series_match() {
         "stems"
     );
     assert!(
-        found(&format!("{word} {last}")) == false,
+        !found(&format!("{word} {last}")),
         "the author begins with another letter"
     );
     assert!(found(&format!("{word}: (c{last})")), "signs are taken out");
@@ -107,6 +107,29 @@ fn pages_of_a_search() {
         .get("/api/search/x?sort=title")
         .is_message(400, "Sorting not supported");
     server.get("/api/search/a%2Fb").is_page(404, "not found");
+}
+
+#[test]
+fn odd_characters_find_nothing_and_break_nothing() {
+    let server = server();
+    for odd in [
+        "%00",
+        "%0A",
+        "%FF",
+        "%20",
+        "%25",
+        "%5C",
+        "%27",
+        "%3C-%3E",
+        "%F0%9F%98%80",
+        "_",
+        "+",
+    ] {
+        let answer = server.get(&format!("/api/search/{}{odd}", unique())).ok();
+        assert_eq!(answer["total"], 0, "{odd}");
+    }
+    server.get("/api/ebooks/index/%00").is_page(500, "");
+    server.get("/api/search/").is_page(404, "not found");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sandbox::Settings;
 use serde_json::json;
@@ -171,6 +171,60 @@ fn the_limit_counts_the_whole_body() {
     };
     assert_eq!(check(1000), json!({ "result": "ok" }));
     assert_eq!(check(1001), json!({ "error": "file too big" }));
+}
+
+#[test]
+fn slow_uploads_starve_all_others() {
+    let settings = Settings {
+        pool_millis: 300,
+        ..Settings::default()
+    };
+    let Some(server) = sandbox_only(settings, "a small patience") else {
+        return;
+    };
+    let address = server.api.strip_prefix("http://").unwrap();
+    let head = format!(
+        "POST /api/upload HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\nContent-Type: \
+         multipart/form-data; boundary=b\r\nContent-Length: 1000\r\n\r\n--b\r\n",
+        server.bearer()
+    );
+    let slow: Vec<TcpStream> = (0..15)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while server.get("/api/languages").status != 500 {
+        assert!(Instant::now() < deadline, "nobody starves");
+    }
+    drop(slow);
+    while server.get("/api/languages").status != 200 {
+        assert!(Instant::now() < deadline, "it never recovers");
+    }
+}
+
+#[test]
+fn connections_close_where_no_proxy_keeps_them() {
+    for keep_alive in [true, false] {
+        let settings = Settings {
+            keep_alive,
+            ..Settings::default()
+        };
+        let Some(server) = sandbox_only(settings, "a choice of connections") else {
+            return;
+        };
+        let mut stream = TcpStream::connect(server.api.strip_prefix("http://").unwrap()).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_millis(300)))
+            .unwrap();
+        stream
+            .write_all(b"GET /api/languages HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
+        let ended = stream.read_to_end(&mut Vec::new()).is_ok();
+        assert_eq!(ended, !keep_alive);
+    }
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! Who asks, and whether that one may.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 use tokio_postgres::{Client, Row};
 
 use crate::failure::Failure;
@@ -65,8 +68,14 @@ impl User {
 }
 
 /// The user behind a request to the API, who has role user; anybody else gets 401.
-#[derive(Clone, Debug)]
-pub(crate) struct Caller(pub(crate) User);
+///
+/// From here to its end the request holds a database connection of the server's pool, even while
+/// its body is still on the way: slow uploads can starve all others.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) user: User,
+    _connection: OwnedSemaphorePermit,
+}
 
 impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = Failure;
@@ -78,9 +87,17 @@ impl FromRequestParts<Arc<App>> for Caller {
             .ok_or_else(Failure::denied)?;
         let claims = token::read_access(&token, false).ok_or_else(Failure::denied)?;
         let id = claims["id"].as_i64().ok_or_else(Failure::denied)?;
+        let patience = Duration::from_millis(app.settings.pool_millis);
+        let connection = timeout(patience, Arc::clone(&app.pool).acquire_owned()).await;
+        let connection = connection
+            .map_err(Failure::internal)?
+            .map_err(Failure::internal)?;
         let user = User::by_id(&*app.database.get().await?, id).await?;
         match user {
-            Some(user) if user.active && user.has_role("user") => Ok(Self(user)),
+            Some(user) if user.active && user.has_role("user") => Ok(Self {
+                user,
+                _connection: connection,
+            }),
             _ => Err(Failure::denied()),
         }
     }

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Answers a request to add.
 pub(crate) async fn add_upload(
-    Caller(user): Caller,
+    Caller { user, .. }: Caller,
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     headers: HeaderMap,

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
-use axum::http::StatusCode;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, delete, get, post};
@@ -80,7 +81,7 @@ async fn record(
         let ticket = app.log.begin(&method, &path);
         let fault = app.faults.meet(&method, &path);
         let kind = fault.as_ref().map(|fault| format!("{:?}", fault.kind));
-        let (response, cut) = with_fault(fault, request, next).await;
+        let (mut response, cut) = with_fault(fault, request, next).await;
         let about = response
             .extensions()
             .get::<About>()
@@ -94,6 +95,12 @@ async fn record(
         });
         if cut {
             knife.cut();
+        }
+        // The answer to a handshake names its own kind of connection.
+        if !app.settings.keep_alive && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     });

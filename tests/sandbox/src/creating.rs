@@ -44,7 +44,7 @@ impl From<tokio_postgres::Error> for Stop {
 
 /// Answers a creation.
 pub(crate) async fn create(
-    Caller(user): Caller,
+    Caller { user, .. }: Caller,
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     body: Bytes,

@@ -44,7 +44,10 @@ mod token;
 mod upload;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 pub use log::Entry;
 pub use sandbox::{Ports, Sandbox, Store};
@@ -59,6 +62,8 @@ pub(crate) struct App {
     engine: engine::Engine,
     faults: faults::Faults,
     log: log::Log,
+    /// Requests that passed the door: SQLAlchemy's pool of 5 connections and 10 more.
+    pool: Arc<Semaphore>,
 }
 
 impl App {

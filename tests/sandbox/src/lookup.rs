@@ -133,6 +133,7 @@ fn text<'a>(entity: &'a Value, key: &str) -> Result<&'a str, String> {
             .get(key)
             .and_then(Value::as_str)
             .ok_or_else(|| format!("'{key}'")),
+        Value::Null => Err("'NoneType' object is not subscriptable".to_owned()),
         _ => Err("string indices must be integers".to_owned()),
     }
 }

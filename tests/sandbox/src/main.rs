@@ -52,6 +52,9 @@ struct Args {
     /// Answer .doc files as if LibreOffice were there
     #[arg(long)]
     office: bool,
+    /// Close each connection after its answer, as the server does without nginx before it
+    #[arg(long)]
+    no_keep_alive: bool,
     /// Lifetime of an access token in seconds
     #[arg(long, default_value_t = Settings::default().token_seconds)]
     token_seconds: u64,
@@ -102,6 +105,7 @@ fn settings(args: Args) -> Settings {
         ebook_meta: args.ebook_meta,
         task_millis: args.task_millis,
         office: args.office,
+        keep_alive: !args.no_keep_alive,
         token_seconds: args.token_seconds,
         bcrypt_cost: args.bcrypt_cost,
         ..Settings::default()

@@ -117,7 +117,9 @@ async fn read(app: &App, path: &Path, stem: &str) -> Result<Map<String, Value>, 
     let least = tokio::time::sleep(Duration::from_millis(app.settings.task_millis));
     let Some(tool) = &app.settings.ebook_meta else {
         least.await;
-        let meta = json!({ "title": stem, "authors": [{ "last_name": "Unknown" }] });
+        // Calibre takes the underscores of a file name for blanks.
+        let title = stem.replace('_', " ");
+        let meta = json!({ "title": title, "authors": [{ "last_name": "Unknown" }] });
         return Ok(meta.as_object().cloned().unwrap_or_default());
     };
     let mut command = Command::new(tool);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
+use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
@@ -12,7 +13,7 @@ use tokio_postgres::types::ToSql;
 use crate::App;
 use crate::access::Caller;
 use crate::failure::{Answer, Failure};
-use crate::request::{Page, query_value};
+use crate::request::{Page, last_segment, query_value};
 
 /// The most that an index lists.
 const INDEX: i64 = 100;
@@ -111,7 +112,7 @@ pub(crate) async fn upload_meta(
 
 /// `GET /api/ebooks/<id>`.
 pub(crate) async fn ebook(
-    Caller(user): Caller,
+    Caller { user, .. }: Caller,
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Answer {
@@ -147,17 +148,12 @@ pub(crate) async fn ebooks(
 }
 
 /// `GET /api/search/<words>`.
-pub(crate) async fn search(
-    _: Caller,
-    State(app): State<Arc<App>>,
-    Path(words): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Answer {
-    let page = Page::of(query.as_deref())?;
-    if query_value(query.as_deref(), "sort").is_some_and(|sort| !sort.is_empty()) {
+pub(crate) async fn search(_: Caller, State(app): State<Arc<App>>, uri: Uri) -> Answer {
+    let page = Page::of(uri.query())?;
+    if query_value(uri.query(), "sort").is_some_and(|sort| !sort.is_empty()) {
         return Err(Failure::bad("Sorting not supported"));
     }
-    let asked = ts_query(&words);
+    let asked = ts_query(&last_segment(&uri));
     let matching = "full_text @@ to_tsquery('custom', unaccent($1))";
     let order = "ts_rank_cd(full_text, to_tsquery('custom', unaccent($1))) desc";
     paged(
@@ -171,11 +167,8 @@ pub(crate) async fn search(
 }
 
 /// `GET /api/ebooks/index/<start>`: titles that begin so; `%` and `_` are wildcards.
-pub(crate) async fn index(
-    _: Caller,
-    State(app): State<Arc<App>>,
-    Path(start): Path<String>,
-) -> Answer {
+pub(crate) async fn index(_: Caller, State(app): State<Arc<App>>, uri: Uri) -> Answer {
+    let start = last_segment(&uri);
     let client = app.database.get().await?;
     let matching = "unaccent(title) ilike unaccent($1 || '%')";
     let total = format!("select count(*) from ebook where {matching}");

@@ -15,7 +15,7 @@ use crate::reading::number;
 
 /// `DELETE /api/sources/<id>`: the row and its file.
 pub(crate) async fn source(
-    Caller(user): Caller,
+    Caller { user, .. }: Caller,
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Answer {
@@ -39,7 +39,7 @@ pub(crate) async fn source(
 
 /// `DELETE /api/ebooks/<id>`: the row, its sources, their files, cover and thumbnail.
 pub(crate) async fn ebook(
-    Caller(user): Caller,
+    Caller { user, .. }: Caller,
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Answer {

@@ -1,6 +1,6 @@
 //! Reading requests the way Flask does.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Uri, header};
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -31,6 +31,11 @@ pub(crate) fn query_value(query: Option<&str>, key: &str) -> Option<String> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         (name == key).then(|| decode(&value.replace('+', " ")))
     })
+}
+
+/// The last segment of a path, decoded; bytes that are no UTF-8 are replaced, as Werkzeug does.
+pub(crate) fn last_segment(uri: &Uri) -> String {
+    decode(uri.path().rsplit('/').next().unwrap_or_default())
 }
 
 /// Takes the percent signs out.

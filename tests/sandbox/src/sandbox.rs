@@ -14,12 +14,15 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
 
 use crate::listener::{Cuttable, Knife};
 use crate::log::{Entry, high_water};
 use crate::settings::Settings;
 use crate::{App, api, database, engine, faults, log, setup};
 
+/// Requests that the API serves at a time.
+const POOL: usize = 15;
 /// Name of the database and of its owner.
 const EBOOKS: &str = "ebooks";
 
@@ -105,6 +108,7 @@ impl Sandbox {
             engine: engine::Engine::default(),
             faults: faults::Faults::default(),
             log: log::Log::new(),
+            pool: Arc::new(Semaphore::new(POOL)),
         });
         let ports = serve(&runtime, &app, ports)?;
         Ok(Self {

@@ -21,6 +21,11 @@ pub struct Settings {
     pub task_limit: u64,
     /// Whether LibreOffice is there; without it `.doc` files fail.
     pub office: bool,
+    /// How long a request waits for one of the 15 database connections, in milliseconds.
+    pub pool_millis: u64,
+    /// Whether connections stay open for further requests, as behind nginx. Without it each is
+    /// closed after its answer, as Werkzeug alone does.
+    pub keep_alive: bool,
     /// Lifetime of an access token in seconds.
     pub token_seconds: u64,
     /// How long updates wait for the return of their session, in milliseconds.
@@ -40,6 +45,8 @@ impl Default for Settings {
             task_millis: 0,
             task_limit: 60,
             office: false,
+            pool_millis: 30_000,
+            keep_alive: true,
             token_seconds: 4 * 3600,
             unsent_millis: 60_000,
             bcrypt_cost: 4,
