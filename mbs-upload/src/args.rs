@@ -10,7 +10,7 @@ use wire::{Exit, Fatal};
 /// Reads file_hash and finding records on standard input and writes an upload record for each. What
 /// the server has already, by SHA-1 and size, is a duplicate and no error.
 #[derive(Clone, Debug, Parser)]
-#[command(version, about, after_help = AFTER)]
+#[command(version, about, after_help = AFTER, args_override_self = true)]
 pub struct Args {
     /// The server's REST API
     #[arg(

@@ -86,6 +86,12 @@ pub struct End {
     pub failure: Option<Failure>,
 }
 
+/// Does the engine lack what it needs for this file: a format of that extension, or LibreOffice to
+/// convert a `.doc`?
+fn lacks_for_good(why: &str) -> bool {
+    why.contains("format_id") || why.contains("soffice")
+}
+
 type Stepped = Result<Option<Outcome>, Failure>;
 
 impl<'a> Errand<'a> {
@@ -263,12 +269,9 @@ impl<'a> Errand<'a> {
 
     fn send(&mut self) -> Stepped {
         let form = self.form();
-        match form.send(
-            &self.server.api,
-            &self.job.path,
-            &self.job.content,
-            self.sent,
-        ) {
+        let (api, job) = (&self.server.api, self.job);
+        // A second try asks before it sends: the first may have broken on a refusal.
+        match form.send(api, &job.path, &job.content, self.in_doubt, self.sent) {
             Ok(file) => {
                 let since = Since::now(self.server);
                 self.uploaded = Some((file.clone(), since));

@@ -17,6 +17,8 @@ const WORK_WITHIN: Duration = Duration::from_secs(600);
 const QUEUED_WITHIN: Duration = Duration::from_secs(1800);
 /// Rows that may be missing in a row among those made since: other users' are removed, too.
 const GAP: u32 = 25;
+/// Rows before the first one that we heard of, among which that of an earlier call may be.
+const AROUND: i64 = 200;
 /// Rows that are looked at before giving up.
 const ROWS: i64 = 2000;
 
@@ -95,12 +97,18 @@ pub fn extract(server: &Server, file: &str, meta: &Value, since: Since) -> Resul
 /// # Errors
 /// As [`Api::get`](crate::api::Api::get).
 pub fn find(server: &Server, file: &str, since: Since) -> Result<Option<i64>, Failure> {
-    if since.0 == 0 {
+    let newest = server.newest_upload.load(Ordering::Relaxed);
+    if newest == 0 {
         // Nothing is known of the table yet, so there is no place to start from.
         return Ok(None);
     }
+    let first = 1 + if since.0 > 0 {
+        since.0
+    } else {
+        (newest - AROUND).max(0)
+    };
     let mut missing = 0;
-    for id in since.0 + 1..since.0 + ROWS {
+    for id in first..first + ROWS {
         match read(server, id) {
             Ok(row) => {
                 missing = 0;

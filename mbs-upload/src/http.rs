@@ -39,6 +39,8 @@ pub struct Stream<'a> {
     pub kind: &'a str,
     /// Its exact length in bytes; the server takes no chunked bodies.
     pub length: u64,
+    /// Wait for the server's consent (100 Continue) before sending it.
+    pub ask_first: bool,
     /// Where its bytes come from.
     pub bytes: &'a mut dyn Read,
 }
@@ -125,7 +127,7 @@ impl Http {
             .header(header::AUTHORIZATION, bearer(token))
             .header(header::CONTENT_TYPE, stream.kind)
             .header(header::CONTENT_LENGTH, stream.length.to_string());
-        if stream.length > ASK_FIRST {
+        if stream.ask_first {
             request = request.header(header::EXPECT, "100-continue");
         }
         let request = request
@@ -140,10 +142,6 @@ impl Http {
         format!("{}{path}", self.base)
     }
 }
-
-/// A body larger than this is announced first, so that a proxy's 413 comes before the bytes and
-/// not instead of an answer, on a connection that breaks while we write.
-const ASK_FIRST: u64 = 1 << 20;
 
 fn bearer(token: &str) -> String {
     format!("Bearer {token}")

@@ -14,6 +14,10 @@ use sha1::{Digest, Sha1};
 
 use crate::{api::Api, check, failure::Failure, http::Stream, known::Content};
 
+/// A larger file is announced first, so that a proxy's 413 comes before the bytes and not instead of
+/// an answer, on a connection that breaks while we write.
+const ASK_FIRST: u64 = 1 << 20;
+
 /// A form around one file.
 #[derive(Debug)]
 pub struct Form {
@@ -51,8 +55,8 @@ impl Form {
         (self.head.len() + self.tail.len()) as u64 + size
     }
 
-    /// Sends the file at `path`; gives the name that the server stored it under. `sent` is told
-    /// the bytes as they go.
+    /// Sends the file at `path`; gives the name that the server stored it under. `ask_first`
+    /// announces it before the bytes; `sent` is told the bytes as they go.
     ///
     /// # Errors
     /// [`Failure::Local`] when the file is not what `content` says; else as [`Api::stream`].
@@ -61,6 +65,7 @@ impl Form {
         api: &Api,
         path: &Path,
         content: &Content,
+        ask_first: bool,
         sent: &dyn Fn(u64),
     ) -> Result<String, Failure> {
         let kind = format!("multipart/form-data; boundary={}", self.boundary);
@@ -76,6 +81,7 @@ impl Form {
             let result = send(Stream {
                 kind: &kind,
                 length: self.length(content.size()),
+                ask_first: ask_first || content.size() > ASK_FIRST,
                 bytes: &mut body,
             });
             broken = body.bytes.broken.take();

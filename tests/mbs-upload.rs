@@ -1,0 +1,205 @@
+//! mbs-upload, the real binary against the sandbox server.
+
+/// Every outcome, and that nothing is sent twice.
+#[path = "mbs-upload/outcomes.rs"]
+mod outcomes;
+
+/// Metadata: mapped, cleaned, matched; one ebook for a book.
+#[path = "mbs-upload/books.rs"]
+mod books;
+
+/// What the API can do to a client: nothing lost, nothing doubled.
+#[path = "mbs-upload/faults.rs"]
+mod faults;
+
+/// The same for the task engine.
+#[path = "mbs-upload/engine.rs"]
+mod engine;
+
+/// How a run begins and ends.
+#[path = "mbs-upload/ends.rs"]
+mod ends;
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use harness::{
+    Workdir,
+    run::{Ran, Run},
+};
+use sandbox::{Sandbox, Settings};
+use serde_json::{Value, json};
+use sha1::{Digest, Sha1};
+
+/// Longer than anything here takes on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A server and a folder with files.
+struct Bench {
+    dir: Workdir,
+    server: Sandbox,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        Bench::with(Settings::default())
+    }
+
+    fn with(settings: Settings) -> Bench {
+        Bench {
+            dir: Workdir::new(),
+            server: Sandbox::start(settings),
+        }
+    }
+
+    /// Writes a file and gives its record, with `fields` for its metadata.
+    fn file(&self, name: &str, bytes: impl AsRef<[u8]>, fields: Value) -> Value {
+        let path = self.dir.write(name, &bytes);
+        let mut record = json!({
+            "type": "file_hash",
+            "path": path.to_str().unwrap(),
+            "sha1": sha1(bytes.as_ref()),
+            "size": bytes.as_ref().len(),
+            "mtime": "2026-01-01T00:00:00.000000000Z",
+        });
+        for (name, value) in fields.as_object().unwrap() {
+            record[name] = value.clone();
+        }
+        record
+    }
+
+    /// A file of a book by title and author; its bytes are like no other's.
+    fn book(&self, title: &str, author: &str, extension: &str) -> Value {
+        let name = format!(
+            "{}.{extension}",
+            sha1(format!("{title}/{author}").as_bytes())
+        );
+        let bytes = format!("{title}\n{author}\n{extension}\n");
+        self.file(&name, bytes, meta(title, author))
+    }
+
+    fn books(&self, count: usize) -> Vec<Value> {
+        (0..count)
+            .map(|i| self.book(&format!("Book {i}"), "Jan Novák", "epub"))
+            .collect()
+    }
+
+    /// The tool, about to be run on these records.
+    fn tool(&self, records: &[Value]) -> Run {
+        self.dir
+            .tool("mbs-upload")
+            .env("MBS_API", self.server.api())
+            .env("MBS_WS", self.server.ws())
+            .env("MBS_USER", "user")
+            .env("MBS_PASSWORD_FILE", self.server.password_file("user"))
+            .args(["--retry-wait", "40ms"])
+            .stdin(lines(records))
+    }
+
+    /// All files of the server: how often each content is there.
+    fn stored(&self) -> BTreeMap<String, usize> {
+        let rows = self.server.query("select hash || ' ' || size from source");
+        let mut stored = BTreeMap::new();
+        for row in rows {
+            *stored.entry(row[0].clone().unwrap()).or_default() += 1;
+        }
+        stored
+    }
+
+    /// Insists that just these files are on the server, each once, and that no ebook is empty.
+    fn holds(&self, records: &[Value]) {
+        let key = |r: &Value| format!("{} {}", r["sha1"].as_str().unwrap(), r["size"]);
+        let expected: BTreeMap<_, _> = records.iter().map(|r| (key(r), 1)).collect();
+        assert_eq!(self.stored(), expected);
+        assert_eq!(
+            self.number("select count(*) from ebook where id not in (select ebook_id from source)"),
+            0
+        );
+        let locations = self.server.query("select location from source");
+        for row in locations {
+            let path = self
+                .server
+                .data_dir()
+                .join("books")
+                .join(row[0].as_deref().unwrap());
+            assert!(path.is_file(), "{}", path.display());
+        }
+    }
+
+    fn number(&self, sql: &str) -> i64 {
+        self.server.query(sql)[0][0]
+            .as_deref()
+            .unwrap()
+            .parse()
+            .unwrap()
+    }
+
+    fn ebooks(&self) -> i64 {
+        self.number("select count(*) from ebook")
+    }
+
+    fn fault(&self, order: Value) {
+        self.server.fault(&order);
+    }
+}
+
+/// What calibre-list says of a book in English.
+fn meta(title: &str, author: &str) -> Value {
+    json!({
+        "book_id": 1, "title": title, "authors": [author], "author_sorts": [sort(author)],
+        "languages": ["eng"], "tags": [],
+    })
+}
+
+fn sort(author: &str) -> String {
+    match author.rsplit_once(' ') {
+        Some((first, last)) => format!("{last}, {first}"),
+        None => author.into(),
+    }
+}
+
+fn sha1(bytes: &[u8]) -> String {
+    Sha1::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// Records as a whole stream.
+fn lines(records: &[Value]) -> Vec<u8> {
+    let mut text: String = records.iter().map(|record| format!("{record}\n")).collect();
+    let n = records.len();
+    text += &format!(
+        r#"{{"type":"summary","tool":"hash-files","records":{n},"failed":0,"complete":true}}"#
+    );
+    text.push('\n');
+    text.into_bytes()
+}
+
+/// The upload record of each path.
+fn outcomes(ran: &Ran) -> BTreeMap<PathBuf, Value> {
+    let path = |record: &Value| PathBuf::from(record["path"].as_str().unwrap());
+    ran.of_type("upload")
+        .into_iter()
+        .map(|record| (path(&record), record))
+        .collect()
+}
+
+/// The one upload record that this input record became.
+fn outcome(ran: &Ran, record: &Value) -> Value {
+    let same = |upload: &&Value| upload["path"] == record["path"];
+    let all = ran.of_type("upload");
+    let found: Vec<_> = all.iter().filter(same).collect();
+    assert_eq!(found.len(), 1, "{}", ran.report());
+    found[0].clone()
+}
+
+/// How many records have each outcome.
+fn counts(ran: &Ran) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for record in ran.of_type("upload") {
+        *counts
+            .entry(record["outcome"].as_str().unwrap().to_string())
+            .or_default() += 1;
+    }
+    counts
+}

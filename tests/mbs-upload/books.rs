@@ -1,0 +1,422 @@
+use super::*;
+use std::collections::BTreeSet;
+
+impl Bench {
+    /// Title, authors, language, series and index of the ebook that holds this file.
+    fn shelf(&self, record: &Value) -> Vec<Option<String>> {
+        let sha1 = record["sha1"].as_str().unwrap();
+        let sql = format!(
+            "select e.title,
+               (select string_agg(a.last_name || ',' || coalesce(a.first_name, '-'), ';' order by a.last_name)
+                  from author a join ebook_authors x on x.author_id = a.id where x.ebook_id = e.id),
+               l.code, s.title, e.series_index::text
+             from source f join ebook e on e.id = f.ebook_id join language l on l.id = e.language_id
+             left join series s on s.id = e.series_id where f.hash = '{sha1}'"
+        );
+        let mut rows = self.server.query(&sql);
+        assert_eq!(rows.len(), 1, "{record}");
+        rows.remove(0)
+    }
+
+    fn location(&self, record: &Value) -> String {
+        let sha1 = record["sha1"].as_str().unwrap();
+        let sql = format!("select location from source where hash = '{sha1}'");
+        self.server.query(&sql)[0][0].clone().unwrap()
+    }
+}
+
+fn row(texts: [&str; 5]) -> Vec<Option<String>> {
+    texts
+        .map(|text| Some(text.to_string()).filter(|text| !text.is_empty()))
+        .into()
+}
+
+#[test]
+fn formats_of_one_book_land_on_one_ebook() {
+    let bench = Bench::new();
+    let mut records = vec![];
+    for title in ["One", "Two", "Three", "Four"] {
+        for extension in ["epub", "pdf", "mobi", "txt"] {
+            records.push(bench.book(title, "Karel Čapek", extension));
+        }
+    }
+    bench
+        .server
+        .fault(&json!({"on": "TASK metadata", "kind": "delay", "millis": 30, "times": 0}));
+    let ran = bench.tool(&records).args(["-j", "8"]).ok();
+    assert_eq!(counts(&ran)["uploaded"], 16);
+    bench.holds(&records);
+    assert_eq!(bench.ebooks(), 4);
+    // The plan knows the ebook of the formats after the first.
+    let log = bench.server.log();
+    let looked = log
+        .iter()
+        .filter(|entry| entry.path.starts_with("/api/ebooks/index/"))
+        .count();
+    assert_eq!(looked, 4);
+    for (what, most) in bench.server.high_water() {
+        assert!(
+            !what.starts_with("book:") || most == 1,
+            "{what}: {most} in flight"
+        );
+    }
+}
+
+#[test]
+fn books_of_one_title_and_author_in_flight_together_make_one_ebook() {
+    let bench = Bench::new();
+    let records: Vec<_> = (0..8)
+        .map(|i| {
+            bench.file(
+                &format!("{i}.epub"),
+                format!("bytes {i}"),
+                meta("The Same Title", "A Writer"),
+            )
+        })
+        .collect();
+    bench
+        .server
+        .fault(&json!({"on": "POST /api/ebooks", "kind": "delay", "millis": 50, "times": 0}));
+    bench.tool(&records).args(["-j", "8"]).ok();
+    bench.holds(&records);
+    assert_eq!(bench.ebooks(), 1);
+}
+
+#[test]
+fn a_later_run_finds_the_ebook_of_an_earlier_one() {
+    let bench = Bench::new();
+    let titles = [
+        "Two Words",
+        "C",
+        "AC/DC Live",
+        "100% sure_thing x\\y",
+        "..",
+        "3.14 reasons",
+        "Kniha",
+        "?",
+        "Čapek’s „dream“",
+    ];
+    let book = |title: &str, extension: &str| bench.book(title, "Anna Nováková-Malá", extension);
+    let first: Vec<_> = titles.iter().map(|title| book(title, "epub")).collect();
+    // Other books whose titles begin alike must not be taken for these.
+    let others: Vec<_> = ["C One", "Kniha 10", "Two Words More", "AC"]
+        .iter()
+        .map(|t| book(t, "pdf"))
+        .collect();
+    bench.tool(&[others.clone(), first.clone()].concat()).ok();
+    assert_eq!(bench.ebooks(), (first.len() + others.len()) as i64);
+    let second: Vec<_> = titles.iter().map(|title| book(title, "txt")).collect();
+    let ran = bench.tool(&second).ok();
+    bench.holds(&[others, first, second].concat());
+    let made = bench.ebooks();
+    assert_eq!(made, 13, "{}", ran.report());
+}
+
+#[test]
+fn bug_the_title_is_compared_where_the_official_client_forgets_it() {
+    let bench = Bench::new();
+    bench
+        .tool(&[bench.book("C One", "Ann Author", "epub")])
+        .ok();
+    let c = bench.book("C", "Ann Author", "epub");
+    bench.tool(std::slice::from_ref(&c)).ok();
+    assert_eq!(bench.ebooks(), 2);
+    assert_eq!(bench.shelf(&c)[0].as_deref(), Some("C"));
+}
+
+#[test]
+fn too_many_titles_that_begin_alike_do_not_hide_the_right_one() {
+    let bench = Bench::new();
+    let insert = "with a as (insert into author (version_id, created, modified, last_name, first_name)
+          values (1, now(), now(), 'Many', 'B') returning id),
+        e as (insert into ebook (version_id, created, modified, title, language_id, base_dir)
+          select 1, now(), now(), 'A' || n, 2, 'x' || n from generate_series(100, 250) n returning id),
+        s as (insert into source (version_id, created, modified, ebook_id, location, format_id, size, hash)
+          select 1, now(), now(), id, 'x', 8, id, 'h' || id from e)
+        insert into ebook_authors select e.id, a.id from e, a returning 1";
+    assert_eq!(bench.server.query(insert).len(), 151);
+    let first = bench.book("a", "B Many", "epub");
+    let second = bench.book("a", "B Many", "pdf");
+    bench.tool(&[first]).ok();
+    bench.tool(&[second]).ok();
+    assert_eq!(bench.ebooks(), 152);
+}
+
+#[test]
+fn metadata_arrives_as_calibre_has_it() {
+    let bench = Bench::new();
+    let mut book = bench.file("n.epub", "n", json!({
+        "title": "Šedé oči: \"díl 1\"", "authors": ["Karel Čapek", "Homer", "Zhu Xi"],
+        "author_sorts": ["Čapek, Karel", "Homer", "Zhu, Xi, of Song"], "languages": ["ces", "eng"],
+        "series": "Škola hrou", "series_index": 2.5, "tags": ["Sci-Fi", "humor", "Weird", "Satire", "Fantasy"],
+    }));
+    let ran = bench.tool(std::slice::from_ref(&book)).ok();
+    assert_eq!(
+        bench.shelf(&book),
+        row([
+            "Šedé oči: \"díl 1\"",
+            "Homer,-;Zhu,Xi, of Song;Čapek,Karel",
+            "cs",
+            "Škola hrou",
+            "2"
+        ])
+    );
+    let genres = bench
+        .server
+        .query("select g.name from genre g join ebook_genres x on x.genre_id = g.id order by 1");
+    let genres: Vec<_> = genres
+        .into_iter()
+        .map(|row| row[0].clone().unwrap())
+        .collect();
+    assert_eq!(genres, ["Fantasy", "Humor/Satire", "Science Fiction"]);
+    let notes = outcome(&ran, &book)["notes"].clone();
+    assert_eq!(
+        notes,
+        json!([
+            "series index 2.5 cut to 2",
+            "tags that are no genres left out: Weird"
+        ])
+    );
+    // The next volume, its series written in other letters, joins the same series.
+    book = bench.file(
+        "m.epub",
+        "m",
+        json!({
+            "title": "Druhý díl", "authors": ["Karel Čapek"], "author_sorts": ["Čapek, Karel"],
+            "languages": ["cze"], "series": "ŠKOLA hrou", "series_index": 3, "tags": ["sci-fi"],
+        }),
+    );
+    bench.tool(std::slice::from_ref(&book)).ok();
+    assert_eq!(
+        bench.shelf(&book),
+        row(["Druhý díl", "Čapek,Karel", "cs", "Škola hrou", "3"])
+    );
+    assert_eq!(bench.number("select count(*) from series"), 1);
+    assert_eq!(
+        bench.number("select count(*) from author where last_name = 'Čapek'"),
+        1
+    );
+}
+
+#[test]
+fn volumes_and_translations_of_one_title_stay_apart() {
+    let bench = Bench::new();
+    let book = |name: &str, language: &str, index: f64| {
+        let mut record = bench.file(&format!("{name}.epub"), name, meta("Saga", "A Writer"));
+        (
+            record["languages"],
+            record["series"],
+            record["series_index"],
+        ) = (json!([language]), json!("Sagas"), json!(index));
+        record
+    };
+    let records = [
+        book("a", "eng", 1.0),
+        book("b", "eng", 2.0),
+        book("c", "ces", 1.0),
+        book("d", "eng", 1.0),
+    ];
+    bench.tool(&records).args(["-j", "8"]).ok();
+    assert_eq!(bench.ebooks(), 3);
+    for record in &records {
+        let index = record["series_index"].as_f64().unwrap().to_string();
+        let language = if record["languages"][0] == "ces" {
+            "cs"
+        } else {
+            "en"
+        };
+        assert_eq!(
+            bench.shelf(record),
+            row(["Saga", "Writer,A", language, "Sagas", &index])
+        );
+    }
+}
+
+#[test]
+fn languages_are_mapped_and_missing_ones_given() {
+    let bench = Bench::new();
+    let book = |name: &str, languages: Value| {
+        let mut record = bench.file(&format!("{name}.epub"), name, meta(name, "A"));
+        record["languages"] = languages;
+        record
+    };
+    let records = [
+        book("a", json!(["rus"])),
+        book("b", json!(["slo"])),
+        book("c", json!(["jpn", "eng"])),
+        book("d", json!([])),
+        book("e", json!(["und"])),
+        book("f", json!(["deu"])),
+    ];
+    let ran = bench
+        .tool(&records)
+        .args(["--default-language", "ces"])
+        .ok();
+    for (record, code) in records.iter().zip(["ru", "sk", "en", "cs", "cs"]) {
+        assert_eq!(bench.shelf(record)[2].as_deref(), Some(code));
+    }
+    assert_eq!(outcome(&ran, &records[5])["outcome"], "unsupported");
+    let none = book("g", json!([]));
+    let ran = bench.tool(std::slice::from_ref(&none)).ok();
+    let upload = outcome(&ran, &none);
+    assert!(
+        upload["reason"]
+            .as_str()
+            .unwrap()
+            .contains("--default-language"),
+        "{upload}"
+    );
+    let wrong = bench.tool(&[]).args(["--default-language", "xx"]).code(2);
+    wrong.one_line(&["--default-language xx"]);
+}
+
+#[test]
+fn hostile_metadata_goes_in_clean_and_inside_the_store() {
+    let bench = Bench::new();
+    let many: Vec<String> = (0..500).map(|i| format!("First{i} Last{i}")).collect();
+    let hostile = [
+        json!({"title": "a\u{0}b\u{1b}c\nd", "authors": ["x\u{0}y"]}),
+        json!({"title": "ž".repeat(10_000), "authors": ["Author With A Name"]}),
+        json!({"title": "T".repeat(256), "authors": ["Title Long"]}),
+        json!({"title": "S".repeat(150), "authors": ["A B"], "series": "R".repeat(150), "series_index": 1}),
+        json!({"title": "L", "authors": [format!("{} {}", "f".repeat(128), "l".repeat(128))]}),
+        json!({"title": "many", "authors": many}),
+        json!({"title": ".hidden", "authors": [".."]}),
+        json!({"title": "up", "authors": ["‥"], "series": "..", "series_index": 1}),
+        json!({"title": "root", "authors": ["??? "]}),
+        json!({"title": "／etc／passwd", "authors": ["．．／．．／x"], "series": "／a", "series_index": 1}),
+        json!({"title": "../../../../tmp/x", "authors": ["/etc"]}),
+        json!({"title": "  ", "authors": ["Blank Title"]}),
+        json!({"title": "100% %s %(title)s", "authors": ["%"]}),
+        json!({"title": "\u{202e}bidi\u{301}\u{301}", "authors": ["\u{301}"]}),
+        json!({"title": "No authors", "authors": []}),
+        json!({"title": "Война и мир", "authors": ["Лев Толстой"], "languages": ["rus"]}),
+        json!({"title": "戦争と平和", "authors": ["𝕿𝖊𝖘𝖙"]}),
+        json!({"title": "index", "authors": ["A B"], "series": "S", "series_index": 1e300}),
+        json!({"title": "minus", "authors": ["A B"], "series": "S", "series_index": -3}),
+    ];
+    let records: Vec<_> = hostile
+        .iter()
+        .enumerate()
+        .map(|(i, fields)| {
+            let mut fields = fields.clone();
+            fields
+                .as_object_mut()
+                .unwrap()
+                .entry("languages")
+                .or_insert(json!(["eng"]));
+            bench.file(
+                &format!("hostile/файл {i} %.epub"),
+                format!("bytes {i}"),
+                fields,
+            )
+        })
+        .collect();
+    let ran = bench.tool(&records).ok();
+    assert_eq!(
+        counts(&ran),
+        BTreeMap::from([("uploaded".into(), records.len())]),
+        "{}",
+        ran.report()
+    );
+    bench.holds(&records);
+    for record in &records {
+        let location = bench.location(record);
+        let safe = location
+            .split('/')
+            .all(|part| !matches!(part, "" | "." | "..") && part.len() <= 255);
+        assert!(safe, "{location}");
+    }
+    // Nothing beside the store's own folders.
+    let folders: BTreeSet<_> = std::fs::read_dir(bench.server.data_dir())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !name.ends_with(".password") && !name.starts_with(".spool"))
+        .collect();
+    assert_eq!(
+        folders,
+        ["books", "converted", "thumbs", "uploads"]
+            .map(String::from)
+            .into()
+    );
+    let shelf = |i: usize| bench.shelf(&records[i]);
+    assert_eq!(shelf(0)[0].as_deref(), Some("abc d"));
+    assert_eq!(shelf(5)[1].as_deref().unwrap().split(';').count(), 500);
+    assert_eq!(shelf(6)[1].as_deref(), Some("Unknown,-"));
+    assert_eq!(shelf(11)[0].as_deref(), Some("файл 11 %"));
+    assert_eq!(shelf(15), row(["Война и мир", "Толстой,Лев", "ru", "", ""]));
+    assert!(bench.location(&records[15]).ends_with(".epub"));
+    for i in [0, 1, 2, 3, 4, 6, 7, 8, 9, 11, 17] {
+        let notes = outcome(&ran, &records[i])["notes"].clone();
+        assert!(
+            !notes.as_array().unwrap().is_empty(),
+            "{i}: what was changed is told"
+        );
+    }
+    for line in ran
+        .stdout()
+        .lines()
+        .filter(|line| !line.contains("\"many\""))
+    {
+        // The record came in longer than any of ours can be, but for this.
+        assert!(
+            line.len() < 4096 || line.contains(&"ž".repeat(9)),
+            "{} bytes",
+            line.len()
+        );
+    }
+}
+
+#[test]
+fn a_file_without_metadata_gets_what_the_server_finds_in_it() {
+    let bench = Bench::new();
+    let bare = bench.file("Můj spis.epub", "nothing in it", json!({}));
+    let ran = bench
+        .tool(std::slice::from_ref(&bare))
+        .args(["--default-language", "en"])
+        .ok();
+    assert_eq!(
+        bench.shelf(&bare),
+        row(["Můj spis", "Unknown,-", "en", "", ""])
+    );
+    assert_eq!(
+        outcome(&ran, &bare)["notes"],
+        json!(["no title: the file's name taken"])
+    );
+    // Two of them with one name are one book, even in flight together.
+    let twins: Vec<_> = (0..6)
+        .map(|i| bench.file(&format!("{i}/Twin.epub"), format!("{i}"), json!({})))
+        .collect();
+    bench
+        .server
+        .fault(&json!({"on": "POST /api/ebooks", "kind": "delay", "millis": 50, "times": 0}));
+    bench
+        .tool(&twins)
+        .args(["--default-language", "en", "-j", "6"])
+        .ok();
+    assert_eq!(
+        bench.number("select count(*) from ebook where title = 'Twin'"),
+        1
+    );
+}
+
+#[test]
+fn names_that_are_not_utf_8_are_opened_by_their_bytes() {
+    use std::os::unix::ffi::OsStrExt;
+    let bench = Bench::new();
+    let path = bench.dir.join(std::ffi::OsStr::from_bytes(b"caf\xe9.epub"));
+    std::fs::write(&path, "latin").unwrap();
+    let mut line = wire::Line::new("file_hash");
+    line.path(&path)
+        .text("sha1", &sha1(b"latin"))
+        .int("size", 5)
+        .text("mtime", "x")
+        .text("title", "T");
+    line.list("authors", ["A"]).list("languages", ["eng"]);
+    let input = [line.open_bytes(), b"}\n"].concat();
+    let ran = bench.tool(&[]).stdin(input).ok();
+    let upload = &ran.of_type("upload")[0];
+    assert_eq!(upload["outcome"], "uploaded");
+    let record = wire::Record::parse(upload.to_string().into_bytes()).unwrap();
+    assert_eq!(record.path().unwrap(), path);
+}

@@ -1,0 +1,350 @@
+use super::*;
+use std::fs;
+
+#[test]
+fn files_arrive_once_and_a_second_run_sends_nothing() {
+    let bench = Bench::new();
+    let books = bench.books(12);
+    let ran = bench.tool(&books).ok();
+    bench.holds(&books);
+    assert_eq!(bench.ebooks(), 12);
+    assert_eq!(ran.summary()["uploaded"], 12);
+    assert_eq!(ran.summary()["complete"], true);
+    for book in &books {
+        let upload = outcome(&ran, book);
+        assert_eq!(
+            (&upload["outcome"], &upload["attempts"]),
+            (&json!("uploaded"), &json!(1))
+        );
+        assert!(upload["ebook_id"].is_i64() && upload["source_id"].is_i64());
+        // What the tool does not know flows through.
+        assert_eq!(
+            (&upload["book_id"], &upload["title"]),
+            (&book["book_id"], &book["title"])
+        );
+    }
+    let sent = bench.server.count("POST", "/api/upload");
+    let again = bench.tool(&books).ok();
+    assert_eq!(counts(&again)["duplicate"], 12);
+    assert!(
+        again
+            .of_type("upload")
+            .iter()
+            .all(|upload| upload["by"] == "check")
+    );
+    assert_eq!(bench.server.count("POST", "/api/upload"), sent);
+    bench.holds(&books);
+}
+
+#[test]
+fn an_upload_takes_no_more_requests_than_it_must() {
+    let bench = Bench::new();
+    let books = bench.books(5);
+    bench.tool(&books).ok();
+    let log = bench.server.log();
+    let of = |method: &str| log.iter().filter(|entry| entry.method == method).count();
+    // Login, languages, genres; one probe for check-batch; then check, upload, index, create, add.
+    assert_eq!(of("POST"), 1 + 1 + 5 * 4, "{log:#?}");
+    // The handshake of the WebSocket is a GET, too.
+    assert_eq!(of("GET"), 2 + 5 + 1);
+    assert_eq!(of("WS"), 1);
+}
+
+#[test]
+fn what_is_known_is_not_even_asked_for() {
+    let bench = Bench::new();
+    let books = bench.books(4);
+    let known = |book: &Value| {
+        json!({
+            "type": "known_hash", "sha1": book["sha1"], "size": book["size"], "source_id": 1,
+            "ebook_id": 1, "location": "x", "format": "epub",
+        })
+    };
+    let other_size =
+        json!({"type": "known_hash", "sha1": books[2]["sha1"], "size": 1, "format": "epub"});
+    let first = bench.dir.write("one.ndjson", lines(&[known(&books[0])]));
+    // Cut short: used as it is, and told.
+    let second = bench.dir.write(
+        "two.ndjson",
+        format!("{}\n{other_size}\n", known(&books[1])),
+    );
+    let ran = bench
+        .tool(&books)
+        .arg("--known")
+        .arg(&first)
+        .arg("--known")
+        .arg(&second)
+        .ok();
+    ran.one_line(&["two.ndjson", "no summary", "the server decides"]);
+    for (i, by) in [(0, json!("known")), (1, json!("known"))] {
+        let upload = outcome(&ran, &books[i]);
+        assert_eq!((&upload["by"], &upload["attempts"]), (&by, &json!(0)));
+    }
+    bench.holds(&books[2..]);
+    assert_eq!(bench.server.count("POST", "/api/upload/check"), 2);
+}
+
+#[test]
+fn equal_bytes_go_once_whatever_they_are_called() {
+    let bench = Bench::new();
+    let mut records = vec![];
+    for (i, title) in ["One", "Two", "Three"].iter().enumerate() {
+        records.push(bench.file(&format!("{i}.epub"), "the same bytes", meta(title, "A B")));
+        records.push(bench.file(
+            &format!("{i}-b.epub"),
+            format!("others {}", i / 2),
+            meta(title, "A B"),
+        ));
+    }
+    bench
+        .server
+        .fault(&json!({"on": "TASK metadata", "kind": "delay", "millis": 100, "times": 0}));
+    let ran = bench.tool(&records).args(["-j", "8"]).ok();
+    assert_eq!(
+        counts(&ran),
+        BTreeMap::from([("duplicate".into(), 3), ("uploaded".into(), 3)])
+    );
+    bench.holds(&[records[0].clone(), records[1].clone(), records[5].clone()]);
+    for (what, most) in bench.server.high_water() {
+        assert!(
+            !what.starts_with("hash:") || most == 1,
+            "{what}: {most} in flight"
+        );
+    }
+    assert_eq!(bench.server.count("POST", "/api/upload"), 3);
+}
+
+#[test]
+fn what_the_server_lacks_has_a_reason_each() {
+    let bench = Bench::with(Settings {
+        max_content_length: Some(1000),
+        ..Settings::default()
+    });
+    let kepub = bench.file("a.kepub", "k", meta("K", "A"));
+    let binary = bench.file("a.bin", "b", meta("B", "A"));
+    let chm = bench.file("a.chm", "chm", meta("C", "A"));
+    let empty = bench.file("e.epub", "", meta("E", "A"));
+    let bare = bench.file("noextension", "x", meta("N", "A"));
+    let doc = bench.file("a.doc", "doc", meta("D", "A"));
+    let big = bench.file("big.epub", "x".repeat(1001), meta("Big", "A"));
+    let mut japanese = bench.book("J", "A", "epub");
+    japanese["languages"] = json!(["jpn"]);
+    let records = [kepub, binary, chm, empty, bare, doc, big, japanese];
+    let ran = bench.tool(&records).ok();
+    for (record, kind, reason) in [
+        (&records[0], "unsupported", "extension kepub"),
+        (&records[1], "unsupported", "extension bin"),
+        (&records[3], "unsupported", "empty"),
+        (&records[4], "unsupported", "no extension"),
+        (&records[5], "unsupported", "soffice"),
+        (&records[6], "too_big", "too big"),
+        (
+            &records[7],
+            "unsupported",
+            "language jpn: the server has cs, en, ru, sk",
+        ),
+    ] {
+        let upload = outcome(&ran, record);
+        assert_eq!(upload["outcome"], kind, "{upload}");
+        assert!(
+            upload["reason"].as_str().unwrap().contains(reason),
+            "{upload}"
+        );
+    }
+    bench.holds(&records[2..3]);
+    assert_eq!(ran.summary()["unsupported"], 6);
+    assert_eq!(ran.summary()["too_big"], 1);
+}
+
+#[test]
+fn files_that_changed_or_vanished_fail_and_nothing_of_them_arrives() {
+    let bench = Bench::new();
+    let books = bench.books(5);
+    let path = |i: usize| books[i]["path"].as_str().unwrap().to_string();
+    let size = fs::metadata(path(0)).unwrap().len() as usize;
+    fs::write(path(0), "x".repeat(size)).unwrap();
+    fs::write(
+        path(1),
+        "longer than before, by quite a bit, so that the size tells",
+    )
+    .unwrap();
+    fs::remove_file(path(2)).unwrap();
+    fs::remove_file(path(3)).unwrap();
+    fs::create_dir(path(3)).unwrap();
+    let ran = bench.tool(&books).code(1);
+    for (i, reason) in [
+        (0, "changed since hashed"),
+        (1, "changed since hashed"),
+        (2, "No such file"),
+        (3, "not a regular file"),
+    ] {
+        let upload = outcome(&ran, &books[i]);
+        assert_eq!(upload["outcome"], "failed", "{upload}");
+        assert!(
+            upload["reason"].as_str().unwrap().contains(reason),
+            "{upload}"
+        );
+    }
+    assert_eq!(ran.stderr().lines().count(), 4, "{}", ran.report());
+    assert_eq!(
+        (&ran.summary()["failed"], &ran.summary()["complete"]),
+        (&json!(4), &json!(true))
+    );
+    bench.holds(&books[4..]);
+    assert_eq!(bench.number("select count(*) from upload"), 0);
+}
+
+/// Puts a file's content on the server behind the tool's back.
+fn slip_in(bench: &Bench, record: &Value) {
+    let (sha1, size) = (record["sha1"].as_str().unwrap(), &record["size"]);
+    let statements = format!(
+        "with e as (insert into ebook (version_id, created, modified, title, language_id, base_dir)
+           values (1, now(), now(), 'Other', 2, 'other') returning id)
+         insert into source (version_id, created, modified, ebook_id, location, format_id, size, hash)
+           select 1, now(), now(), id, 'other', 8, {size}, '{sha1}' from e returning id"
+    );
+    assert_eq!(bench.server.query(&statements).len(), 1);
+}
+
+#[test]
+fn a_file_that_comes_in_meanwhile_is_a_duplicate_and_leaves_no_empty_ebook() {
+    for (step, by) in [
+        ("/api/upload", "upload"),
+        ("/api/ebooks/*/add-upload", "add"),
+    ] {
+        let bench = Bench::new();
+        let book = bench.book("T", "A", "epub");
+        bench.fault(json!({"on": format!("POST {step}"), "kind": "delay", "millis": 1500}));
+        let tool = bench.tool(std::slice::from_ref(&book));
+        let ran = std::thread::scope(|scope| {
+            let ran = scope.spawn(|| tool.ok());
+            harness::wait_for("the request", DEADLINE, || {
+                (bench.server.count("POST", step) == 1).then_some(())
+            });
+            slip_in(&bench, &book);
+            ran.join().unwrap()
+        });
+        let upload = outcome(&ran, &book);
+        assert_eq!(
+            (&upload["outcome"], &upload["by"]),
+            (&json!("duplicate"), &json!(by))
+        );
+        assert_eq!(bench.stored().values().sum::<usize>(), 1);
+        assert_eq!(bench.ebooks(), 1);
+        if by == "add" {
+            assert!(
+                upload["ebook_id"].is_i64() && upload["source_id"].is_i64(),
+                "{upload}"
+            );
+            assert_eq!(bench.server.count("DELETE", "/api/ebooks/*"), 1);
+        }
+    }
+}
+
+#[test]
+fn an_ebook_that_got_a_file_meanwhile_is_not_removed() {
+    let bench = Bench::new();
+    let book = bench.book("T", "A", "epub");
+    bench.fault(
+        json!({"on": "POST /api/ebooks/*/add-upload", "kind": "delay", "millis": 1500, "times": 0}),
+    );
+    let tool = bench.tool(std::slice::from_ref(&book));
+    let ran = std::thread::scope(|scope| {
+        let ran = scope.spawn(|| tool.ok());
+        harness::wait_for("the request", DEADLINE, || {
+            (bench.server.count("POST", "/api/ebooks/*/add-upload") == 1).then_some(())
+        });
+        slip_in(&bench, &book);
+        // Somebody else's file in the ebook that the tool has just made.
+        assert_eq!(
+            bench.server.query(
+                "insert into source (version_id, created, modified, ebook_id, location, format_id, size, hash)
+                 select 1, now(), now(), id, 'else', 1, 5, 'else' from ebook where title = 'T' returning id"
+            ).len(),
+            1
+        );
+        ran.join().unwrap()
+    });
+    assert_eq!(outcome(&ran, &book)["by"], "add");
+    assert_eq!(bench.server.count("DELETE", "/api/ebooks/*"), 0);
+    assert_eq!(bench.ebooks(), 2);
+}
+
+#[test]
+fn the_fork_is_asked_about_many_files_at_once() {
+    let bench = Bench::with(Settings {
+        fork: true,
+        ..Settings::default()
+    });
+    let books = bench.books(20);
+    bench.tool(&books).ok();
+    bench.holds(&books);
+    let before = bench.server.count("POST", "/api/upload/check");
+    let ran = bench.tool(&books).ok();
+    assert_eq!(counts(&ran)["duplicate"], 20);
+    assert!(bench.server.count("POST", "/api/upload/check-batch") < 20);
+    assert!(bench.server.count("POST", "/api/upload/check") - before < 20);
+}
+
+#[test]
+fn a_body_that_only_the_form_makes_too_long_is_not_sent() {
+    // The limit is the server's for whole requests: the file fits, the form around it does not.
+    let limit = 34 << 20;
+    let bench = Bench::with(Settings {
+        max_content_length: Some(limit),
+        ..Settings::default()
+    });
+    let size = usize::try_from(limit).unwrap();
+    let over = bench.file("over.epub", vec![b'x'; size - 50], meta("Over", "A"));
+    let under = bench.file("under.epub", vec![b'x'; size - 400], meta("Under", "A"));
+    let ran = bench.tool(&[over.clone(), under.clone()]).ok();
+    assert_eq!(outcome(&ran, &over)["outcome"], "too_big");
+    assert_eq!(
+        outcome(&ran, &under)["outcome"],
+        "uploaded",
+        "{}",
+        ran.report()
+    );
+    assert_eq!(bench.server.count("POST", "/api/upload"), 1);
+    bench.holds(&[under]);
+}
+
+#[test]
+fn max_size_is_obeyed_without_asking() {
+    let bench = Bench::new();
+    let books = [
+        bench.file("a.epub", "12345", meta("A", "A")),
+        bench.file("b.epub", "1234", meta("B", "A")),
+    ];
+    let ran = bench.tool(&books).args(["--max-size", "4B"]).ok();
+    assert_eq!(outcome(&ran, &books[0])["outcome"], "too_big");
+    bench.holds(&books[1..]);
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let bench = Bench::new();
+    let books = bench.books(3);
+    bench.tool(&books[..1]).ok();
+    let tables =
+        "select (select count(*) from ebook) || ' ' || (select count(*) from source) || ' '
+        || (select count(*) from upload) || ' ' || (select count(*) from author)";
+    let before = (
+        bench.server.query(tables),
+        bench.server.count("POST", "/api/upload"),
+    );
+    let ran = bench.tool(&books).arg("--dry-run").ok();
+    assert_eq!(
+        counts(&ran),
+        BTreeMap::from([("duplicate".into(), 1), ("would_upload".into(), 2)])
+    );
+    assert_eq!(ran.summary()["would_upload"], 2);
+    assert_eq!(
+        (
+            bench.server.query(tables),
+            bench.server.count("POST", "/api/upload")
+        ),
+        before
+    );
+    assert_eq!(bench.server.count("GET", "/ws"), 1);
+}
