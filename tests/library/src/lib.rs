@@ -3,6 +3,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`demo`] | a small library that shows every outcome of a migration; needs no Calibre |
+//! | [`large`] | a database of a million books without their files |
 //! | [`shelf`], [`schema`] | a library filled book by book without Calibre |
 //! | [`book`], [`epub`], [`jpeg`] | a book, its file, its cover |
 
@@ -10,6 +11,7 @@ pub mod book;
 pub mod demo;
 pub mod epub;
 pub mod jpeg;
+pub mod large;
 pub mod schema;
 pub mod shelf;
 

@@ -1,4 +1,4 @@
-//! `make-library DIR --kind demo`: a Calibre library where there was none.
+//! `make-library DIR --kind demo|large`: a Calibre library where there was none.
 
 use std::path::PathBuf;
 
@@ -14,17 +14,23 @@ struct Args {
     /// What kind of library
     #[arg(long, value_enum, default_value_t = Kind::Demo)]
     kind: Kind,
+    /// How many books, for --kind large
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    books: u64,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Kind {
     /// About 40 small real e-books that show every outcome of a migration
     Demo,
+    /// A database of many books without their files, to measure with
+    Large,
 }
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     match args.kind {
         Kind::Demo => library::demo::make(&args.folder),
+        Kind::Large => library::large::make(&args.folder, args.books),
     }
 }
