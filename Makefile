@@ -64,10 +64,11 @@ SHARDS ?= 4
 UPLOAD ?=
 export LIBRARY MBS_API MBS_WS MBS_USER MBS_DB MBS_PASSWORD_FILE
 
+COUNTS := "uploaded", "duplicate", "too_big", "unsupported", "failed"
+
 .PHONY: migrate
 migrate: $(WORK)/uploads.ndjson ## move LIBRARY into the server at MBS_API
-	@jq -r 'select(.type == "summary") | "\(.uploaded) uploaded, \(.duplicate) were there, \
-	\(.too_big) too big, \(.unsupported) unsupported, \(.failed) failed; complete: \(.complete)"' $<
+	@jq -r 'select(.type == "summary") | [to_entries[] | select(.key | IN($(COUNTS))) | "\(.value) \(.key)"] | join(", ")' $<
 
 $(WORK)/tracked.ndjson: always | $(WORK)
 	calibre-list "$${LIBRARY:?LIBRARY=folder of the Calibre library}" >$@ || test $$? -eq 1
