@@ -21,7 +21,13 @@ fn files_that_cannot_be_read_are_a_success() {
         let bytes = format!("\u{1}\u{2} {}", unique());
         let file = server.upload(&format!("Some_Name.{extension}"), bytes.as_bytes());
         let row = meta_of(&server, socket.upload_id(&file, json!({})));
-        let expected = json!({ "title": "Some Name", "authors": [{ "last_name": "Unknown" }] });
+        // Any text is a readable plain text; in all other names blanks come back.
+        let title = if extension == "txt" {
+            "Some_Name"
+        } else {
+            "Some Name"
+        };
+        let expected = json!({ "title": title, "authors": [{ "last_name": "Unknown" }] });
         let mut meta = row["meta"].clone();
         // Somebody may have stored a book by Unknown.
         meta["authors"][0].as_object_mut().unwrap().remove("id");
@@ -30,6 +36,24 @@ fn files_that_cannot_be_read_are_a_success() {
         assert_eq!(row["file"], file);
         assert_eq!(row["load_source"], format!("Some_Name.{extension}"));
     }
+}
+
+#[test]
+fn a_dash_in_an_unreadable_file_s_name_divides_title_and_author() {
+    let server = server();
+    let (title, last) = (unique(), unique());
+    let file = server.upload(
+        &format!("A - {title} - Eve {last}.epub"),
+        unique().as_bytes(),
+    );
+    assert!(
+        file.ends_with(&format!("/A_-_{title}_-_Eve_{last}.epub")),
+        "{file}"
+    );
+    let row = meta_of(&server, Socket::open(&server).upload_id(&file, json!({})));
+    assert_eq!(row["meta"]["title"], format!("A - {title}"));
+    let author = json!({ "last_name": last, "first_name": "Eve" });
+    assert_eq!(row["meta"]["authors"], json!([author]));
 }
 
 #[test]

@@ -117,10 +117,10 @@ async fn read(app: &App, path: &Path, stem: &str) -> Result<Map<String, Value>, 
     let least = tokio::time::sleep(Duration::from_millis(app.settings.task_millis));
     let Some(tool) = &app.settings.ebook_meta else {
         least.await;
-        // Calibre takes the underscores of a file name for blanks.
-        let title = stem.replace('_', " ");
-        let meta = json!({ "title": title, "authors": [{ "last_name": "Unknown" }] });
-        return Ok(meta.as_object().cloned().unwrap_or_default());
+        return Ok(from_name(
+            stem,
+            path.extension().is_some_and(|end| end == "txt"),
+        ));
     };
     let mut command = Command::new(tool);
     let cover = path.with_file_name(cover::FRESH);
@@ -144,6 +144,21 @@ async fn read(app: &App, path: &Path, stem: &str) -> Result<Map<String, Value>, 
         ));
     }
     Ok(parse(&String::from_utf8_lossy(&output.stdout)))
+}
+
+/// What Calibre makes of a file that it cannot read: its name, with blanks for underscores, as
+/// "Title - Author". A plain text is never unreadable, and its title is the name as it is.
+fn from_name(stem: &str, plain: bool) -> Map<String, Value> {
+    let name = stem.replace('_', " ");
+    let (title, authors) = match name.rsplit_once(" - ") {
+        _ if plain => (stem, vec![author("Unknown")]),
+        Some((title, names)) => (title, names.split(" and ").map(author).collect()),
+        None => (name.as_str(), vec![author("Unknown")]),
+    };
+    let mut meta = Map::new();
+    meta.insert("title".into(), title.trim().into());
+    meta.insert("authors".into(), authors.into());
+    meta
 }
 
 /// Proposed keys replace whole keys.
