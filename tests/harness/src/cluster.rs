@@ -1,52 +1,26 @@
 //! A throw-away PostgreSQL: a cluster of its own for one test, gone when the test is gone.
 //!
-//! The server runs under a small shell, the keeper, that holds a pipe to this process. When the
-//! pipe closes, by [`Drop`] as well as by `kill -9` of the test, the keeper stops the server and
-//! removes the folder. A parent-death signal would not do: it follows the thread that started the
-//! server, and a test thread ends long before the process does.
+//! Also when the test panics or is killed: the server has a keeper (see there).
 
+mod keeper;
 mod place;
 mod template;
 #[cfg(test)]
 mod tests;
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Write as _};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 use std::{fs, io, net};
 
 use postgres::{Client, NoTls, SimpleQueryMessage};
 
+use keeper::Keeper;
 use place::Place;
 
 /// Superuser of every cluster.
 pub const SUPERUSER: &str = "postgres";
 /// The superuser's password, for clusters with [`Auth::Scram`].
 pub const PASSWORD: &str = "cluster secret";
-
-/// How long a start or a stop may take before it counts as failed.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The keeper: runs the server given as arguments, prints its process id, and obeys one word on
-/// standard input. `fast` and `crash` stop the server and leave the files; the end of the input
-/// stops it too and removes folder $1. $2 is the signal for that last case.
-const KEEPER: &str = r#"
-scratch=$1 last=$2; shift 2
-"$@" >>"$scratch/server.log" 2>&1 </dev/null &
-pid=$!
-echo $pid
-word=; read -r word
-case $word in
-    fast) kill -INT $pid ;;
-    crash) kill -QUIT $pid ;;
-    *) kill -"$last" $pid ;;
-esac 2>/dev/null
-wait $pid
-test -n "$word" || rm -rf "$scratch"
-"#;
 
 /// How clients that come over TCP prove who they are. The Unix socket always trusts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,7 +52,7 @@ pub struct Options {
 pub struct Cluster {
     place: Place,
     port: u16,
-    keeper: Option<Child>,
+    keeper: Option<Keeper>,
     kept: bool,
 }
 
@@ -201,19 +175,17 @@ impl Cluster {
     }
 
     /// Stops the server as an orderly shutdown would, connections cut; the data stays.
-    ///
-    /// # Panics
-    /// When it does not end.
     pub fn stop(&mut self) {
-        self.dismiss("fast\n");
+        if let Some(keeper) = self.keeper.take() {
+            keeper.end("fast\n");
+        }
     }
 
     /// Ends the server as a crash would; the data stays.
-    ///
-    /// # Panics
-    /// When it does not end.
     pub fn crash(&mut self) {
-        self.dismiss("crash\n");
+        if let Some(keeper) = self.keeper.take() {
+            keeper.end("crash\n");
+        }
     }
 
     /// Starts a stopped server again, on the same port.
@@ -267,62 +239,18 @@ impl Cluster {
     }
 
     fn launch(&mut self) -> Result<(), String> {
-        let log = self.place.scratch.join("server.log");
-        let _ = fs::remove_file(&log);
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", KEEPER, "keeper"])
-            .arg(&self.place.scratch);
-        // Data that nobody will read again need not be written out first.
-        command.arg(if self.kept { "INT" } else { "QUIT" });
-        command
-            .args(self.place.as_server("postgres")?)
-            .arg("-D")
-            .arg(&self.place.data);
-        command.args(["-p", &self.port.to_string()]);
-        // Its own process group: Ctrl-C must not reach the keeper before the pipe closes.
-        command.current_dir(&self.place.scratch).process_group(0);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        let mut keeper = command
-            .spawn()
-            .map_err(|e| format!("postgresql: sh: start: {e}"))?;
-        let mut pid = String::new();
-        if let Some(stdout) = keeper.stdout.take() {
-            let _ = BufReader::new(stdout).read_line(&mut pid);
-        }
-        self.keeper = Some(keeper);
-        let deadline = Instant::now() + PATIENCE;
-        while !self.place.is_ready(pid.trim()) {
-            if !is_alive(pid.trim()) || Instant::now() > deadline {
-                self.dismiss("crash\n");
-                let said = fs::read_to_string(&log).unwrap_or_default();
-                return Err(format!(
-                    "postgresql: {}: start: {said}",
-                    self.place.data.display()
-                ));
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        // Data that nobody will read again need not be written out at the end.
+        let last = if self.kept { "INT" } else { "QUIT" };
+        self.keeper = Some(Keeper::start(&self.place, self.port, last)?);
         Ok(())
-    }
-
-    /// Tells the keeper to end, by this word or by silence, and waits for it.
-    fn dismiss(&mut self, word: &str) {
-        if let Some(mut keeper) = self.keeper.take() {
-            if let Some(mut stdin) = keeper.stdin.take() {
-                let _ = stdin.write_all(word.as_bytes());
-            }
-            let _ = keeper.wait();
-        }
     }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        self.dismiss("");
+        if let Some(keeper) = self.keeper.take() {
+            keeper.end("");
+        }
         let _ = fs::remove_dir_all(&self.place.scratch);
     }
 }
@@ -331,12 +259,4 @@ fn free_port() -> io::Result<u16> {
     Ok(net::TcpListener::bind(("127.0.0.1", 0))?
         .local_addr()?
         .port())
-}
-
-/// Whether the process runs; one that ended and waits for its parent does not count.
-fn is_alive(pid: &str) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')')
-        .next()
-        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
 }
