@@ -16,7 +16,7 @@ use std::{
     path::Path,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant, SystemTime},
 };
@@ -38,11 +38,15 @@ const KEEP: &str = "INSERT OR REPLACE INTO digest (path, inode, size, mtime, cti
 /// An open cache; any thread may use it.
 pub struct Cache {
     inner: Mutex<Inner>,
+    /// Threads that want the lock.
+    queue: AtomicUsize,
     failed: AtomicBool,
 }
 
 struct Inner {
     connection: Connection,
+    /// Look-ups in the read transaction that is open; 0 when none is.
+    looked_up: usize,
     waiting: Vec<(Box<[u8]>, Digest)>,
     since: Instant,
     trouble: Option<String>,
@@ -57,10 +61,12 @@ impl Cache {
         Ok(Cache {
             inner: Mutex::new(Inner {
                 connection: file::open(path)?,
+                looked_up: 0,
                 waiting: Vec::new(),
                 since: Instant::now(),
                 trouble: None,
             }),
+            queue: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
         })
     }
@@ -71,16 +77,7 @@ impl Cache {
         if self.failed.load(Ordering::Relaxed) {
             return None;
         }
-        self.with(|inner| {
-            let mut find = inner.connection.prepare_cached(FIND)?;
-            let bytes = path.as_os_str().as_bytes();
-            find.query_row(
-                params![bytes, key.inode, key.size, key.mtime, key.ctime],
-                |row| row.get(0),
-            )
-            .optional()
-        })
-        .flatten()
+        self.with(|inner| inner.find(path, &key)).flatten()
     }
 
     /// Keeps a digest that was begun at the time `begun`, unless its file was not at rest then.
@@ -119,8 +116,18 @@ impl Cache {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Inner) -> rusqlite::Result<T>) -> Option<T> {
+        self.queue.fetch_add(1, Ordering::Relaxed);
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        match act(&mut inner) {
+        self.queue.fetch_sub(1, Ordering::Relaxed);
+        let acted = act(&mut inner).and_then(|value| {
+            // Locking the file costs more than looking it up. Only who has a successor leaves the
+            // transaction open for it, so that none stays open while nobody asks.
+            if self.queue.load(Ordering::Relaxed) == 0 || inner.looked_up >= BATCH {
+                inner.end_reading()?;
+            }
+            Ok(value)
+        });
+        match acted {
             Ok(value) => Some(value),
             Err(error) => {
                 inner.waiting = Vec::new();
@@ -141,7 +148,31 @@ impl Drop for Cache {
 }
 
 impl Inner {
+    fn find(&mut self, path: &Path, key: &Key) -> rusqlite::Result<Option<[u8; 20]>> {
+        if self.looked_up == 0 {
+            self.connection.prepare_cached("BEGIN")?.execute([])?;
+        }
+        self.looked_up += 1;
+        let path = path.as_os_str().as_bytes();
+        self.connection
+            .prepare_cached(FIND)?
+            .query_row(
+                params![path, key.inode, key.size, key.mtime, key.ctime],
+                |row| row.get(0),
+            )
+            .optional()
+    }
+
+    fn end_reading(&mut self) -> rusqlite::Result<()> {
+        if self.looked_up > 0 {
+            self.looked_up = 0;
+            self.connection.prepare_cached("COMMIT")?.execute([])?;
+        }
+        Ok(())
+    }
+
     fn write(&mut self) -> rusqlite::Result<()> {
+        self.end_reading()?;
         if self.waiting.is_empty() {
             return Ok(());
         }

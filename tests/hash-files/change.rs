@@ -19,7 +19,8 @@ fn changed_by(change: impl Fn(&Path)) -> serde_json::Value {
     loop {
         assert!(started.elapsed() < DEADLINE, "never caught in the middle");
         let work = Workdir::new();
-        let path = work.join("book.pdf");
+        let path = work.join("author/book.pdf");
+        fs::create_dir(work.join("author")).unwrap();
         File::create(&path).unwrap().set_len(SIZE).unwrap();
         let mut child = work.tool("hash-files").arg(&path).spawn();
         let pid = Pid::from_child(&child);
@@ -147,6 +148,22 @@ fn a_file_replaced_by_rename_while_read_has_no_hash() {
 fn a_file_removed_while_read_has_no_hash() {
     let error = changed_by(|path| fs::remove_file(path).unwrap());
     assert_changed(&error, "");
+}
+
+#[test]
+fn a_folder_renamed_away_while_its_file_is_read_is_noticed() {
+    // Nothing of the file itself changes.
+    let away = |path: &Path| {
+        let folder = path.parent().unwrap();
+        fs::rename(folder, folder.with_extension("away")).unwrap();
+    };
+    assert_changed(&changed_by(away), "removed or renamed");
+    let error = changed_by(|path| {
+        away(path);
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        fs::write(path, "another book").unwrap();
+    });
+    assert_changed(&error, "another file");
 }
 
 /// Files are replaced all the time while they are hashed; every hash must be that of a content that

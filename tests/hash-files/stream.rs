@@ -71,10 +71,13 @@ fn ordered_means_the_order_of_the_input() {
         .set_len(60_000_000)
         .unwrap();
     let mut input = record("book_file", work.join("big"), ",\"n\":0");
+    let files: Vec<_> = (0..50)
+        .map(|n| work.write(format!("d/{n}"), vec![b'x'; n * 1000]))
+        .collect();
     for n in 1..6000 {
         let path = match n % 3 {
-            0 => work.join("missing"),
-            _ => work.write(format!("d/{}", n % 50), vec![b'x'; n % 50 * 1000]),
+            0 => &work.join("missing"),
+            _ => &files[n % 50],
         };
         input += &match n % 10 {
             7 => format!("{{\"type\":\"other\",\"n\":{n}}}\n"),
