@@ -13,6 +13,19 @@
 //! | `faults`, `log` | what goes wrong on request; what was served |
 //! | `setup`, `database` | tables and connections |
 //! | `sandbox` | all of it running, for tests |
+//!
+//! # Faults
+//!
+//! [`Sandbox::fault`] and `POST /_fault` take `{"on": …, "kind": …}`, with `nth` (the first event
+//! that is hit, 1) and `times` (how many in a row, 1; 0: all). `DELETE /_fault` ends them.
+//! `GET /_log` tells what was served, and the most that was in flight together.
+//!
+//! | `on` | `kind` |
+//! | --- | --- |
+//! | `POST /api/ebooks/*/add-upload` and other requests, `GET /ws` | `delay` and `delay_answer` (`millis`), `status` and `status_after_commit` (`status`; a number for a kind is short for `status`), `drop` (after `bytes` of the body), `drop_after_commit`, `garbage`, `hang` |
+//! | `CALL metadata` | `queue_full`, `no_reply`, `drop` |
+//! | `TASK metadata` | `delay`, `error` (`message`), `hang`, `lost`, `drop_ws`, `lost_result` |
+//! | `engine` | `restart`, `drop_all`: at once |
 
 mod access;
 mod adding;

@@ -23,7 +23,7 @@ pub struct Entry {
     pub end: Option<f64>,
     /// SHA-1 of the content that it was about.
     pub hash: Option<String>,
-    /// Title and authors of the book that it was about.
+    /// `Title: Last First, …` of a new ebook; `#id` of one that a file is added to.
     pub book: Option<String>,
     /// The fault that it met.
     pub fault: Option<String>,

@@ -11,6 +11,9 @@ use super::template;
 /// The account that Debian's package makes; PostgreSQL refuses to run as root.
 const ACCOUNT: &str = "postgres";
 
+/// The mode bit by which a folder like /tmp is known.
+const STICKY: u32 = 0o1000;
+
 /// The folders of one cluster.
 #[derive(Debug)]
 pub(super) struct Place {
@@ -61,8 +64,8 @@ impl Place {
         fs::set_permissions(&self.data, private).map_err(|e| describe(&self.data, "chmod", &e))
     }
 
-    /// Lets the server's account pass through the folder above the data. A folder from
-    /// `mktemp -d` is closed to all but its owner; anything further up is the caller's affair.
+    /// Lets the server's account pass through to the data, where all that is in the way are folders
+    /// below /tmp or its like: those of `mktemp -d` are closed to all but their owner.
     fn open_way(&self) -> Result<(), String> {
         let reachable = || {
             let mut test = Command::new("setpriv");
@@ -73,12 +76,24 @@ impl Place {
                 .status()
                 .is_ok_and(|status| status.success())
         };
-        if !reachable()
-            && let Some(above) = self.data.parent()
-            && let Ok(about) = fs::metadata(above)
-        {
-            let mode = about.permissions().mode() | 0o011;
-            let _ = fs::set_permissions(above, fs::Permissions::from_mode(mode));
+        if reachable() {
+            return Ok(());
+        }
+        let data = self
+            .data
+            .canonicalize()
+            .map_err(|e| describe(&self.data, "find", &e))?;
+        let mut closed = Vec::new();
+        for folder in data.ancestors().skip(1) {
+            let about = fs::metadata(folder).map_err(|e| describe(folder, "look", &e))?;
+            let mode = about.permissions().mode();
+            if mode & STICKY != 0 {
+                for (folder, mode) in closed {
+                    let _ = fs::set_permissions(folder, fs::Permissions::from_mode(mode | 0o011));
+                }
+                break;
+            }
+            closed.push((folder, mode));
         }
         if reachable() {
             return Ok(());

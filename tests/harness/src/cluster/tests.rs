@@ -1,8 +1,9 @@
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, thread};
+use std::{env, fs, thread};
 
 use super::{Auth, Cluster, Options, PASSWORD};
 
@@ -64,8 +65,10 @@ fn says_what_is_wrong_with_the_configuration() {
 #[test]
 fn keeps_a_folder_that_was_given() {
     let folder = tempfile::tempdir().unwrap();
+    // As `mktemp -d` makes it; the account postgres could not pass.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let options = Options {
-        keep_in: Some(folder.path().join("pg")),
+        keep_in: Some(folder.path().join("deep/pg")),
         ..Options::default()
     };
     let cluster = Cluster::start_with(&options);
