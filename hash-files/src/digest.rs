@@ -5,6 +5,8 @@
 //! nobody has. So the file is held against itself: size, times and identity before and after, the
 //! bytes counted, its path must still lead to it, and one changed a moment ago is read twice.
 
+mod error;
+
 use std::{
     fs::File,
     io::{self, Read},
@@ -21,6 +23,7 @@ use rustix::{
 use sha1::{Digest as _, Sha1};
 
 use crate::{Stamp, stamp::SETTLED_AFTER};
+pub use error::HashError;
 
 /// Enough for one read to take most e-books whole; larger buffers only cost cache.
 pub const BUFFER: usize = 64 * 1024;
@@ -47,68 +50,6 @@ impl Digest {
             .iter()
             .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
             .collect()
-    }
-}
-
-/// Why a file has no digest. The text is one line of reason without the path.
-#[derive(Debug, thiserror::Error)]
-pub enum HashError {
-    /// It could not be looked at, opened or read.
-    #[error("{source}")]
-    Io {
-        /// What was tried: stat, open or read.
-        op: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// It is no regular file; the text names what it is. It was not opened.
-    #[error("{0}, not a regular file")]
-    NotRegular(&'static str),
-    /// Its bytes, times, size or place changed while it was read.
-    #[error("changed while it was read: {0}")]
-    Changed(&'static str),
-}
-
-impl HashError {
-    fn io(op: &'static str, errno: Errno) -> HashError {
-        HashError::Io {
-            op,
-            source: errno.into(),
-        }
-    }
-
-    /// What was tried, in one word.
-    pub fn op(&self) -> &'static str {
-        match self {
-            HashError::Io { op, .. } => op,
-            HashError::NotRegular(_) => "open",
-            HashError::Changed(_) => "read",
-        }
-    }
-
-    /// May it succeed when tried again? Not where the file is missing, forbidden or of the wrong
-    /// kind: somebody must change that first.
-    pub fn retry(&self) -> bool {
-        match self {
-            HashError::NotRegular(_) => false,
-            HashError::Changed(_) => true,
-            HashError::Io { source, .. } => matches!(
-                Errno::from_io_error(source),
-                Some(
-                    Errno::IO
-                        | Errno::AGAIN
-                        | Errno::INTR
-                        | Errno::MFILE
-                        | Errno::NFILE
-                        | Errno::NOMEM
-                        | Errno::STALE
-                        | Errno::TIMEDOUT
-                        | Errno::HOSTDOWN
-                        | Errno::HOSTUNREACH
-                        | Errno::NOTCONN
-                )
-            ),
-        }
     }
 }
 
@@ -279,15 +220,6 @@ fn open_quietly(path: &Path) -> Result<OwnedFd, Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_may_come_right_by_itself_is_worth_a_retry() {
-        assert!(HashError::io("read", Errno::IO).retry());
-        assert!(HashError::Changed("").retry());
-        assert!(!HashError::io("stat", Errno::NOENT).retry());
-        assert!(!HashError::io("open", Errno::ACCESS).retry());
-        assert!(!HashError::NotRegular("a FIFO").retry());
-    }
 
     #[test]
     fn a_file_of_proc_is_not_taken_for_empty() {

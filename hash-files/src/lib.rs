@@ -4,7 +4,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`stamp`] | what tells that a file is still the one that was hashed |
-//! | [`digest`] | the digest of one file, an error if it changed while it was read |
+//! | [`mod@digest`] | the digest of one file, an error if it changed while it was read |
 //! | [`cache`] | digests kept between runs, believed only while the stamp is the same |
 
 pub mod cache;
