@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use harness::wait_for;
 use sandbox::Settings;
 use serde_json::{Value, json};
 
@@ -196,11 +197,9 @@ fn two_at_once_add_the_same_content_twice() {
         });
         let waiting = "select 1 from pg_stat_activity where datname = 'ebooks'
             and query like '%from source join ebook%'";
-        let deadline = Instant::now() + Duration::from_secs(4);
-        while sandbox.query(waiting).len() < 2 {
-            assert!(Instant::now() < deadline, "they never come to the lock");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait_for("both at the lock", Duration::from_secs(4), || {
+            (sandbox.query(waiting).len() == 2).then_some(())
+        });
         fs::remove_file(&lock).unwrap();
         for adder in adders {
             assert_eq!(adder.join().unwrap(), 200);

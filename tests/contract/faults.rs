@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use harness::wait_for;
 use sandbox::{Sandbox, Settings};
 use serde_json::{Value, json};
 
@@ -178,6 +179,19 @@ fn faults_of_the_engine() {
     assert_eq!(socket.closed(), None);
     let mut socket = Socket::with(&server, &server.token, Some("s")).unwrap();
     assert_eq!(socket.until_end(2).last().unwrap()[2]["status"], "success");
+
+    // Two that nobody hears of; the second one is done all the same.
+    order("TASK metadata", "lost");
+    socket.call(5, &file, json!({}));
+    assert_eq!(socket.next()[0], "r");
+    assert_eq!(uploads(), 3);
+    order("CALL metadata", "no_reply");
+    socket.call(6, &file, json!({}));
+    socket.call(7, &file, json!({}));
+    assert!(socket.until_end(7).iter().all(|message| message[1] == 7));
+    wait_for("the silent task's row", Duration::from_secs(20), || {
+        (uploads() == 5).then_some(())
+    });
 
     order("TASK metadata", "hang");
     socket.call(3, &file, json!({}));

@@ -3,8 +3,9 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use harness::wait_for;
 use serde_json::Value;
 
 struct Running {
@@ -49,17 +50,12 @@ impl Running {
     }
 
     /// Waits until the database's socket is gone too.
-    fn database_is_gone(&self) -> bool {
+    fn wait_for_the_database_s_end(&self) {
         let url = self.ready["db"].as_str().unwrap();
         let address = url.split('@').nth(1).unwrap().split('/').next().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while Instant::now() < deadline {
-            if std::net::TcpStream::connect(address).is_err() {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        false
+        wait_for("the database's end", Duration::from_secs(20), || {
+            std::net::TcpStream::connect(address).is_err().then_some(())
+        });
     }
 }
 
@@ -82,7 +78,7 @@ fn rows_and_files_outlive_the_program_and_no_process_does() {
             .success()
     );
     assert_eq!(first.end("-TERM"), Some(0));
-    assert!(first.database_is_gone());
+    first.wait_for_the_database_s_end();
 
     let mut second = start(&data);
     let url = second.ready["db"].as_str().unwrap().to_owned();
@@ -91,7 +87,7 @@ fn rows_and_files_outlive_the_program_and_no_process_does() {
         .output();
     assert_eq!(count.unwrap().stdout, b"58\n");
     assert_eq!(second.end("-INT"), Some(0));
-    assert!(second.database_is_gone());
+    second.wait_for_the_database_s_end();
 }
 
 #[test]
@@ -99,7 +95,7 @@ fn a_killed_program_leaves_no_database_behind() {
     let folder = tempfile::tempdir().unwrap();
     let mut program = start(&folder.path().join("data"));
     assert_eq!(program.end("-KILL"), None);
-    assert!(program.database_is_gone());
+    program.wait_for_the_database_s_end();
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! Part 4: whose connection it is, and what is kept for the one who returns.
 
+use std::time::{Duration, Instant};
+
+use harness::wait_for;
+use sandbox::{Sandbox, Settings};
 use serde_json::json;
 
 use crate::client::{sandbox_only, server, unique};
@@ -53,7 +57,7 @@ fn sessions_without_an_id_do_not_disturb_each_other() {
 
 #[test]
 fn running_tasks_report_to_the_connection_that_took_over() {
-    let settings = sandbox::Settings {
+    let settings = Settings {
         task_millis: 300,
         ..Default::default()
     };
@@ -72,24 +76,20 @@ fn running_tasks_report_to_the_connection_that_took_over() {
 #[test]
 fn updates_wait_for_the_return_of_their_session() {
     let server = server();
+    // The real engine notices at once that we are gone; its task takes half a second.
+    if let Some(sandbox) = &server.sandbox {
+        sandbox.fault(&json!({ "on": "TASK metadata", "kind": "drop_ws" }));
+    }
     let session = unique();
     let file = server.upload("a.epub", unique().as_bytes());
     let mut first = Socket::with(&server, &server.token, Some(&session)).unwrap();
     first.call(1, &file, json!({}));
     assert_eq!(first.next()[0], "r");
-    drop(first);
-    // The row says that the task is done; only its message is not yet heard.
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
     if let Some(sandbox) = &server.sandbox {
-        while sandbox
-            .log()
-            .iter()
-            .all(|entry| entry.method != "TASK" || entry.end.is_none())
-        {
-            assert!(std::time::Instant::now() < deadline);
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
+        assert_eq!(first.closed(), None);
+        wait_for_the_task(sandbox);
     }
+    drop(first);
     let mut second = Socket::with(&server, &server.token, Some(&session)).unwrap();
     let heard = second.until_end(1);
     assert_eq!(heard.last().unwrap()[2]["status"], "success", "{heard:?}");
@@ -97,9 +97,9 @@ fn updates_wait_for_the_return_of_their_session() {
 
 #[test]
 fn unsent_updates_are_forgotten_in_time() {
-    let settings = sandbox::Settings {
+    let settings = Settings {
         unsent_millis: 50,
-        ..Default::default()
+        ..Settings::default()
     };
     let Some(server) = sandbox_only(settings, "a short memory") else {
         return;
@@ -110,22 +110,25 @@ fn unsent_updates_are_forgotten_in_time() {
     let mut first = Socket::with(&server, &server.token, Some("s")).unwrap();
     first.call(1, &file, json!({}));
     assert_eq!(first.closed(), None);
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    let done = || {
-        sandbox
-            .log()
-            .into_iter()
-            .find(|e| e.method == "TASK")
-            .and_then(|e| e.end)
-    };
-    while done().is_none() {
-        assert!(std::time::Instant::now() < deadline);
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    std::thread::sleep(std::time::Duration::from_millis(60));
+    wait_for_the_task(sandbox);
+    let done = Instant::now();
+    wait_for("the end of memory", Duration::from_secs(5), || {
+        (done.elapsed() > Duration::from_millis(100)).then_some(())
+    });
     let mut second = Socket::with(&server, &server.token, Some("s")).unwrap();
     second.say(r#"[9,"nonsense",{}]"#);
     assert_eq!(second.next()[1], 9, "nothing of the first call is left");
+}
+
+/// Waits until the only task is done, whether anybody heard of it or not.
+fn wait_for_the_task(sandbox: &Sandbox) {
+    wait_for("the task's end", Duration::from_secs(30), || {
+        sandbox
+            .log()
+            .into_iter()
+            .find(|entry| entry.method == "TASK")?
+            .end
+    });
 }
 
 #[test]

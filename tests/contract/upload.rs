@@ -2,8 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use harness::wait_for;
 use sandbox::Settings;
 use serde_json::json;
 
@@ -195,14 +196,10 @@ fn slow_uploads_starve_all_others() {
             stream
         })
         .collect();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while server.get("/api/languages").status != 500 {
-        assert!(Instant::now() < deadline, "nobody starves");
-    }
+    let becomes = |status| (server.get("/api/languages").status == status).then_some(());
+    wait_for("starving", Duration::from_secs(20), || becomes(500));
     drop(slow);
-    while server.get("/api/languages").status != 200 {
-        assert!(Instant::now() < deadline, "it never recovers");
-    }
+    wait_for("recovering", Duration::from_secs(20), || becomes(200));
 }
 
 #[test]

@@ -133,10 +133,11 @@ fn start(app: &Arc<App>, state: &mut State) {
         };
         let fault = app.faults.meet("TASK", "metadata");
         let kind = fault.as_ref().map(|fault| fault.kind);
-        if kind != Some(Kind::Lost) {
-            let started = json!({ "status": "started", "task_id": task.id });
-            tell(app, state, &task, &started);
+        if kind == Some(Kind::Lost) {
+            continue; // No trace of it, and the next one takes its place.
         }
+        let started = json!({ "status": "started", "task_id": task.id });
+        tell(app, state, &task, &started);
         if kind == Some(Kind::DropWs) {
             state.sessions.cut(&task.key);
         }
@@ -151,7 +152,7 @@ async fn run(app: Arc<App>, task: Task, number: u64, epoch: u64, fault: Option<F
     let ticket = app.log.begin("TASK", "metadata");
     let mut outcome = None;
     match fault.as_ref().map(|fault| fault.kind) {
-        Some(Kind::Hang | Kind::Lost) => std::future::pending().await,
+        Some(Kind::Hang) => std::future::pending().await,
         Some(Kind::Error) => {
             let error = fault
                 .as_ref()
