@@ -20,7 +20,11 @@ mod engine;
 #[path = "mbs-upload/ends.rs"]
 mod ends;
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+/// What stands between a client and a server: TLS, and proxies that let go of one end.
+#[path = "mbs-upload/between.rs"]
+mod between;
+
+use std::{collections::BTreeMap, time::Duration};
 
 use harness::{
     Workdir,
@@ -173,15 +177,6 @@ fn lines(records: &[Value]) -> Vec<u8> {
     );
     text.push('\n');
     text.into_bytes()
-}
-
-/// The upload record of each path.
-fn outcomes(ran: &Ran) -> BTreeMap<PathBuf, Value> {
-    let path = |record: &Value| PathBuf::from(record["path"].as_str().unwrap());
-    ran.of_type("upload")
-        .into_iter()
-        .map(|record| (path(&record), record))
-        .collect()
 }
 
 /// The one upload record that this input record became.

@@ -43,7 +43,13 @@ pub enum Added {
 /// # Errors
 /// As [`Api::post`]. The server checks nothing for being unique: never repeat it without asking.
 pub fn create(api: &Api, body: &Value) -> Result<i64, Failure> {
-    id(&api.post("/api/ebooks", body)?)
+    match api.post("/api/ebooks", body) {
+        // The database was in trouble, or a row that we named is gone: it may be better next time.
+        Err(Failure::Said { error, details }) if error == "Database error" => {
+            Err(Failure::Server(format!("{error}: {details}")))
+        }
+        answer => id(&answer?),
+    }
 }
 
 /// Gives an ebook the file of an upload row.

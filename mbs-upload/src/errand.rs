@@ -12,14 +12,14 @@ use crate::{
     ebook::{self, Added},
     extract::{self, Since},
     failure::Failure,
-    floor::Floor,
+    floor::{Floor, Held},
     job::Job,
     language::{self, Choice},
     matching,
     outcome::{Kind, Outcome},
     server::Server,
     upload::{self, Form},
-    wanted::{self, Claim, Wanted},
+    wanted::{self, Wanted},
 };
 
 /// A file from this size on is asked about a second time with the form around it: the server's
@@ -74,7 +74,15 @@ pub struct Errand<'a> {
     genres: Vec<i64>,
     series: Option<i64>,
     failures: u32,
-    late: Vec<Claim>,
+    late: Option<Held<'a>>,
+    /// Steps of which one try may have been done unheard.
+    doubted: Doubted,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Doubted {
+    create: bool,
+    add: bool,
 }
 
 /// How an errand ended.
@@ -117,7 +125,8 @@ impl<'a> Errand<'a> {
             genres: Vec::new(),
             series: None,
             failures: 0,
-            late: Vec::new(),
+            late: None,
+            doubted: Doubted::default(),
         }
     }
 
@@ -127,6 +136,9 @@ impl<'a> Errand<'a> {
         if self.made.is_some() && outcome.kind != Kind::Uploaded {
             self.clear_away(&mut outcome);
         }
+        if self.doubted.create {
+            self.clear_twins(&outcome);
+        }
         outcome
             .notes
             .splice(0..0, std::mem::take(&mut self.book.notes));
@@ -134,7 +146,6 @@ impl<'a> Errand<'a> {
         if matches!(outcome.kind, Kind::Uploaded | Kind::Duplicate) {
             self.floor.now_known(self.job.content);
         }
-        self.floor.release(&self.late);
         End { outcome, failure }
     }
 
@@ -157,7 +168,7 @@ impl<'a> Errand<'a> {
                 Ok(None) => failed = 0,
                 Err(failure) => {
                     failed += 1;
-                    self.in_doubt |= failure.in_doubt();
+                    self.note_doubt(&failure);
                     let policy = self.server.policy;
                     let in_all = self.failures >= policy.retries.saturating_mul(IN_ALL);
                     match policy.next(&failure, failed, chance()) {
@@ -172,6 +183,14 @@ impl<'a> Errand<'a> {
         }
     }
 
+    fn note_doubt(&mut self, failure: &Failure) {
+        if failure.in_doubt() {
+            self.in_doubt = true;
+            self.doubted.create |= matches!(self.step, Step::Create { .. });
+            self.doubted.add |= matches!(self.step, Step::Add { .. });
+        }
+    }
+
     fn without_asking(&self) -> Option<Outcome> {
         if self.floor.is_known(&self.job.content) {
             return Some(Outcome::duplicate("known"));
@@ -180,10 +199,17 @@ impl<'a> Errand<'a> {
             return Some(Outcome::because(Kind::Unsupported, "the file is empty"));
         }
         if self.job.extension.is_empty() {
-            return Some(Outcome::because(
-                Kind::Unsupported,
-                "the file has no extension",
-            ));
+            let why = "the file has no extension";
+            return Some(Outcome::because(Kind::Unsupported, why));
+        }
+        if !self
+            .job
+            .extension
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        {
+            let why = format!("no format is called {:?}", self.job.extension);
+            return Some(Outcome::because(Kind::Unsupported, why));
         }
         let most = self
             .server
@@ -301,7 +327,7 @@ impl<'a> Errand<'a> {
         };
         match upload {
             Ok(upload) => self.then(Step::Describe { upload }),
-            Err(Failure::Task(why)) if why.contains("format_id") => Ok(Some(Outcome::because(
+            Err(Failure::Task(why)) if lacks_for_good(&why) => Ok(Some(Outcome::because(
                 Kind::Unsupported,
                 format!("metadata task: {why}"),
             ))),
@@ -376,6 +402,13 @@ impl<'a> Errand<'a> {
                 }
                 Err(other) => return Err(other),
             };
+            let hash = row.get("hash").and_then(Value::as_str);
+            if hash.is_some_and(|hash| hash != self.job.content.sha1()) {
+                self.step = Step::Send;
+                return Err(Failure::Server(
+                    "the server stored other bytes than were sent".into(),
+                ));
+            }
             self.learn(row.get("meta").unwrap_or(&Value::Null));
         }
         let Some(language) = self.language().map(|language| language.id) else {
@@ -388,9 +421,8 @@ impl<'a> Errand<'a> {
             }));
         };
         self.resolve();
-        if !self.job.knows_its_book() && self.late.is_empty() {
-            self.late = wanted::claims(&self.book);
-            self.floor.hold(&self.late);
+        if !self.job.knows_its_book() && self.late.is_none() {
+            self.late = Some(self.floor.hold(wanted::claims(&self.book)));
         }
         let wanted = Wanted::new(&self.book, language);
         self.then(Step::Place { upload, wanted })
@@ -520,8 +552,9 @@ impl<'a> Errand<'a> {
     }
 
     fn add(&mut self, upload: i64, wanted: Wanted, ebook: i64) -> Stepped {
-        let repeated = self.in_doubt;
-        if repeated && let Some(outcome) = self.added(&wanted, ebook)? {
+        if self.doubted.add
+            && let Some(outcome) = self.added(&wanted, ebook)?
+        {
             return Ok(Some(outcome));
         }
         match ebook::add(&self.server.api, ebook, upload) {
@@ -529,7 +562,7 @@ impl<'a> Errand<'a> {
             Ok(Added::Exists {
                 source,
                 ebook: there,
-            }) if repeated && there == Some(ebook) => {
+            }) if self.doubted.add && there == Some(ebook) => {
                 Ok(Some(self.arrived(&wanted, ebook, source)))
             }
             Ok(Added::Exists { source, ebook }) => Ok(Some(Outcome {
@@ -567,6 +600,12 @@ impl<'a> Errand<'a> {
     /// The ebook or the upload's row is not there: which?
     fn missing(&mut self, wanted: Wanted, upload: i64, ebook: i64) -> Stepped {
         if ebook::get(&self.server.api, ebook)?.is_some() {
+            // An addition that was done unheard takes the row with it.
+            if self.doubted.add
+                && let Some(outcome) = self.added(&wanted, ebook)?
+            {
+                return Ok(Some(outcome));
+            }
             return self.extract_again("its row of metadata is gone");
         }
         self.server.placed.forget(&wanted);
@@ -606,6 +645,25 @@ impl<'a> Errand<'a> {
                 .push("an ebook without a file may have been left".into());
         }
         (outcome, Some(failure))
+    }
+
+    /// A creation that was not heard of may have come to its end only after we asked for it and tried
+    /// again: then a second ebook, empty, stands beside the right one. There was none before.
+    fn clear_twins(&self, outcome: &Outcome) {
+        let (Step::Create { wanted, .. } | Step::Add { wanted, .. }) = &self.step else {
+            return;
+        };
+        let api = &self.server.api;
+        for ebook in matching::twins(api, wanted).unwrap_or_default() {
+            let ours = |e: &ebook::Ebook| e.created_by.is_some() && e.created_by == api.user_id();
+            if Some(ebook) != outcome.ebook
+                && let Ok(Some(found)) = ebook::get(api, ebook)
+                && ours(&found)
+            {
+                // What is not empty stays; what cannot be removed was told of, or is seen later.
+                let _ = ebook::remove_if_empty(api, ebook);
+            }
+        }
     }
 
     /// Removes the ebook that we made and that got no file.

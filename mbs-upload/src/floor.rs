@@ -18,6 +18,20 @@ pub struct Floor {
     known: Mutex<Known>,
 }
 
+/// Claims that are held as long as this lives.
+#[derive(Debug)]
+pub struct Held<'a> {
+    floor: &'a Floor,
+    claims: Vec<Claim>,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.floor.lock().plan.release(&self.claims);
+        self.floor.change.notify_all();
+    }
+}
+
 #[derive(Debug)]
 struct State {
     plan: Plan,
@@ -73,8 +87,9 @@ impl Floor {
         true
     }
 
-    /// The next job for a worker; nothing when there will be none.
-    pub fn take(&self) -> Option<Job> {
+    /// The next job for a worker, and its claims, held until they are dropped; nothing when there
+    /// will be none.
+    pub fn take(&self) -> Option<(Job, Held<'_>)> {
         let mut state = self.lock();
         loop {
             if wire::stop::requested() && state.aborted.is_none() {
@@ -86,7 +101,14 @@ impl Floor {
             }
             if let Some(job) = state.plan.take() {
                 self.change.notify_all();
-                return Some(job);
+                let claims = job.claims.clone();
+                return Some((
+                    job,
+                    Held {
+                        floor: self,
+                        claims,
+                    },
+                ));
             }
             if state.ended && state.plan.waiting() == 0 {
                 return None;
@@ -97,17 +119,16 @@ impl Floor {
 
     /// Holds further claims for a job under way, waiting until they are free. Only for jobs that hold
     /// no book yet: who holds one never waits for another, so nobody waits in a circle.
-    pub fn hold(&self, claims: &[Claim]) {
+    pub fn hold(&self, claims: Vec<Claim>) -> Held<'_> {
         let mut state = self.lock();
-        while !state.plan.hold(claims) {
+        while !state.plan.hold(&claims) {
             state = self.wait(state);
         }
-    }
-
-    /// A job is done.
-    pub fn release(&self, claims: &[Claim]) {
-        self.lock().plan.release(claims);
-        self.change.notify_all();
+        drop(state);
+        Held {
+            floor: self,
+            claims,
+        }
     }
 
     /// As [`Plan::unasked`].

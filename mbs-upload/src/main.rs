@@ -24,8 +24,8 @@ fn main() -> ExitCode {
 }
 
 fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
-    let server = reach(args)?;
     let known = run::known(&args.known, &out)?;
+    let server = reach(args)?;
     let manner = run::Manner {
         jobs: args.jobs,
         dry_run: args.dry_run,

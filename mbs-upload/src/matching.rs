@@ -19,7 +19,9 @@ use crate::{
     wanted::Wanted,
 };
 
-/// Pages of a hundred that are read of one author's ebooks.
+/// Ebooks on a page of search results; the server gives no more.
+const PAGE: usize = 100;
+/// Pages that are read of one author's ebooks.
 const PAGES: u64 = 50;
 
 /// An ebook as lists show it.
@@ -37,47 +39,71 @@ struct Listed {
 /// # Errors
 /// As [`Api::get`].
 pub fn find(api: &Api, wanted: &Wanted) -> Result<Option<i64>, Failure> {
-    if let Some(prefix) = prefix(&wanted.title) {
-        let answer = or_none(api.get(&format!("/api/ebooks/index/{}", segment(&prefix))))?;
-        let listed = items(&answer);
-        let total = answer.get("total").and_then(Value::as_u64).unwrap_or(0);
-        if let Some(id) = best(&listed, wanted) {
-            return Ok(Some(id));
-        }
-        if total <= listed.len() as u64 {
-            return Ok(None);
+    if let Some((listed, all)) = by_title(api, wanted)? {
+        let found = best(&listed, wanted);
+        if found.is_some() || all {
+            return Ok(found);
         }
     }
     // Too many titles begin like this one, or it cannot be asked for: search for the authors. Their
     // names find all their ebooks, while some titles find nothing (`AC/DC Live`, `3.14`).
-    let words = words(&wanted.authors).collect::<Vec<_>>().join(" ");
-    let words = if words.is_empty() {
-        folded(&wanted.title).collect::<Vec<_>>().join(" ")
-    } else {
-        words
-    };
-    if words.is_empty() {
+    let mut query: Vec<String> = words(&wanted.authors).collect();
+    if query.is_empty() {
+        query = folded(&wanted.title).collect();
+    }
+    if query.is_empty() {
         return Ok(None);
     }
+    let query = segment(&query.join(" "));
     for page in 1..=PAGES {
-        let path = format!("/api/search/{}?page={page}&page_size=100", segment(&words));
-        let answer = or_none(api.get(&path))?;
-        let listed = items(&answer);
+        let path = format!("/api/search/{query}?page={page}&page_size={PAGE}");
+        let listed = or_none(api.get(&path))?
+            .map(|answer| items(&answer))
+            .unwrap_or_default();
         if let Some(id) = best(&listed, wanted) {
             return Ok(Some(id));
         }
-        if listed.len() < 100 {
+        if listed.len() < PAGE {
             break;
         }
     }
     Ok(None)
 }
 
+/// All ebooks that this book could be, as far as one page of the index shows them.
+///
+/// # Errors
+/// As [`Api::get`].
+pub fn twins(api: &Api, wanted: &Wanted) -> Result<Vec<i64>, Failure> {
+    let (listed, _) = by_title(api, wanted)?.unwrap_or_default();
+    Ok(listed
+        .iter()
+        .filter(|ebook| is(ebook, wanted))
+        .map(|ebook| ebook.id)
+        .collect())
+}
+
+/// The ebooks whose titles begin like this one, and whether these are all; nothing when the index
+/// cannot be asked for it.
+fn by_title(api: &Api, wanted: &Wanted) -> Result<Option<(Vec<Listed>, bool)>, Failure> {
+    let Some(prefix) = prefix(&wanted.title) else {
+        return Ok(None);
+    };
+    let answer = or_none(api.get(&format!("/api/ebooks/index/{}", segment(&prefix))))?;
+    Ok(answer.map(|answer| {
+        let listed = items(&answer);
+        let total = answer.get("total").and_then(Value::as_u64);
+        let all = total.is_some_and(|total| total <= listed.len() as u64);
+        (listed, all)
+    }))
+}
+
 /// A page beyond the end, or a title that cannot be a path.
-fn or_none(answer: Result<Value, Failure>) -> Result<Value, Failure> {
+fn or_none(answer: Result<Value, Failure>) -> Result<Option<Value>, Failure> {
     match answer {
-        Err(Failure::NotFound(_)) => Ok(Value::Null),
-        other => other,
+        Ok(answer) => Ok(Some(answer)),
+        Err(Failure::NotFound(_)) => Ok(None),
+        Err(other) => Err(other),
     }
 }
 

@@ -115,8 +115,8 @@ impl Outcome {
 
 /// Bytes of a reason and of all notes that a record holds at most, so that its line stays within
 /// what a pipe takes in one piece.
-const REASON: usize = 300;
-const NOTES: usize = 400;
+const REASON: usize = 240;
+const NOTES: usize = 360;
 
 fn head(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
@@ -149,10 +149,10 @@ mod tests {
             "a".to_string(),
             "a".into(),
             "é".repeat(300),
-            "x".repeat(390),
+            "x".repeat(350),
         ];
         let kept = short(&notes);
         assert_eq!(kept.len(), 3);
-        assert_eq!((kept[0], kept[1].len(), kept[2]), ("a", 200, "…"));
+        assert_eq!((kept[0], kept[1].len(), kept[2]), ("a", 180, "…"));
     }
 }

@@ -305,7 +305,7 @@ impl Run<'_> {
     }
 
     fn work(&self, abort: &SyncSender<Feed>) {
-        while let Some(mut job) = self.floor.take() {
+        while let Some((mut job, held)) = self.floor.take() {
             let started = Instant::now();
             self.check_ahead(&mut job);
             let sent = |bytes| {
@@ -313,7 +313,7 @@ impl Run<'_> {
             };
             let errand = Errand::new(self.server, &self.floor, &job, self.manner.dry_run, &sent);
             let end = errand.run();
-            self.floor.release(&job.claims);
+            drop(held);
             if let Err(error) = self.report(&job, &end, started) {
                 self.floor.abort("standard output is closed");
                 self.broken

@@ -1,0 +1,205 @@
+use super::*;
+use rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer},
+};
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+/// The port of an address like `http://127.0.0.1:5000` or `ws://127.0.0.1:5000/ws`.
+fn port(url: &str) -> u16 {
+    let rest = url.rsplit_once(':').unwrap().1;
+    rest.split('/').next().unwrap().parse().unwrap()
+}
+
+/// Takes connections and hands each to `handle` on a thread of its own; gives the port.
+fn listen(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let handle = Arc::new(handle);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let handle = Arc::clone(&handle);
+            thread::spawn(move || handle(stream.unwrap()));
+        }
+    });
+    port
+}
+
+fn short_reads(stream: &TcpStream) {
+    stream
+        .set_read_timeout(Some(Duration::from_millis(3)))
+        .unwrap();
+    stream.set_nodelay(true).unwrap();
+}
+
+/// Copies what has come from one end to the other; false at the end.
+fn pass(from: &mut impl Read, to: &mut impl Write) -> bool {
+    let mut buffer = [0; 16384];
+    match from.read(&mut buffer) {
+        Ok(0) => false,
+        Ok(count) => to
+            .write_all(&buffer[..count])
+            .and_then(|()| to.flush())
+            .is_ok(),
+        Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+    }
+}
+
+fn relay(mut client: impl Read + Write, mut server: TcpStream) {
+    short_reads(&server);
+    loop {
+        let (up, down) = (
+            pass(&mut client, &mut server),
+            pass(&mut server, &mut client),
+        );
+        if !up || !down {
+            // What the other end had still to say.
+            while pass(&mut server, &mut client) && up {}
+            return;
+        }
+    }
+}
+
+/// A door with TLS before a server's port.
+fn tls_door(config: &Arc<ServerConfig>, inside: u16) -> u16 {
+    let config = Arc::clone(config);
+    listen(move |stream| {
+        short_reads(&stream);
+        let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+        let server = TcpStream::connect(("127.0.0.1", inside)).unwrap();
+        relay(StreamOwned::new(connection, stream), server);
+    })
+}
+
+#[test]
+fn https_and_wss_are_spoken_and_certificates_checked() {
+    let bench = Bench::new();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    let certificate = CertificateDer::from(made.cert.der().to_vec());
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let config = Arc::new(config);
+    let api = format!(
+        "https://localhost:{}",
+        tls_door(&config, port(&bench.server.api()))
+    );
+    let ws = format!(
+        "wss://localhost:{}/ws",
+        tls_door(&config, port(&bench.server.ws()))
+    );
+    let trusted = bench.dir.write("ca.pem", made.cert.pem());
+    let books = bench.books(3);
+    let run = |books| bench.tool(books).args(["--api", &api, "--ws", &ws]);
+    run(&books[..]).env("SSL_CERT_FILE", &trusted).ok();
+    bench.holds(&books);
+    let ran = run(&books[..]).code(255);
+    ran.one_line(&[&api, "ertificate"]);
+    // Only the engine's certificate is bad.
+    let ran = bench.tool(&books).args(["--ws", &ws]).code(255);
+    ran.one_line(&[&ws, "ertificate"]);
+}
+
+/// A proxy that lets go of the client at the first request that begins with `start`, and passes it
+/// on only when `until` says so, as one does whose patience ends before the server's work.
+fn impatient(
+    inside: u16,
+    start: &'static str,
+    until: impl Fn() -> bool + Send + Sync + 'static,
+) -> u16 {
+    let done = AtomicBool::new(false);
+    listen(move |mut client| {
+        short_reads(&client);
+        let mut server = TcpStream::connect(("127.0.0.1", inside)).unwrap();
+        short_reads(&server);
+        let mut buffer = [0; 65536];
+        loop {
+            match client.read(&mut buffer) {
+                Ok(0) => return,
+                Ok(count) => {
+                    let request = &buffer[..count];
+                    if request.starts_with(start.as_bytes()) && !done.swap(true, Ordering::SeqCst) {
+                        // A head without its body is of no use to the server.
+                        let mut whole = request.to_vec();
+                        while let Ok(more @ 1..) = client.read(&mut buffer) {
+                            whole.extend_from_slice(&buffer[..more]);
+                        }
+                        drop(client);
+                        harness::wait_for("the second try", DEADLINE, || until().then_some(()));
+                        server.write_all(&whole).unwrap();
+                        let _ = server.read(&mut buffer);
+                        return;
+                    }
+                    if server.write_all(request).is_err() {
+                        return;
+                    }
+                }
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(_) => return,
+            }
+            if !pass(&mut server, &mut client) {
+                return;
+            }
+        }
+    })
+}
+
+#[test]
+fn an_ebook_made_late_beside_a_second_one_is_removed() {
+    let bench = Arc::new(Bench::new());
+    let book = bench.book("T", "A", "epub");
+    let seen = Arc::clone(&bench);
+    let door = impatient(
+        port(&bench.server.api()),
+        "POST /api/ebooks HTTP",
+        move || seen.server.count("POST", "/api/ebooks") == 1,
+    );
+    // The late one must be there when the tool looks back: it waits for the addition.
+    bench.fault(json!({"on": "POST /api/ebooks/*/add-upload", "kind": "delay", "millis": 500}));
+    let api = format!("http://127.0.0.1:{door}");
+    let ran = bench
+        .tool(std::slice::from_ref(&book))
+        .args(["--api", &api])
+        .ok();
+    assert_eq!(
+        bench.server.count("POST", "/api/ebooks"),
+        2,
+        "{}",
+        ran.report()
+    );
+    bench.holds(&[book]);
+    assert_eq!(bench.ebooks(), 1);
+}
+
+#[test]
+fn an_addition_done_late_is_not_done_twice() {
+    let bench = Arc::new(Bench::new());
+    let book = bench.book("T", "A", "epub");
+    let seen = Arc::clone(&bench);
+    let door = impatient(
+        port(&bench.server.api()),
+        "POST /api/ebooks/1/add-upload",
+        move || seen.server.count("POST", "/api/ebooks/*/add-upload") == 1,
+    );
+    let api = format!("http://127.0.0.1:{door}");
+    let ran = bench
+        .tool(std::slice::from_ref(&book))
+        .args(["--api", &api])
+        .ok();
+    assert_eq!(outcome(&ran, &book)["outcome"], "uploaded");
+    bench.holds(&[book]);
+}
