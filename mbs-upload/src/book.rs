@@ -75,7 +75,7 @@ impl Book {
             {
                 book.notes.push(match whole(index) {
                     Some(whole) => format!("series index {index} cut to {whole}"),
-                    None => format!("series index {index} left out: too large"),
+                    None => "series index left out: too large".into(),
                 });
             }
         }

@@ -12,7 +12,7 @@
 //! | [`known`] | contents that the server is known to have |
 //! | [`job`], [`plan`], [`floor`] | what is to be done, and what may be done at the same time |
 //! | [`errand`], [`attempt`] | one file's way through the steps, and when a step is tried again |
-//! | [`run`], [`outcome`] | the whole run, and the record of each file's end |
+//! | [`run`], [`outcome`], [`report`] | the whole run, and the record of each file's end |
 
 pub mod api;
 pub mod args;
@@ -36,6 +36,7 @@ pub mod offer;
 pub mod outcome;
 pub mod placed;
 pub mod plan;
+pub mod report;
 pub mod run;
 pub mod server;
 pub mod upload;

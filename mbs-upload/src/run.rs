@@ -6,7 +6,6 @@ use std::{
     path::Path,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
@@ -20,12 +19,13 @@ use wire::{
 use crate::{
     attempt::{Next, Policy, chance},
     check,
-    errand::{End, Errand},
+    errand::Errand,
     failure::Failure,
     floor::Floor,
     job::Job,
     known::Known,
-    outcome::{Kind, Outcome},
+    outcome::Outcome,
+    report::Report,
     server::Server,
 };
 
@@ -108,22 +108,12 @@ enum Feed {
     Abort,
 }
 
-#[derive(Debug, Default)]
-struct Tally {
-    uploaded: AtomicU64,
-    duplicate: AtomicU64,
-    too_big: AtomicU64,
-    unsupported: AtomicU64,
-    would_upload: AtomicU64,
-    bytes: AtomicU64,
-}
-
 struct Run<'a> {
     server: &'a Server,
     floor: Floor,
     manner: Manner,
     out: &'a Writer,
-    tally: Tally,
+    report: Report,
     broken: Mutex<Option<io::Error>>,
 }
 
@@ -143,7 +133,7 @@ pub fn run(
         floor: Floor::new(ROOM, known),
         manner,
         out: &out,
-        tally: Tally::default(),
+        report: Report::default(),
         broken: Mutex::default(),
     };
     let (sender, feed) = sync_channel(64);
@@ -162,57 +152,36 @@ pub fn run(
     });
     let Run {
         floor,
-        tally,
+        report,
         broken,
         ..
     } = run;
     if let Some(error) = broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error.into());
     }
-    let mut summary = tally.summary();
     let read = custody?;
-    match &read {
-        Some(custody) => {
-            let verdict = custody.verdict();
-            if let Some(why) = &verdict.why {
-                out.warn("stdin", "read", why);
-            }
-            summary = Summary {
-                failed: 0,
-                ..merged(summary, verdict.summary())
-            };
-        }
-        None => summary.complete = false,
+    let verdict = read.as_ref().map(|custody| custody.verdict());
+    if let Some(why) = verdict.as_ref().and_then(|verdict| verdict.why.as_deref()) {
+        out.warn("stdin", "read", why);
     }
+    let summary = report.counted(verdict.map(|verdict| verdict.summary()).unwrap_or_default());
     let Some((why, waiting)) = floor.aborted() else {
         return Ok(out.finish(summary)?);
     };
-    summary.complete = false;
     let rest = match (&read, waiting) {
         (Some(_), 0) => "all files were tried".into(),
         (Some(_), n) => format!("{n} files of the input were not tried"),
         (None, n) => format!("{n} files were read and not tried, and the rest was not read"),
     };
-    let exit = out.finish(summary)?;
+    let exit = out.finish(Summary {
+        complete: false,
+        ..summary
+    })?;
     if wire::stop::requested() {
         return Err(Fatal::new(exit, format!("input: {why}: {rest}")).into());
     }
-    Err(Fatal::new(
-        Exit::GaveUp,
-        format!("{}: {why}; {rest}", server.api.base()),
-    )
-    .into())
-}
-
-fn merged(counts: Summary, input: Summary) -> Summary {
-    Summary {
-        uploaded: counts.uploaded,
-        duplicate: counts.duplicate,
-        too_big: counts.too_big,
-        unsupported: counts.unsupported,
-        would_upload: counts.would_upload,
-        ..input
-    }
+    let message = format!("{}: {why}; {rest}", server.api.base());
+    Err(Fatal::new(Exit::GaveUp, message).into())
 }
 
 fn read(input: impl BufRead, feed: &SyncSender<Feed>) {
@@ -294,11 +263,8 @@ impl Run<'_> {
             }
         };
         if self.floor.is_known(&job.content) {
-            let end = End {
-                outcome: Outcome::duplicate("known"),
-                failure: None,
-            };
-            self.report(&job, &end, Instant::now())?;
+            let outcome = Outcome::duplicate("known");
+            self.report.end(self.out, &job, &outcome, Instant::now())?;
             return Ok(true);
         }
         Ok(self.floor.push(job))
@@ -308,13 +274,11 @@ impl Run<'_> {
         while let Some((mut job, held)) = self.floor.take() {
             let started = Instant::now();
             self.check_ahead(&mut job);
-            let sent = |bytes| {
-                self.tally.bytes.fetch_add(bytes, Ordering::Relaxed);
-            };
+            let sent = |bytes| self.report.sent(self.out, bytes);
             let errand = Errand::new(self.server, &self.floor, &job, self.manner.dry_run, &sent);
             let end = errand.run();
             drop(held);
-            if let Err(error) = self.report(&job, &end, started) {
+            if let Err(error) = self.report.end(self.out, &job, &end.outcome, started) {
                 self.floor.abort("standard output is closed");
                 self.broken
                     .lock()
@@ -369,43 +333,6 @@ impl Run<'_> {
         match self.server.api.get("/api/languages") {
             Err(now) if now.may_be_gone() => Some(format!("gone: {now}")),
             _ => None,
-        }
-    }
-
-    fn report(&self, job: &Job, end: &End, started: Instant) -> io::Result<()> {
-        let outcome = &end.outcome;
-        let line = outcome.line(job, started.elapsed());
-        let count = match outcome.kind {
-            Kind::Uploaded => &self.tally.uploaded,
-            Kind::Duplicate => &self.tally.duplicate,
-            Kind::TooBig => &self.tally.too_big,
-            Kind::Unsupported => &self.tally.unsupported,
-            Kind::WouldUpload => &self.tally.would_upload,
-            Kind::Failed => {
-                let reason = outcome.reason.as_deref().unwrap_or("failed");
-                return self.out.fail_as(&line, &job.shown(), "upload", reason);
-            }
-        };
-        count.fetch_add(1, Ordering::Relaxed);
-        let bytes = bytesize::ByteSize(self.tally.bytes.load(Ordering::Relaxed));
-        self.out.progress().say(format!("{bytes} sent"));
-        if let Some(reason) = &outcome.reason {
-            self.out.verbose(&job.shown(), outcome.kind.name(), reason);
-        }
-        self.out.write(&line)
-    }
-}
-
-impl Tally {
-    fn summary(&self) -> Summary {
-        let count = |counter: &AtomicU64| Some(counter.load(Ordering::Relaxed));
-        Summary {
-            uploaded: count(&self.uploaded),
-            duplicate: count(&self.duplicate),
-            too_big: count(&self.too_big),
-            unsupported: count(&self.unsupported),
-            would_upload: count(&self.would_upload).filter(|&n| n > 0),
-            ..Summary::default()
         }
     }
 }

@@ -1,0 +1,185 @@
+//! The ebook: found or made, given the file, removed again when it stays empty.
+
+use std::{thread, time::Duration};
+
+use super::{Errand, Step, Stepped};
+use crate::{
+    attempt::{Next, chance},
+    check::{self, Verdict},
+    ebook::{self, Added},
+    failure::Failure,
+    matching,
+    outcome::{Kind, Outcome},
+    wanted::Wanted,
+};
+
+impl Errand<'_> {
+    pub(super) fn place(&mut self, upload: i64, wanted: Wanted) -> Stepped {
+        let there = match self.server.placed.get(&wanted) {
+            Some(ebook) => Some(ebook),
+            None => matching::find(&self.server.api, &wanted)?,
+        };
+        self.then(match there {
+            Some(ebook) => Step::Add {
+                upload,
+                wanted,
+                ebook,
+            },
+            None => Step::Create { upload, wanted },
+        })
+    }
+
+    pub(super) fn create(&mut self, upload: i64, wanted: Wanted) -> Stepped {
+        if self.in_doubt
+            && let Some(ebook) = self.created(&wanted)?
+        {
+            return self.then(Step::Add {
+                upload,
+                wanted,
+                ebook,
+            });
+        }
+        // From here on it may be done without our hearing of it.
+        let body = wanted.body(self.series, &self.genres);
+        match ebook::create(&self.server.api, &body) {
+            Ok(ebook) => {
+                self.made = Some(ebook);
+                self.then(Step::Add {
+                    upload,
+                    wanted,
+                    ebook,
+                })
+            }
+            Err(failure) => {
+                if let (Some(series), true) = (&wanted.series, failure.in_doubt()) {
+                    // A series that was merged away in the meantime makes the server answer 500.
+                    self.server.offer.forget_series(&series.title);
+                    self.series = None;
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// The ebook that an earlier try made without our hearing of it. Before that try there was none.
+    pub(super) fn created(&mut self, wanted: &Wanted) -> Result<Option<i64>, Failure> {
+        let Some(ebook) = matching::find(&self.server.api, wanted)? else {
+            return Ok(None);
+        };
+        let Some(found) = ebook::get(&self.server.api, ebook)? else {
+            return Ok(None);
+        };
+        let ours = found.created_by.is_some() && found.created_by == self.server.api.user_id();
+        if ours && found.sources.is_empty() {
+            self.made = Some(ebook);
+        }
+        Ok(Some(ebook))
+    }
+
+    pub(super) fn add(&mut self, upload: i64, wanted: Wanted, ebook: i64) -> Stepped {
+        if self.doubted.add
+            && let Some(outcome) = self.added(&wanted, ebook)?
+        {
+            return Ok(Some(outcome));
+        }
+        match ebook::add(&self.server.api, ebook, upload) {
+            Ok(Added::Source(source)) => Ok(Some(self.arrived(&wanted, ebook, Some(source)))),
+            Ok(Added::Exists {
+                source,
+                ebook: there,
+            }) if self.doubted.add && there == Some(ebook) => {
+                Ok(Some(self.arrived(&wanted, ebook, source)))
+            }
+            Ok(Added::Exists { source, ebook }) => Ok(Some(Outcome {
+                ebook,
+                source,
+                ..Outcome::duplicate("add")
+            })),
+            Err(Failure::NotFound(_)) => self.missing(wanted, upload, ebook),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Did an earlier try add the file without our hearing of it?
+    pub(super) fn added(&mut self, wanted: &Wanted, ebook: i64) -> Stepped {
+        if check::one(&self.server.api, &self.job.question())? != Verdict::Exists {
+            return Ok(None);
+        }
+        let there = ebook::get(&self.server.api, ebook)?;
+        let source = there.and_then(|e| e.source_like(&self.job.content, &self.job.extension));
+        Ok(Some(match source {
+            Some(_) => self.arrived(wanted, ebook, source),
+            None => Outcome::duplicate("add"),
+        }))
+    }
+
+    pub(super) fn arrived(&mut self, wanted: &Wanted, ebook: i64, source: Option<i64>) -> Outcome {
+        self.server.placed.put(wanted, ebook);
+        Outcome {
+            ebook: Some(ebook),
+            source,
+            ..Outcome::new(Kind::Uploaded)
+        }
+    }
+
+    /// The ebook or the upload's row is not there: which?
+    pub(super) fn missing(&mut self, wanted: Wanted, upload: i64, ebook: i64) -> Stepped {
+        if ebook::get(&self.server.api, ebook)?.is_some() {
+            // An addition that was done unheard takes the row with it.
+            if self.doubted.add
+                && let Some(outcome) = self.added(&wanted, ebook)?
+            {
+                return Ok(Some(outcome));
+            }
+            return self.extract_again("its row of metadata is gone");
+        }
+        self.server.placed.forget(&wanted);
+        self.made = None;
+        self.step = Step::Place { upload, wanted };
+        self.in_doubt = false;
+        Err(Failure::Server(format!(
+            "ebook {ebook} has been removed meanwhile"
+        )))
+    }
+
+    /// A creation that was not heard of may have come to its end only after we asked for it and tried
+    /// again: then a second ebook, empty, stands beside the right one. There was none before.
+    pub(super) fn clear_twins(&self, outcome: &Outcome) {
+        let (Step::Create { wanted, .. } | Step::Add { wanted, .. }) = &self.step else {
+            return;
+        };
+        let api = &self.server.api;
+        for ebook in matching::twins(api, wanted).unwrap_or_default() {
+            let ours = |e: &ebook::Ebook| e.created_by.is_some() && e.created_by == api.user_id();
+            if Some(ebook) != outcome.ebook
+                && let Ok(Some(found)) = ebook::get(api, ebook)
+                && ours(&found)
+            {
+                // What is not empty stays; what cannot be removed was told of, or is seen later.
+                let _ = ebook::remove_if_empty(api, ebook);
+            }
+        }
+    }
+
+    /// Removes the ebook that we made and that got no file.
+    pub(super) fn clear_away(&mut self, outcome: &mut Outcome) {
+        let Some(ebook) = self.made.take() else {
+            return;
+        };
+        let policy = self.server.policy;
+        for failed in 1.. {
+            match ebook::remove_if_empty(&self.server.api, ebook) {
+                Ok(_) => return,
+                Err(failure) => match policy.next(&failure, failed, chance()) {
+                    Next::Wait(pause) => thread::sleep(pause.min(Duration::from_secs(30))),
+                    Next::GiveUp => {
+                        outcome.notes.push(format!(
+                            "ebook {ebook} may be left without a file: {failure}"
+                        ));
+                        return;
+                    }
+                },
+            }
+        }
+    }
+}

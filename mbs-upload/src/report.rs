@@ -1,0 +1,77 @@
+//! A record for each file's end, and the counts of the summary.
+
+use std::{
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
+
+use wire::{Writer, records::Summary};
+
+use crate::{
+    job::Job,
+    outcome::{Kind, Outcome},
+};
+
+/// Writes outcomes and counts them; shared by all workers.
+#[derive(Default)]
+pub struct Report {
+    uploaded: AtomicU64,
+    duplicate: AtomicU64,
+    too_big: AtomicU64,
+    unsupported: AtomicU64,
+    would_upload: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Report {
+    /// Bytes that have just been sent; shown beside the progress.
+    pub fn sent(&self, out: &Writer, bytes: u64) {
+        let all = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        out.progress()
+            .say(format!("{} sent", bytesize::ByteSize(all)));
+    }
+
+    /// A file's end.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub fn end(
+        &self,
+        out: &Writer,
+        job: &Job,
+        outcome: &Outcome,
+        started: Instant,
+    ) -> io::Result<()> {
+        let line = outcome.line(job, started.elapsed());
+        let reason = outcome.reason.as_deref();
+        let count = match outcome.kind {
+            Kind::Uploaded => &self.uploaded,
+            Kind::Duplicate => &self.duplicate,
+            Kind::TooBig => &self.too_big,
+            Kind::Unsupported => &self.unsupported,
+            Kind::WouldUpload => &self.would_upload,
+            Kind::Failed => {
+                return out.fail_as(&line, &job.shown(), "upload", reason.unwrap_or("failed"));
+            }
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        if let Some(reason) = reason {
+            out.verbose(&job.shown(), outcome.kind.name(), reason);
+        }
+        out.write(&line)
+    }
+
+    /// The counts, put into what the input's summaries say.
+    pub fn counted(&self, input: Summary) -> Summary {
+        let count = |counter: &AtomicU64| Some(counter.load(Ordering::Relaxed));
+        Summary {
+            uploaded: count(&self.uploaded),
+            duplicate: count(&self.duplicate),
+            too_big: count(&self.too_big),
+            unsupported: count(&self.unsupported),
+            would_upload: count(&self.would_upload).filter(|&n| n > 0),
+            ..input
+        }
+    }
+}
