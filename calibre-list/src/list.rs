@@ -265,7 +265,7 @@ impl Worker<'_> {
         let shown = book_id.map_or_else(|| "no number".into(), |id| id.to_string());
         self.batch.push(Item::Unsafe {
             object: format!("book {shown}, {}", record::short(&format.shown())),
-            known: record::known(book_id, format),
+            known: record::known(book_id, format, None),
             why: "the file is on record for a book that is not".into(),
         });
         self.batch.push(Item::EndOfBook);
@@ -305,7 +305,7 @@ impl Worker<'_> {
                     self.batch.push(Item::File(line));
                 }
                 (Err(why), _) | (Ok(_), Err(why)) => {
-                    let mut known = record::known(Some(book.id), format);
+                    let mut known = record::known(Some(book.id), format, cover.as_deref());
                     let why = record::short(why).into_owned();
                     // Room for what an error says beside it.
                     fit::put_fitting(&mut known, &fields, fit::LIMIT - 200 - 2 * why.len());

@@ -86,7 +86,7 @@ pub(crate) fn book_file(
 }
 
 /// What is known of a file whose row is not to be trusted; it has no path.
-pub(crate) fn known(book_id: Option<i64>, format: &Format) -> Line {
+pub(crate) fn known(book_id: Option<i64>, format: &Format, cover: Option<&Path>) -> Line {
     let mut line = Line::new("book_file");
     if let Some(id) = book_id {
         line.int("book_id", id);
@@ -94,6 +94,9 @@ pub(crate) fn known(book_id: Option<i64>, format: &Format) -> Line {
     line.text("format", &short(&format.shown()));
     if let Some(size) = format.size {
         line.int("recorded_size", size);
+    }
+    if let Some(cover) = cover {
+        line.path_as("cover", "cover_b64", cover);
     }
     line
 }

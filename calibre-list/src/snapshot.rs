@@ -99,10 +99,12 @@ impl Snapshot {
             let original = Original::open(database)?;
             let size = original.size_with_sides()?;
             let private = Private::new(options, size)?;
-            let attempt = match (hot, original.uses_log()?) {
-                (true, _) => still::roll_back(&original, private)?,
-                (false, true) => still::copy(&original, private)?,
-                (false, false) => backup::copy(&original, private, options.lock_wait)?,
+            let attempt = if original.uses_log()? {
+                still::copy(&original, private)?
+            } else if hot || original.has_hot_journal() {
+                still::roll_back(&original, private)?
+            } else {
+                backup::copy(&original, private, options.lock_wait)?
             };
             drop(original);
             hot = matches!(attempt, Attempt::HotJournal);

@@ -23,8 +23,11 @@ const RESTARTS: u32 = 3;
 const HOLD_MOST: Duration = Duration::from_secs(2);
 /// How often it is held, each time after a pause for the writer.
 const HOLDS: u32 = 10;
-/// SQLite's own wait is cut into pieces of this length, so that signals are noticed.
-const WAIT_PIECE: Duration = Duration::from_millis(100);
+/// How often a lock is asked for. SQLite itself waits up to 100 ms between two tries, in which a
+/// busy writer comes and goes many times; and its backup does not wait at all.
+const ASK_EVERY: Duration = Duration::from_millis(2);
+/// The writer's turn between two times that the lock is held.
+const PAUSE: Duration = Duration::from_millis(300);
 
 pub(super) fn copy(
     original: &Original,
@@ -35,7 +38,7 @@ pub(super) fn copy(
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let failed = |error| Error::sqlite(&original.path, error);
     let source = Connection::open_with_flags(&original.path, flags).map_err(failed)?;
-    source.busy_timeout(WAIT_PIECE).map_err(failed)?;
+    source.busy_timeout(Duration::ZERO).map_err(failed)?;
     let file = private.create()?;
     let mut writer = private.open_writer()?;
     private.unname()?;
@@ -92,7 +95,7 @@ fn unlock(source: &Connection) -> rusqlite::Result<()> {
 }
 
 fn patience(original: &Original, started: Instant, wait: Duration) -> Result<(), Error> {
-    if wire::stop::requested() {
+    if wire::stop::sleep(ASK_EVERY) {
         Err(Error::Stopped)
     } else if started.elapsed() >= wait {
         Err(Error::Locked(original.path.clone(), wait.as_secs()))
@@ -121,24 +124,25 @@ fn in_steps(
         match backup.step(STEP).map_err(failed)? {
             StepResult::Done => break,
             StepResult::More => waiting = None,
-            _ => patience(
-                original,
-                *waiting.get_or_insert_with(Instant::now),
-                lock_wait,
-            )?,
+            _ => {
+                let since = *waiting.get_or_insert_with(Instant::now);
+                patience(original, since, lock_wait)?;
+                continue;
+            }
         }
         if wire::stop::requested() {
             return Err(Error::Stopped);
         }
+        // A step that comes no further than the one before has started over.
         let progress = backup.progress();
         let reached = progress.pagecount - progress.remaining;
-        restarts += u32::from(reached < done);
+        restarts += u32::from(reached <= done);
         done = reached;
         if held.is_some_and(|since| since.elapsed() > HOLD_MOST) {
             unlock(source).map_err(failed)?;
             held = None;
             holds += 1;
-            wire::stop::sleep(WAIT_PIECE * 3);
+            wire::stop::sleep(PAUSE);
         }
         if held.is_none() && restarts >= RESTARTS {
             if holds == HOLDS {

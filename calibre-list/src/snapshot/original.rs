@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_lock};
 
 use crate::Error;
 
@@ -57,6 +57,20 @@ impl Original {
             .read_exact_at(&mut versions, 18)
             .map_err(|error| Error::Read(self.path.clone(), error))?;
         Ok(versions == [2, 2])
+    }
+
+    /// Is there a journal, and nobody who is writing it? SQLite would tell as well, but run by
+    /// root it sets the owner of a journal that it opens, and with it the time of change.
+    pub(super) fn has_hot_journal(&self) -> bool {
+        let journal = fs::metadata(self.side("-journal"));
+        if !journal.is_ok_and(|journal| journal.len() > 0) {
+            return false;
+        }
+        // A writer keeps a lock on some bytes of the database; one on all of them is had only when
+        // there is no writer, and is given back at once.
+        let free = fcntl_lock(&self.file, FlockOperation::NonBlockingLockShared).is_ok();
+        let _ = fcntl_lock(&self.file, FlockOperation::Unlock);
+        free
     }
 
     /// The path of a file beside it: `-wal`, `-journal`.

@@ -1,4 +1,4 @@
-//! `make-library DIR --kind demo|large`: a Calibre library where there was none.
+//! `make-library DIR --kind demo|ugly|large`: a Calibre library where there was none.
 
 use std::path::PathBuf;
 
@@ -23,6 +23,8 @@ struct Args {
 enum Kind {
     /// About 40 small real e-books that show every outcome of a migration
     Demo,
+    /// 500 books in which everything is wrong that can be
+    Ugly,
     /// A database of many books without their files, to measure with
     Large,
 }
@@ -31,6 +33,7 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     match args.kind {
         Kind::Demo => library::demo::make(&args.folder),
+        Kind::Ugly => library::ugly::make(&args.folder),
         Kind::Large => library::large::make(&args.folder, args.books),
     }
 }

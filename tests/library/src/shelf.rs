@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use rusqlite::{Connection, OptionalExtension, functions::FunctionFlags, params, types::Value};
+use rusqlite::{Connection, OptionalExtension, functions::FunctionFlags, params};
 
 use crate::{Book, schema};
 
@@ -49,7 +49,10 @@ impl Shelf {
         db.execute_batch("PRAGMA synchronous = OFF")?;
         // Calibre's own triggers call these.
         let pure = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-        db.create_scalar_function("title_sort", 1, pure, |call| call.get::<Value>(0))?;
+        db.create_scalar_function("title_sort", 1, pure, |call| {
+            let title = call.get_raw(0).as_bytes_or_null()?.unwrap_or_default();
+            Ok(String::from_utf8_lossy(title).into_owned())
+        })?;
         db.create_scalar_function("uuid4", 0, pure, |_| Ok(String::new()))?;
         Ok(Shelf {
             root: root.into(),
