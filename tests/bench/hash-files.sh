@@ -48,3 +48,6 @@ for kind in small large; do
     [ $kind = small ] || peer=${peer/-n 200/-n 1}
     paired "hash-files $kind $temperature" "$limit" "$ours" "$peer"
 done
+
+# Memory does not grow with the number of files.
+peak "hash-files small memory" 16384 "$BIN/hash-files" -r --ordered "$BENCH_DIR/small"
