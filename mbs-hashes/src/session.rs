@@ -8,7 +8,7 @@ use std::{
 };
 
 use backon::{BlockingRetryable, ExponentialBuilder};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::{runtime, runtime::Runtime, time::timeout};
 use tokio_postgres::{Client, Config, SimpleQueryMessage, config::SslMode};
 
@@ -197,7 +197,13 @@ impl Session {
             let stream = wait(self.patience, self.client.copy_out(&statement)).await?;
             let mut stream = pin!(stream.map_err(Failure::from)?);
             let mut tuples = Tuples::<N>::default();
-            while let Some(chunk) = wait(self.patience, stream.next()).await? {
+            loop {
+                // Most rows are there already; a timer for each would cost more than the row.
+                let next = match stream.next().now_or_never() {
+                    Some(next) => next,
+                    None => wait(self.patience, stream.next()).await?,
+                };
+                let Some(chunk) = next else { break };
                 let chunk = chunk.map_err(Failure::from)?;
                 tuples.feed(&chunk, &mut each, |reason| Failure::Protocol(reason).into())?;
             }

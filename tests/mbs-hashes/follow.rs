@@ -220,12 +220,12 @@ fn many_writers_at_once() {
         for writer in 0..6u64 {
             let mut client = server.client();
             scope.spawn(move || {
-                for turn in 0..25u64 {
+                for turn in 0..12u64 {
                     let mut transaction = client.transaction().unwrap();
                     for _ in 0..=(turn + writer) % 3 {
                         transaction.batch_execute(NEXT).unwrap();
                     }
-                    let nap = format!("select pg_sleep(0.0{})", (turn * 7 + writer * 3) % 9);
+                    let nap = format!("select pg_sleep(0.{})", (turn * 7 + writer * 5) % 5);
                     transaction.batch_execute(&nap).unwrap();
                     match (turn + writer) % 5 {
                         0 => transaction.rollback().unwrap(),
@@ -251,6 +251,8 @@ fn a_prepared_transaction_is_waited_for() {
     other.batch_execute(&format!("begin; {NEXT}")).unwrap();
     client.batch_execute(NEXT).unwrap();
     follower.until_row(2);
+    // It is on the list of those to wait for when it changes its name.
+    follower.looks_again(&mut client);
     other.batch_execute("prepare transaction 'later'").unwrap();
     follower.looks_again(&mut client);
     follower.looks_again(&mut client);

@@ -28,6 +28,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// As [`first::stream`](crate::first::stream); a database that goes away later is waited for.
 pub(crate) fn stream(pass: &Pass, interval: Duration, out: Writer) -> anyhow::Result<Exit> {
     let mut session = enter(pass, &out)?;
+    warn_of_standby(&session, pass, &out)?;
     let mut known = Known::new(&out);
     let mut horizon = None;
     let caught_up = first_pass(&session, pass, &mut known, &mut horizon)
@@ -54,6 +55,15 @@ pub(crate) fn stream(pass: &Pass, interval: Duration, out: Writer) -> anyhow::Re
         }
     }
     Ok(out.finish(summary(pass))?)
+}
+
+/// A standby replays what the primary did and shows the primary's transactions only once they wrote.
+fn warn_of_standby(session: &Session, pass: &Pass, out: &Writer) -> Result<(), Failure> {
+    if session.number("SELECT pg_is_in_recovery()::int")? == Some(1) {
+        let reason = "a standby cannot tell every open transaction, so a late row may be missed: follow the primary";
+        out.warn(&pass.settings.to_string(), "follow", reason);
+    }
+    Ok(())
 }
 
 fn first_pass(

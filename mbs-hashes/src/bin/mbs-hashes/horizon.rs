@@ -33,7 +33,8 @@ pub(crate) struct Witness {
 }
 
 impl Witness {
-    /// A prepared transaction has changed its name; which one it was before cannot be told.
+    /// On servers before 14 a prepared transaction has another name than it had before, so which of
+    /// the open ones it was cannot be told.
     fn has_prepared(&self) -> bool {
         self.open.iter().any(|name| name.starts_with("-1/"))
     }
