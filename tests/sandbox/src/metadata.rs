@@ -137,10 +137,11 @@ async fn read(app: &App, path: &Path, stem: &str) -> Result<Map<String, Value>, 
     least.await;
     if !output.status.success() {
         let code = output.status.code().unwrap_or_default();
-        let said = String::from_utf8_lossy(&output.stderr);
-        let tool = tool.display();
+        let said = String::from_utf8_lossy(&output.stderr).replace('\n', "\\n");
+        let (tool, cover, path) = (tool.display(), cover.display(), path.display());
         return Err(format!(
-            "Command \"{tool}\" failed with return code {code}\n{said}"
+            "Command \"{tool} ('--get-cover={cover}', '{path}')\" failed with return code {code}\n\
+             Output: b''\nError Output: b'{said}'"
         ));
     }
     Ok(parse(&String::from_utf8_lossy(&output.stdout)))
