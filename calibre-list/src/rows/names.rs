@@ -29,17 +29,27 @@ impl Table {
 
     /// The name with this id.
     pub(super) fn get(&self, id: i64) -> Option<&str> {
+        self.at(self.place(id)?)
+    }
+
+    /// Where the name with this id is; the same in all tables that were read from one.
+    pub(super) fn place(&self, id: i64) -> Option<usize> {
         let first = *self.ids.first()?;
         // Ids are dense or nearly so: the place is at most as far from the first as the id is.
         let most = usize::try_from(id.checked_sub(first)?)
             .ok()?
             .min(self.ids.len() - 1);
-        let place = match self.ids[most] == id {
-            true => most,
-            false => self.ids[..most].binary_search(&id).ok()?,
-        };
+        match self.ids[most] == id {
+            true => Some(most),
+            false => self.ids[..most].binary_search(&id).ok(),
+        }
+    }
+
+    /// The name at a place.
+    pub(super) fn at(&self, place: usize) -> Option<&str> {
+        let end = *self.ends.get(place)?;
         let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.text.get(start as usize..self.ends[place] as usize)
+        self.text.get(start as usize..end as usize)
     }
 }
 

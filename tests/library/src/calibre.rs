@@ -122,7 +122,7 @@ pub fn converted(guide: &Path, format: &str) -> Result<PathBuf> {
 /// Calibre is not installed.
 pub fn library(root: &Path) -> Result<()> {
     // The number changes with what is made below.
-    let kept = cache()?.join("guides-1");
+    let kept = cache()?.join("guides-3");
     if !kept.exists() {
         let fresh = cache()?.join(format!("guides-{}", std::process::id()));
         make(&fresh)?;
@@ -154,16 +154,14 @@ fn make(root: &Path) -> Result<()> {
     let Some(first) = guides.first() else {
         bail!("{GUIDES} is empty: apt install calibre")
     };
-    for guide in &guides {
-        calibredb(
-            root,
-            [
-                OsStr::new("add"),
-                OsStr::new("--duplicates"),
-                guide.as_os_str(),
-            ],
-        )?;
-    }
+    let files = guides.iter().map(|guide| guide.as_os_str());
+    calibredb(
+        root,
+        ["add", "--duplicates"]
+            .map(OsStr::new)
+            .into_iter()
+            .chain(files),
+    )?;
     for format in ["mobi", "fb2", "txt"] {
         let file = converted(first, format)?;
         calibredb(
@@ -171,33 +169,18 @@ fn make(root: &Path) -> Result<()> {
             [OsStr::new("add_format"), OsStr::new("1"), file.as_os_str()],
         )?;
     }
-    let set = [
-        ("1", "authors:Zoë Last & First, Jr. & Zoë Last"),
-        ("1", "series:The Guides"),
-        ("1", "series_index:1.25"),
-        ("1", "tags:zebra,apple,Middle Tag"),
-        ("1", "identifiers:isbn:9780000000002,doi:10.1000/182"),
-        ("1", "languages:deu,eng"),
-        ("1", "publisher:Kovid & Co."),
-        ("1", "rating:4"),
-        ("2", "title:Война и мир: \"{quoted}\" / slash"),
-        ("2", "pubdate:1869-03-01"),
-    ];
-    for (book, field) in set {
-        calibredb(root, ["set_metadata", book, "--field", field])?;
-    }
     let columns = [
-        ("words", "Words", "int"),
-        ("score", "Score", "float"),
-        ("read", "Read", "bool"),
-        ("when", "When", "datetime"),
-        ("shelf", "Shelf", "text"),
-        ("cycle", "Cycle", "series"),
-        ("stars", "Stars", "rating"),
-        ("notes", "Notes", "comments"),
+        ("words", "int"),
+        ("score", "float"),
+        ("read", "bool"),
+        ("when", "datetime"),
+        ("shelf", "text"),
+        ("cycle", "series"),
+        ("stars", "rating"),
+        ("notes", "comments"),
     ];
-    for (label, name, kind) in columns {
-        calibredb(root, ["add_custom_column", label, name, kind])?;
+    for (label, kind) in columns {
+        calibredb(root, ["add_custom_column", label, label, kind])?;
     }
     calibredb(
         root,
@@ -221,19 +204,33 @@ fn make(root: &Path) -> Result<()> {
             "composite",
         ],
     )?;
-    let values = [
-        ("words", "1234"),
-        ("score", "2.5"),
-        ("read", "true"),
-        ("when", "2020-01-02T03:04:05+00:00"),
-        ("shelf", "Left, upper"),
-        ("cycle", "A Cycle [3.5]"),
-        ("stars", "6"),
-        ("notes", "<p>Fine</p>"),
-        ("moods", "dark,light"),
+    let first = [
+        "authors:Zoë Last & First, Jr. & Zoë Last",
+        "series:The Guides",
+        "series_index:1.25",
+        "tags:zebra,apple,Middle Tag",
+        "identifiers:isbn:9780000000002,doi:10.1000/182",
+        "languages:deu,eng",
+        "publisher:Kovid & Co.",
+        "rating:4",
+        "#words:1234",
+        "#score:2.5",
+        "#read:true",
+        "#when:2020-01-02T03:04:05+00:00",
+        "#shelf:Left, upper",
+        "#cycle:A Cycle",
+        "#cycle_index:3.5",
+        "#stars:3",
+        "#notes:<p>Fine</p>",
+        "#moods:dark,light",
     ];
-    for (label, value) in values {
-        calibredb(root, ["set_custom", label, "1", value])?;
+    let second = [
+        "title:Война и мир: \"{quoted}\" / slash",
+        "pubdate:1869-03-01",
+    ];
+    for (book, fields) in [("1", first.as_slice()), ("2", second.as_slice())] {
+        let fields = fields.iter().flat_map(|field| ["--field", *field]);
+        calibredb(root, ["set_metadata", book].into_iter().chain(fields))?;
     }
     Ok(())
 }
