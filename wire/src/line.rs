@@ -52,10 +52,14 @@ impl Line {
     }
 
     fn name(&mut self, name: &'static str) {
+        debug_assert!(
+            !name.bytes().any(must_escape),
+            "{name:?} is no name of a field"
+        );
         self.names.push(name);
-        self.open.push(b',');
-        escape(&mut self.open, name);
-        self.open.push(b':');
+        self.open.extend_from_slice(b",\"");
+        self.open.extend_from_slice(name.as_bytes());
+        self.open.extend_from_slice(b"\":");
     }
 
     /// A string.
