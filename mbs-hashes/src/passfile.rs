@@ -92,7 +92,10 @@ fn field<'a>(line: &'a [u8], value: &str) -> Option<&'a [u8]> {
 fn unescape(text: &[u8]) -> Vec<u8> {
     let mut password = Vec::with_capacity(text.len());
     let mut rest = text;
-    while let [b'\\', c, tail @ ..] | [c, tail @ ..] = rest {
+    // A fifth field would be a comment: libpq ends the password at the next colon, too.
+    while let [b'\\', c, tail @ ..] | [c, tail @ ..] = rest
+        && rest[0] != b':'
+    {
         password.push(*c);
         rest = tail;
     }
@@ -127,7 +130,7 @@ mod tests {
     fn wildcards_and_escapes() {
         assert_eq!(
             found(r"*:*:*:a\:b\\c:p\:q\\r:s", "h", r"a:b\c").unwrap(),
-            r"p:q\r:s"
+            r"p:q\r"
         );
         assert_eq!(found(r"::1:5432:ebooks:u:x", "::1", "u").unwrap(), "x");
         assert_eq!(found(r"\h:5432:ebooks:u:x", "h", "u").unwrap(), "x");
