@@ -300,8 +300,13 @@ impl Worker<'_> {
                         .as_ref()
                         .map(|(names, tracked)| status::status(names, name, tracked));
                     let path = folder.join(as_path(name));
-                    let mut line = record::book_file(&path, book, format, cover.as_deref(), status);
-                    fit::put_fitting(&mut line, &fields, fit::LIMIT);
+                    let head = || record::book_file(&path, book, format, cover.as_deref(), status);
+                    let mut line = head();
+                    record::put(&mut line, &fields);
+                    if line.len() > fit::LIMIT {
+                        line = head();
+                        fit::put_fitting(&mut line, &fields, fit::LIMIT);
+                    }
                     self.batch.push(Item::File(line));
                 }
                 (Err(why), _) | (Ok(_), Err(why)) => {

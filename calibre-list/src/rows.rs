@@ -6,6 +6,7 @@
 mod all;
 mod book;
 mod cursor;
+mod merge;
 mod names;
 mod scan;
 mod schema;

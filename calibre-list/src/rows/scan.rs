@@ -1,4 +1,4 @@
-//! The merge: books in the order of their ids, each with its rows of all other tables.
+//! A run over the books, in the order of their ids, with their files.
 
 use std::ops::{ControlFlow, RangeInclusive};
 
@@ -7,8 +7,9 @@ use rusqlite::{Connection, Result, Row, Statement};
 use super::{
     Book, Custom, Extra, Format, Names, Schema,
     cursor::Cursor,
+    merge::{Extras, Merge},
     time,
-    value::{flag, float, int, push_bytes, push_text, set_text, text, value},
+    value::{flag, float, int, push_bytes, set_text, text, value},
 };
 
 /// What a scan finds.
@@ -127,28 +128,31 @@ impl<'c> Scan<'c> {
         mut each: impl FnMut(Found<'_, 'c>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
         let (first, last) = (*ids.start(), *ids.end());
-        let names = self.names;
-        let mut books = Cursor::open(&mut self.books, first, last)?;
-        let mut data = Cursor::open(&mut self.data, first, last)?;
-        let mut authors = Cursor::open(&mut self.authors, first, last)?;
-        let mut languages = Cursor::open(&mut self.languages, first, last)?;
-        let mut tags = Cursor::open(&mut self.tags, first, last)?;
-        let mut identifiers = Cursor::open(&mut self.identifiers, first, last)?;
-        let mut series = Cursor::open(&mut self.series, first, last)?;
-        let mut publishers = Cursor::open(&mut self.publishers, first, last)?;
-        let mut ratings = Cursor::open(&mut self.ratings, first, last)?;
-        let mut extras = None;
-        if self.all {
-            let comments = Cursor::open(&mut self.comments, first, last)?;
-            let customs = self.customs.iter_mut();
-            let customs: Vec<_> = customs
-                .map(|statement| Cursor::open(statement, first, last))
-                .collect::<Result<_>>()?;
-            extras = Some((comments, customs));
-        }
-
+        let open = |statement| Cursor::open(statement, first, last);
+        let mut books = open(&mut self.books)?;
+        let mut data = open(&mut self.data)?;
+        let extras = match self.all {
+            true => Some(Extras {
+                columns: self.custom,
+                comments: open(&mut self.comments)?,
+                customs: self.customs.iter_mut().map(open).collect::<Result<_>>()?,
+            }),
+            false => None,
+        };
+        let mut merge = Merge {
+            names: self.names,
+            authors: open(&mut self.authors)?,
+            languages: open(&mut self.languages)?,
+            tags: open(&mut self.tags)?,
+            identifiers: open(&mut self.identifiers)?,
+            series: open(&mut self.series)?,
+            publishers: open(&mut self.publishers)?,
+            ratings: open(&mut self.ratings)?,
+            extras,
+            links: Vec::new(),
+            places: Vec::new(),
+        };
         let mut book = Book::default();
-        let mut ordered: Vec<(i64, i64, i64)> = Vec::new();
         loop {
             let id = books.book();
             // Files whose book is passed by now have none.
@@ -164,89 +168,16 @@ impl<'c> Scan<'c> {
             let (Some(id), Some(row)) = (id, books.row()) else {
                 return Ok(ControlFlow::Continue(()));
             };
-            if !wanted(id) {
-                data.take(id, |_| {})?;
-                books.advance()?;
-                continue;
-            }
-            own_columns(&mut book, id, row, self.all);
-            book.formats.clear();
-            data.take(id, |row| book.formats.push(format(row)))?;
-
-            ordered.clear();
-            authors.take(id, |row| ordered.extend(link(row, 2)))?;
-            ordered.sort_unstable();
-            let linked = ordered.iter().map(|&(_, _, author)| author);
-            let known = linked.filter(|author| names.authors.get(*author).is_some());
-            let known: &Vec<i64> = &known.collect();
-            refill(
-                &mut book.authors,
-                known.iter().map(|id| names.authors.get(*id).unwrap_or("")),
-            );
-            let sorts = known
-                .iter()
-                .map(|id| names.author_sorts.get(*id).unwrap_or(""));
-            refill(&mut book.author_sorts, sorts);
-
-            ordered.clear();
-            languages.take(id, |row| {
-                let order = int(value(row, 2)).unwrap_or(0);
-                ordered.extend(link(row, 3).map(|(id, _, code)| (order, id, code)));
-            })?;
-            ordered.sort_unstable();
-            refill(
-                &mut book.languages,
-                ordered.iter().filter_map(|row| names.languages.get(row.2)),
-            );
-
-            ordered.clear();
-            tags.take(id, |row| ordered.extend(link(row, 2)))?;
-            ordered.sort_unstable();
-            refill(
-                &mut book.tags,
-                ordered.iter().filter_map(|row| names.tags.get(row.2)),
-            );
-
-            book.identifiers.clear();
-            identifiers.take(id, |row| {
-                let mut shown = String::new();
-                push_text(&mut shown, value(row, 1));
-                shown.push(':');
-                push_text(&mut shown, value(row, 2));
-                book.identifiers.push(shown);
-            })?;
-            book.series = None;
-            series.take(id, |row| {
-                book.series = int(value(row, 1)).and_then(|id| names.series.get(id))
-            })?;
-            book.series_index = book.series_index.filter(|_| book.series.is_some());
-            book.publisher = None;
-            publishers.take(id, |row| {
-                book.publisher = int(value(row, 1)).and_then(|id| names.publishers.get(id));
-            })?;
-            book.rating = None;
-            ratings.take(id, |row| {
-                book.rating = int(value(row, 1)).and_then(|id| names.rating(id))
-            })?;
-
-            if let Some((comments, customs)) = &mut extras {
-                let links = known
-                    .iter()
-                    .map(|id| names.author_links.get(*id).unwrap_or("").into());
-                book.extras
-                    .push(("author_links", Extra::List(links.collect())));
-                comments.take(id, |row| {
-                    let shown = text(value(row, 1)).map(Extra::Text);
-                    book.extras.extend(shown.map(|shown| ("comments", shown)));
-                })?;
-                for (column, cursor) in self.custom.iter().zip(customs) {
-                    let mut cells = Vec::new();
-                    cursor.take(id, |row| cells.push(column.cell(row)))?;
-                    column.fields(cells, &mut book.extras);
+            if wanted(id) {
+                own_columns(&mut book, id, row, self.all);
+                book.formats.clear();
+                data.take(id, |row| book.formats.push(format(row)))?;
+                merge.fill(&mut book)?;
+                if each(Found::Book(&book)).is_break() {
+                    return Ok(ControlFlow::Break(()));
                 }
-            }
-            if each(Found::Book(&book)).is_break() {
-                return Ok(ControlFlow::Break(()));
+            } else {
+                data.take(id, |_| {})?;
             }
             books.advance()?;
         }
@@ -302,14 +233,4 @@ fn format(row: &Row<'_>) -> Format {
     push_bytes(&mut format.format, value(row, 1));
     push_bytes(&mut format.name, value(row, 2));
     format
-}
-
-/// A link row as (link id, 0, linked id), so that sorting brings the order of linking back.
-fn link(row: &Row<'_>, id: usize) -> Option<(i64, i64, i64)> {
-    Some((int(value(row, id)).unwrap_or(0), 0, int(value(row, 1))?))
-}
-
-fn refill<'n>(list: &mut Vec<&'n str>, names: impl Iterator<Item = &'n str>) {
-    list.clear();
-    list.extend(names);
 }
