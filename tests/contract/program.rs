@@ -13,10 +13,9 @@ struct Running {
     ready: Value,
 }
 
-fn start(data: &Path) -> Running {
+fn start(arguments: &[&Path]) -> Running {
     let mut child = Command::new(env!("CARGO_BIN_EXE_mbs-sandbox"))
-        .arg("--data")
-        .arg(data)
+        .args(arguments)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -63,7 +62,7 @@ impl Running {
 fn rows_and_files_outlive_the_program_and_no_process_does() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let mut first = start(&data);
+    let mut first = start(&["--data".as_ref(), &data]);
     assert!(first.get("/_log").unwrap().contains("entries"));
     for sub in ["books", "uploads", "thumbs", "postgres"] {
         assert!(data.join(sub).is_dir(), "{sub}");
@@ -80,7 +79,7 @@ fn rows_and_files_outlive_the_program_and_no_process_does() {
     assert_eq!(first.end("-TERM"), Some(0));
     first.wait_for_the_database_s_end();
 
-    let mut second = start(&data);
+    let mut second = start(&["--data".as_ref(), &data]);
     let url = second.ready["db"].as_str().unwrap().to_owned();
     let count = Command::new("psql")
         .args([&url, "-Atc", "select count(*) from genre"])
@@ -91,11 +90,15 @@ fn rows_and_files_outlive_the_program_and_no_process_does() {
 }
 
 #[test]
-fn a_killed_program_leaves_no_database_behind() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut program = start(&folder.path().join("data"));
+fn a_killed_program_leaves_neither_database_nor_files_behind() {
+    let mut program = start(&[]);
+    let data = Path::new(program.ready["data"].as_str().unwrap()).to_path_buf();
+    assert!(data.join("books").is_dir());
     assert_eq!(program.end("-KILL"), None);
     program.wait_for_the_database_s_end();
+    wait_for("the files' end", Duration::from_secs(20), || {
+        (!data.exists()).then_some(())
+    });
 }
 
 #[test]

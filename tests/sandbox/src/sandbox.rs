@@ -72,19 +72,6 @@ impl Sandbox {
     /// # Errors
     /// PostgreSQL is missing, a folder cannot be made, a port is taken.
     pub fn try_start(settings: Settings, store: &Store, ports: Ports) -> Result<Self> {
-        let folder = match &store.data {
-            Some(_) => None,
-            None => Some(TempDir::with_prefix("mbs-sandbox-").context("temporary folder")?),
-        };
-        let data = match (&store.data, &folder) {
-            (Some(data), _) => data.clone(),
-            (None, Some(folder)) => folder.path().to_path_buf(),
-            (None, None) => unreachable!("a folder was made"),
-        };
-        for name in ["books", "uploads", "thumbs", "converted", ".spool"] {
-            let dir = data.join(name);
-            fs::create_dir_all(&dir).with_context(|| format!("{}: create", dir.display()))?;
-        }
         let (cluster, db_url) = match &store.db {
             Some(url) => (None, url.clone()),
             None => {
@@ -98,6 +85,11 @@ impl Sandbox {
                 (Some(cluster), url)
             }
         };
+        let (data, folder) = data_folder(store, cluster.as_ref())?;
+        for name in ["books", "uploads", "thumbs", "converted", ".spool"] {
+            let dir = data.join(name);
+            fs::create_dir_all(&dir).with_context(|| format!("{}: create", dir.display()))?;
+        }
         let config: tokio_postgres::Config = db_url.parse().context("database: URL")?;
         let runtime = new_runtime()?;
         runtime.block_on(setup::set_up(&config, &settings))?;
@@ -235,6 +227,19 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// Where the files go. What is temporary lies in the cluster's own folder where there is one,
+/// which goes with it also when this process is killed.
+fn data_folder(store: &Store, cluster: Option<&Cluster>) -> Result<(PathBuf, Option<TempDir>)> {
+    match (&store.data, cluster) {
+        (Some(data), _) => Ok((data.clone(), None)),
+        (None, Some(cluster)) => Ok((cluster.socket_dir().join("files"), None)),
+        (None, None) => {
+            let folder = TempDir::with_prefix("mbs-sandbox-").context("temporary folder")?;
+            Ok((folder.path().to_path_buf(), Some(folder)))
+        }
     }
 }
 
