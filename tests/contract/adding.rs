@@ -178,7 +178,11 @@ fn anybody_may_use_an_upload() {
 
 #[test]
 fn two_at_once_add_the_same_content_twice() {
-    let Some(server) = sandbox_only(Settings::default(), "a folder that is locked") else {
+    let settings = Settings {
+        lock_millis: 60_000,
+        ..Settings::default()
+    };
+    let Some(server) = sandbox_only(settings, "a folder that is locked") else {
         return;
     };
     let sandbox = server.sandbox.as_ref().unwrap();
@@ -197,7 +201,7 @@ fn two_at_once_add_the_same_content_twice() {
         });
         let waiting = "select 1 from pg_stat_activity where datname = 'ebooks'
             and query like '%from source join ebook%'";
-        wait_for("both at the lock", Duration::from_secs(4), || {
+        wait_for("both at the lock", Duration::from_secs(40), || {
             (sandbox.query(waiting).len() == 2).then_some(())
         });
         fs::remove_file(&lock).unwrap();
@@ -206,6 +210,29 @@ fn two_at_once_add_the_same_content_twice() {
         }
     });
     assert_eq!(sandbox.query("select hash from source").len(), 2);
+}
+
+#[test]
+fn a_lock_that_stays_ends_in_500() {
+    let settings = Settings {
+        lock_millis: 100,
+        ..Settings::default()
+    };
+    let Some(server) = sandbox_only(settings, "a folder that is locked") else {
+        return;
+    };
+    let folder = server
+        .sandbox
+        .as_ref()
+        .unwrap()
+        .data_dir()
+        .join("books/No Authors/T(en)");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(".lock_this_dir"), "").unwrap();
+    let book = server.ebook(json!({ "title": "T", "language": { "id": 2 } }));
+    let upload = uploaded(&server, json!({}));
+    add(&server, book.id, json!({ "upload_id": upload })).is_page(500, "");
+    server.get(&format!("/api/uploads-meta/{upload}")).ok();
 }
 
 #[test]

@@ -24,8 +24,6 @@ use crate::{App, request};
 
 /// Who stores a file in a folder holds this lock file there.
 const LOCK: &str = ".lock_this_dir";
-/// How long the server waits for it.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Answers a request to add.
 pub(crate) async fn add_upload(
@@ -86,7 +84,9 @@ pub(crate) async fn add_upload(
         None => Content::Copy(uploaded.clone()),
     };
     let (store, dir) = (app.books(), base_dir.clone());
-    let stored = tokio::task::spawn_blocking(move || place(&store, &dir, &file_name, &content));
+    let patience = Duration::from_millis(app.settings.lock_millis);
+    let stored =
+        tokio::task::spawn_blocking(move || place(&store, &dir, &file_name, &content, patience));
     let location = stored.await.map_err(Failure::internal)??;
 
     let work = client.transaction().await?;
@@ -174,10 +174,16 @@ fn symlink_target(
 }
 
 /// Puts the file under the first free name and gives its location below the store.
-fn place(store: &FilePath, dir: &str, name: &str, content: &Content) -> io::Result<String> {
+fn place(
+    store: &FilePath,
+    dir: &str,
+    name: &str,
+    content: &Content,
+    patience: Duration,
+) -> io::Result<String> {
     let folder = store.join(dir);
     fs::create_dir_all(&folder)?;
-    let _lock = Lock::take(&folder)?;
+    let _lock = Lock::take(&folder, patience)?;
     let mut location = if dir.is_empty() {
         name.to_owned()
     } else {
@@ -201,9 +207,9 @@ fn place(store: &FilePath, dir: &str, name: &str, content: &Content) -> io::Resu
 struct Lock(PathBuf);
 
 impl Lock {
-    fn take(folder: &FilePath) -> io::Result<Self> {
+    fn take(folder: &FilePath, patience: Duration) -> io::Result<Self> {
         let path = folder.join(LOCK);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience;
         loop {
             match fs::File::create_new(&path) {
                 Ok(_) => return Ok(Self(path)),

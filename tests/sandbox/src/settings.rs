@@ -23,6 +23,8 @@ pub struct Settings {
     pub office: bool,
     /// How long a request waits for one of the 15 database connections, in milliseconds.
     pub pool_millis: u64,
+    /// How long adding a file waits for the lock of its folder, in milliseconds.
+    pub lock_millis: u64,
     /// Whether connections stay open for further requests, as behind nginx. Without it each is
     /// closed after its answer, as Werkzeug alone does.
     pub keep_alive: bool,
@@ -46,6 +48,7 @@ impl Default for Settings {
             task_limit: 60,
             office: false,
             pool_millis: 30_000,
+            lock_millis: 5_000,
             keep_alive: true,
             token_seconds: 4 * 3600,
             unsent_millis: 60_000,
