@@ -80,6 +80,20 @@ fn an_addition_that_goes_wrong() {
 }
 
 #[test]
+fn what_was_done_unheard_is_asked_for_and_not_done_again() {
+    for kind in ["status_after_commit", "drop_after_commit"] {
+        for on in ["/api/ebooks", "/api/ebooks/*/add-upload"] {
+            let bench = Bench::new();
+            let books = bench.books(3);
+            bench.fault(json!({"on": format!("POST {on}"), "kind": kind, "nth": 2}));
+            bench.tool(&books).ok();
+            bench.holds(&books);
+            assert_eq!(bench.server.count("POST", on), 3, "{on}: {kind}");
+        }
+    }
+}
+
+#[test]
 fn a_look_up_that_goes_wrong() {
     let mut runs = Runs::new();
     for kind in ["status", "drop", "garbage"] {
@@ -256,12 +270,8 @@ fn a_token_that_ends_is_renewed() {
 
 #[test]
 fn a_token_refused_before_its_time_is_renewed_once() {
-    for on in [
-        "POST /api/upload/check",
-        "POST /api/upload",
-        "POST /api/ebooks",
-        "GET /ws",
-    ] {
+    // Not the upload: there the answer may come before the body was read and be lost with it.
+    for on in ["POST /api/upload/check", "POST /api/ebooks", "GET /ws"] {
         let bench = Bench::new();
         let books = bench.books(2);
         bench.fault(json!({"on": on, "kind": 401, "times": 1}));
@@ -314,7 +324,7 @@ fn a_storm_of_faults_loses_and_doubles_nothing() {
         bench.fault(json!({"on": "TASK metadata", "kind": "lost_result", "nth": nth}));
         bench.fault(json!({"on": "TASK metadata", "kind": "drop_ws", "nth": nth + 4}));
     }
-    let ran = bench.tool(&books).args(["-j", "6", "--retries", "5"]).ok();
+    let ran = bench.tool(&books).args(["-j", "6", "--retries", "9"]).ok();
     assert_eq!(counts(&ran)["uploaded"], books.len(), "{}", ran.report());
     bench.holds(&books);
     assert_eq!(bench.ebooks(), 30);
