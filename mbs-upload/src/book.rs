@@ -61,7 +61,7 @@ impl Book {
             title,
             authors: authors(&list("authors"), &list("author_sorts")),
             languages: list("languages"),
-            tags: list("tags"),
+            tags: list("tags").into_iter().map(without_controls).collect(),
             ..Book::default()
         };
         if let Some(title) = text("series") {
@@ -255,17 +255,26 @@ fn without_repeats(authors: &mut Vec<Author>) {
     authors.retain(|author| seen.insert(author.clone()));
 }
 
+/// Line breaks and tabs become blanks, all other control characters go; PostgreSQL takes no NUL.
+fn without_controls(text: String) -> String {
+    let blank = |c: char| matches!(c, '\t' | '\n' | '\r');
+    let kept = |&c: &char| blank(c) || !c.is_control();
+    match text.contains(char::is_control) {
+        true => text
+            .chars()
+            .filter(kept)
+            .map(|c| if blank(c) { ' ' } else { c })
+            .collect(),
+        false => text,
+    }
+}
+
 /// Text without NUL and control characters (line breaks and tabs become blanks), without slashes in
 /// disguise, and no longer than `most` characters.
 fn clean(text: String, what: &str, most: usize, notes: &mut Vec<String>) -> String {
     let mut text = text;
     if text.contains(char::is_control) {
-        let blank = |c: char| matches!(c, '\t' | '\n' | '\r');
-        text = text
-            .chars()
-            .filter(|&c| blank(c) || !c.is_control())
-            .map(|c| if blank(c) { ' ' } else { c })
-            .collect();
+        text = without_controls(text);
         notes.push(format!("{what}: control characters left out"));
     }
     if let Some(safe) = naming::without_hidden_slashes(&text) {

@@ -275,7 +275,7 @@ fn hostile_metadata_goes_in_clean_and_inside_the_store() {
     let bench = Bench::new();
     let many: Vec<String> = (0..500).map(|i| format!("First{i} Last{i}")).collect();
     let hostile = [
-        json!({"title": "a\u{0}b\u{1b}c\nd", "authors": ["x\u{0}y"]}),
+        json!({"title": "a\u{0}b\u{1b}c\nd", "authors": ["x\u{0}y"], "tags": ["a\u{0}b", "\u{0}", "\u{0}Fantasy"]}),
         json!({"title": "ž".repeat(10_000), "authors": ["Author With A Name"]}),
         json!({"title": "T".repeat(256), "authors": ["Title Long"]}),
         json!({"title": "S".repeat(150), "authors": ["A B"], "series": "R".repeat(150), "series_index": 1}),
