@@ -7,6 +7,7 @@ mod record;
 mod select;
 mod settings;
 mod status;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -53,11 +54,13 @@ fn warn_of_network(out: &Writer, library: &Library) {
 
 fn tell_of_copy(out: &Writer, library: &Library, snapshot: &Snapshot) {
     let database = library.database.display().to_string();
+    out.verbose(
+        &database,
+        "copy",
+        &format!("{:?} in {:?}", snapshot.way, snapshot.took),
+    );
     if snapshot.way == Way::HotJournal {
-        let reason = "a program crashed while writing; listed is the state before, \
-                      and Calibre will restore it when it is opened";
+        let reason = "a program crashed while writing; listed is what was there before";
         out.warn(&database, "read", reason);
     }
-    let took = snapshot.took.as_millis();
-    out.verbose(&database, "copy", &format!("{:?}, {took} ms", snapshot.way));
 }

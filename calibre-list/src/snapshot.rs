@@ -5,7 +5,7 @@
 //!
 //! | found | done |
 //! | --- | --- |
-//! | rollback journal, at rest or in use ([`backup`]) | reflink under SQLite's read lock, or SQLite's backup in short steps |
+//! | rollback journal, at rest or in use | reflink under SQLite's read lock, or SQLite's backup in short steps |
 //! | write-ahead log, no `-wal` | the file is copied; SQLite would leave `-wal` and `-shm` behind |
 //! | write-ahead log with a `-wal` | both are copied until they stand still, and the copy is opened |
 //! | hot journal of a crashed writer | both are copied, and the copy rolls back |

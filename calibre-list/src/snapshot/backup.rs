@@ -19,8 +19,10 @@ use crate::Error;
 const STEP: i32 = 2048;
 /// Restarts after which short steps are not expected to get through.
 const RESTARTS: u32 = 3;
-/// The longest that the read lock is held over several steps.
-const HOLD_MOST: Duration = Duration::from_secs(2);
+/// How long the read lock is held over several steps: at first, and at most. It grows from one time
+/// to the next, since what has been read once is in memory, unless that is small.
+const HOLD_FIRST: Duration = Duration::from_secs(2);
+const HOLD_MOST: Duration = Duration::from_secs(5);
 /// How often it is held, each time after a pause for the writer.
 const HOLDS: u32 = 10;
 /// How often a lock is asked for. SQLite itself waits up to 100 ms between two tries, in which a
@@ -138,7 +140,8 @@ fn in_steps(
         let reached = progress.pagecount - progress.remaining;
         restarts += u32::from(reached <= done);
         done = reached;
-        if held.is_some_and(|since| since.elapsed() > HOLD_MOST) {
+        let hold = HOLD_MOST.min(HOLD_FIRST + Duration::from_secs(holds.into()));
+        if held.is_some_and(|since| since.elapsed() > hold) {
             unlock(source).map_err(failed)?;
             held = None;
             holds += 1;
