@@ -1,6 +1,9 @@
 //! Asking the server whether it would take a file, before its bytes are sent.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU8, Ordering},
+};
 
 use serde_json::{Value, json};
 
@@ -33,7 +36,11 @@ pub struct Question {
 
 /// Does the server answer many questions at once? Found out by asking.
 #[derive(Debug, Default)]
-pub struct Batch(AtomicU8);
+pub struct Batch {
+    state: AtomicU8,
+    /// Held while it is being found out, so that it is done once.
+    probe: Mutex<()>,
+}
 
 const UNKNOWN: u8 = 0;
 const HAS: u8 = 1;
@@ -70,7 +77,7 @@ pub fn body_fits(api: &Api, question: &Question, length: u64) -> Result<bool, Fa
 impl Batch {
     /// May there be something to gain from asking many at once?
     pub fn may_help(&self) -> bool {
-        self.0.load(Ordering::Relaxed) != LACKS
+        self.state.load(Ordering::Relaxed) != LACKS
     }
 
     /// Asks about up to [`BATCH`] files at once; nothing where the server cannot do that.
@@ -78,6 +85,8 @@ impl Batch {
     /// # Errors
     /// As [`Api::post`].
     pub fn ask(&self, api: &Api, questions: &[Question]) -> Result<Option<Vec<Verdict>>, Failure> {
+        let probing = (self.state.load(Ordering::Relaxed) == UNKNOWN)
+            .then(|| self.probe.lock().unwrap_or_else(PoisonError::into_inner));
         if !self.may_help() || questions.is_empty() {
             return Ok(None);
         }
@@ -88,14 +97,15 @@ impl Batch {
         let answer = match api.post("/api/upload/check-batch", &Value::Array(bodies)) {
             Ok(answer) => answer,
             Err(Failure::NotFound(_) | Failure::Refused(_))
-                if self.0.load(Ordering::Relaxed) == UNKNOWN =>
+                if self.state.load(Ordering::Relaxed) == UNKNOWN =>
             {
-                self.0.store(LACKS, Ordering::Relaxed);
+                self.state.store(LACKS, Ordering::Relaxed);
                 return Ok(None);
             }
             Err(other) => return Err(other),
         };
-        self.0.store(HAS, Ordering::Relaxed);
+        self.state.store(HAS, Ordering::Relaxed);
+        drop(probing);
         let results = answer
             .get("results")
             .and_then(Value::as_array)

@@ -287,6 +287,56 @@ fn the_fork_is_asked_about_many_files_at_once() {
 }
 
 #[test]
+fn bug_b1_a_file_without_a_hash_does_not_stand_for_all_others() {
+    let bench = Bench::new();
+    let mut records = bench.books(5);
+    for (i, sha1) in [json!(null), json!("None"), json!("")]
+        .into_iter()
+        .enumerate()
+    {
+        records[i]["sha1"] = sha1;
+    }
+    let ran = bench.tool(&records).code(1);
+    assert_eq!(ran.of_type("error").len(), 3);
+    bench.holds(&records[3..]);
+}
+
+#[test]
+fn bug_b6_files_of_equal_size_are_not_equal_files() {
+    let bench = Bench::with(Settings {
+        fork: true,
+        ..Settings::default()
+    });
+    let books: Vec<_> = (0..5)
+        .map(|i| {
+            bench.file(
+                &format!("{i}.epub"),
+                format!("bytes {i}"),
+                meta(&format!("T{i}"), "A"),
+            )
+        })
+        .collect();
+    bench.tool(&books[..2]).ok();
+    let ran = bench.tool(&books).ok();
+    assert_eq!(counts(&ran)["uploaded"], 3);
+    bench.holds(&books);
+}
+
+#[test]
+fn bug_a_cyrillic_file_name_keeps_its_extension() {
+    let bench = Bench::new();
+    let mut book = bench.file(
+        "Война и мир.epub",
+        "war",
+        meta("Война и мир", "Лев Толстой"),
+    );
+    book["languages"] = json!(["rus"]);
+    let ran = bench.tool(std::slice::from_ref(&book)).ok();
+    assert_eq!(outcome(&ran, &book)["attempts"], 1);
+    bench.holds(&[book]);
+}
+
+#[test]
 fn a_body_that_only_the_form_makes_too_long_is_not_sent() {
     // The limit is the server's for whole requests: the file fits, the form around it does not.
     let limit = 34 << 20;
