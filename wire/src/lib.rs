@@ -8,10 +8,10 @@
 //! | [`records`] | every record type, documented once |
 //! | [`schema`] | those types as JSON Schema, a DuckDB query, SQLite views (`--schema`) |
 //! | [`path`] | file names that survive JSON although they are not UTF-8 |
-//! | [`line`] | making one line, inheriting the fields of another without parsing them |
+//! | [`mod@line`] | making one line, inheriting the fields of another without parsing them |
 //! | [`record`], [`read`] | one line read, its fields found but left raw; a stream of them |
 //! | [`custody`] | is a stream whole? Summaries checked against what was counted |
-//! | [`write`] | whole lines to stdout, failed items reported and counted by one call |
+//! | [`mod@write`] | whole lines to stdout, failed items reported and counted by one call |
 //! | [`csv`] | the same records for spreadsheets (`--csv`) |
 //! | [`progress`] | the bar, the plain line, the work units for a watchdog |
 //! | [`tool`], [`exit`], [`stop`] | the frame around a `main`: flags, exit codes, signals |

@@ -88,8 +88,8 @@ impl Tool {
     }
 
     fn explain(self, error: &anyhow::Error) -> Exit {
-        if error.chain().any(StdoutError::is_closed_pipe) {
-            return if self.acts { Exit::GaveUp } else { Exit::Done };
+        if !self.acts && error.chain().any(StdoutError::is_closed_pipe) {
+            return Exit::Done;
         }
         let line = printable(&format!("{}: {error:#}", self.name));
         // Nobody is left to be told when standard error is closed.

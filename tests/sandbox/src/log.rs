@@ -38,7 +38,7 @@ pub(crate) struct About {
     pub(crate) book: Option<String>,
 }
 
-/// All entries since the start or the last [`Log::clear`].
+/// All entries since the start.
 #[derive(Debug)]
 pub(crate) struct Log {
     started: Instant,
