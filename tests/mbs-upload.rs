@@ -27,6 +27,10 @@ mod ends;
 #[path = "mbs-upload/between.rs"]
 mod between;
 
+/// How the predecessor left books out.
+#[path = "mbs-upload/omissions.rs"]
+mod omissions;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use harness::{
