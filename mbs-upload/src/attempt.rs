@@ -25,6 +25,9 @@ pub enum Next {
 /// No server is waited for longer than this, whatever its Retry-After says.
 const LONGEST: Duration = Duration::from_secs(300);
 
+/// However short the waits are, an answer needs this long on a busy machine.
+const SHORTEST: Duration = Duration::from_secs(1);
+
 impl Policy {
     /// What to do after the `failed`-th failure in a row of one step (1 for the first).
     pub fn next(&self, failure: &Failure, failed: u32, chance: u64) -> Next {
@@ -53,7 +56,7 @@ impl Policy {
 
     /// How long an answer may fail to come that should come at once.
     pub fn patience(&self) -> Duration {
-        self.wait.saturating_mul(5)
+        self.wait.saturating_mul(5).max(SHORTEST)
     }
 }
 

@@ -2,9 +2,13 @@
 //! server found in the file.
 
 use serde_json::Value;
+use sha1::{Digest, Sha1};
 use wire::Record;
 
-use crate::naming::{self, Cut};
+use crate::{
+    language,
+    naming::{self, Cut},
+};
 
 /// Characters in the server's columns for a title and a series.
 const TITLE: usize = 256;
@@ -119,7 +123,7 @@ impl Book {
                 })
                 .collect();
         }
-        if self.languages.is_empty() {
+        if !self.names_a_language() {
             let language = meta.get("language");
             self.languages
                 .extend(language.and_then(|language| text(language, "code")));
@@ -143,6 +147,7 @@ impl Book {
 
     /// Makes the metadata such that the server's columns and disk take it, and notes each change.
     fn make_fit(&mut self, stem: &str, extension: &str) {
+        let whole = without_controls(self.title.clone().unwrap_or_default());
         let notes = &mut self.notes;
         let title = clean(self.title.take().unwrap_or_default(), "title", TITLE, notes);
         self.title = Some(match title.trim().is_empty() {
@@ -172,12 +177,41 @@ impl Book {
             }
             Some(Series { title, ..series })
         });
-        for cut in naming::shorten(self, extension) {
+        let cuts = naming::shorten(self, extension);
+        if cuts.contains(&Cut::Title) || whole.chars().count() > TITLE {
+            self.mark_cut(&whole, extension);
+        }
+        for cut in cuts {
             self.notes.push(match cut {
                 Cut::Title => "title cut: the server's file name would be too long".into(),
                 Cut::Series => "series cut: the server's file name would be too long".into(),
                 Cut::Authors => "authors cut: the server's file name would be too long".into(),
             });
+        }
+    }
+}
+
+impl Book {
+    /// Is a language named? Calibre's `und` and its like name none.
+    pub fn names_a_language(&self) -> bool {
+        self.languages
+            .iter()
+            .any(|code| language::is_language(code))
+    }
+
+    /// Ends a cut title with a mark of the whole one. Long titles may begin alike (`…, Part I`,
+    /// `…, Part II`); cut to the same text, two books would become one ebook.
+    fn mark_cut(&mut self, whole: &str, extension: &str) {
+        let digest = Sha1::digest(whole);
+        let mark = format!(" [{:02x}{:02x}{:02x}]", digest[0], digest[1], digest[2]);
+        let mut kept = self.title.take().unwrap_or_default();
+        loop {
+            let title = format!("{}{mark}", kept.trim_end());
+            let short = title.chars().count() <= TITLE;
+            self.title = Some(title);
+            if kept.pop().is_none() || short && naming::fits(self, extension) {
+                return;
+            }
         }
     }
 }

@@ -47,10 +47,9 @@ pub fn extract(server: &Server, file: &str, meta: &Value, since: Since) -> Resul
     let mut doubt = None;
     loop {
         match call.next(deadline) {
-            Some(Event::Accepted) if doubt.is_none() => {
-                deadline = Some(Instant::now() + QUEUED_WITHIN);
+            Some(Event::Accepted) => {
+                (doubt, deadline) = (None, Some(Instant::now() + QUEUED_WITHIN));
             }
-            Some(Event::Accepted) => {}
             Some(Event::Started) => (doubt, deadline) = (None, Some(Instant::now() + WORK_WITHIN)),
             Some(Event::Done(row)) => {
                 let id = row
@@ -69,9 +68,12 @@ pub fn extract(server: &Server, file: &str, meta: &Value, since: Since) -> Resul
                     false => Failure::Task(why),
                 });
             }
+            // A connection that breaks again and again must not put off the question.
             Some(Event::Reconnected | Event::Overtaken) => {
-                doubt = Some(1);
-                deadline = Some(Instant::now() + patience / 5);
+                if doubt.is_none() {
+                    deadline = Some(Instant::now() + patience / 5);
+                }
+                doubt.get_or_insert(1);
             }
             Some(Event::Gone(why)) => return Err(Failure::NoEngine(why)),
             None => {

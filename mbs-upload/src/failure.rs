@@ -82,7 +82,11 @@ impl Failure {
     /// Could it mean that the server is gone for all?
     pub fn may_be_gone(&self) -> bool {
         use Failure::*;
-        matches!(self, NotReached(_) | NoAnswer(_) | Denied(_) | NoEngine(_))
+        // A proxy before a server that is down, or a server without its database, answers 5xx.
+        matches!(
+            self,
+            NotReached(_) | NoAnswer(_) | Denied(_) | NoEngine(_) | Server(_)
+        )
     }
 }
 

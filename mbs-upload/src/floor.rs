@@ -137,7 +137,7 @@ impl Floor {
     }
 
     /// As [`Plan::answer`].
-    pub fn answer(&self, answers: impl IntoIterator<Item = (Content, Verdict)>) {
+    pub fn answer(&self, answers: impl IntoIterator<Item = (Question, Verdict)>) {
         self.lock().plan.answer(answers);
     }
 

@@ -45,8 +45,8 @@ pub fn find<'a>(code: &str, offered: &'a [Language]) -> Option<&'a Language> {
     })
 }
 
-/// Not so: undetermined, uncoded, several, none.
-fn is_language(code: &str) -> bool {
+/// Does a code name a language? Undetermined, uncoded, several and none do not.
+pub fn is_language(code: &str) -> bool {
     !matches!(
         code.trim().to_ascii_lowercase().as_str(),
         "" | "und" | "mis" | "mul" | "zxx"

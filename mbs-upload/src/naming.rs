@@ -7,6 +7,8 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 use crate::book::{Author, Book};
 
+/// The longest extension in the server's table of formats: docx and its like.
+const EXTENSION: usize = 4;
 /// Bytes in a name on Linux file systems.
 const COMPONENT: usize = 255;
 /// Characters in the columns `location` and `base_dir`.
@@ -137,7 +139,9 @@ pub fn fits(book: &Book, extension: &str) -> bool {
         (name, name + 1 + index + 3 + title)
     });
     let folder = numbered + 2 + LANGUAGE;
-    let file = authors + 3 + numbered + 1 + extension.len() + TAKEN;
+    // Not less than the longest extension that the server has: a title is cut alike for all formats,
+    // or they would not meet in one ebook.
+    let file = authors + 3 + numbered + 1 + extension.len().max(EXTENSION) + TAKEN;
     let in_series = if series > 0 { series + 1 } else { 0 };
     let location = authors + 1 + in_series + folder + 1 + file;
     [authors, series, folder, file]

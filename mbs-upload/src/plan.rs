@@ -6,7 +6,6 @@ use std::collections::{HashSet, VecDeque};
 use crate::{
     check::{Question, Verdict},
     job::Job,
-    known::Content,
     wanted::Claim,
 };
 
@@ -88,10 +87,11 @@ impl Plan {
     }
 
     /// The server's answers to those of them that still wait.
-    pub fn answer(&mut self, answers: impl IntoIterator<Item = (Content, Verdict)>) {
+    pub fn answer(&mut self, answers: impl IntoIterator<Item = (Question, Verdict)>) {
         let answers: std::collections::HashMap<_, _> = answers.into_iter().collect();
         for job in self.waiting.iter_mut().filter(|job| job.checked.is_none()) {
-            job.checked = answers.get(&job.content).cloned();
+            // By extension, too: equal bytes may come as azw, which the server lacks, and as azw3.
+            job.checked = answers.get(&job.question()).cloned();
         }
     }
 }
@@ -162,7 +162,7 @@ mod tests {
         let asked = plan.unasked(200);
         assert_eq!(asked.len(), 2);
         assert!(plan.unasked(200).is_empty());
-        plan.answer([(asked[1].content, Verdict::Exists)]);
+        plan.answer([(asked[1].clone(), Verdict::Exists)]);
         assert_eq!(plan.take().unwrap().checked, None);
         assert_eq!(plan.take().unwrap().checked, Some(Verdict::Exists));
     }

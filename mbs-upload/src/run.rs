@@ -310,11 +310,9 @@ impl Run<'_> {
         questions.retain(|q| q.content.size() > 0 && !q.extension.is_empty());
         // A failure here costs nothing: each file is asked about again by itself.
         if let Ok(Some(verdicts)) = self.server.batch.ask(&self.server.api, &questions) {
-            let mut answers = questions.iter().map(|q| q.content).zip(verdicts).peekable();
-            if answers
-                .peek()
-                .is_some_and(|(content, _)| *content == job.content)
-            {
+            let mut answers = questions.into_iter().zip(verdicts).peekable();
+            let ours = job.question();
+            if answers.peek().is_some_and(|(asked, _)| *asked == ours) {
                 job.checked = answers.next().map(|(_, verdict)| verdict);
             }
             self.floor.answer(answers);
@@ -330,7 +328,8 @@ impl Run<'_> {
         if let Failure::NoEngine(_) = failure {
             return Some(failure.to_string());
         }
-        match self.server.api.get("/api/languages") {
+        // One 500 of a server with too much to do means nothing.
+        match patiently(self.server.policy, || self.server.api.get("/api/languages")) {
             Err(now) if now.may_be_gone() => Some(format!("gone: {now}")),
             _ => None,
         }

@@ -420,3 +420,25 @@ fn names_that_are_not_utf_8_are_opened_by_their_bytes() {
     let record = wire::Record::parse(upload.to_string().into_bytes()).unwrap();
     assert_eq!(record.path().unwrap(), path);
 }
+
+#[test]
+fn formats_of_a_book_with_a_cut_title_stay_one_ebook_and_its_second_part_another() {
+    let bench = Bench::new();
+    let long = "Proceedings of the Society ".repeat(10);
+    let part =
+        |part: &str, extension: &str| bench.book(&format!("{long}{part}"), "Jan Novák", extension);
+    let books = [
+        part("I", "epub"),
+        part("I", "pdf"),
+        part("II", "pdf"),
+        part("II", "docx"),
+    ];
+    let ran = bench.tool(&books).ok();
+    bench.holds(&books);
+    assert_eq!(bench.ebooks(), 2, "{}", ran.report());
+    let ebook = |i: usize| outcome(&ran, &books[i])["ebook_id"].clone();
+    assert_eq!((ebook(0), ebook(2)), (ebook(1), ebook(3)));
+    // And so it is in the next run, which knows nothing of this one.
+    bench.tool(&[part("I", "mobi"), part("II", "azw3")]).ok();
+    assert_eq!(bench.ebooks(), 2);
+}

@@ -398,3 +398,34 @@ fn a_dry_run_changes_nothing() {
     );
     assert_eq!(bench.server.count("GET", "/ws"), 1);
 }
+
+#[test]
+fn equal_bytes_under_two_extensions_are_judged_each_by_its_own() {
+    let bench = Bench::with(Settings {
+        fork: true,
+        ..Settings::default()
+    });
+    let books: Vec<_> = ["azw", "azw3", "original_epub", "epub"]
+        .map(|extension| {
+            let bytes = if extension.starts_with("azw") {
+                "kindle"
+            } else {
+                "epub"
+            };
+            bench.file(&format!("x.{extension}"), bytes, meta("T", "A"))
+        })
+        .into();
+    for order in [[1, 0, 3, 2], [0, 1, 2, 3]] {
+        let records: Vec<_> = order.map(|i| books[i].clone()).into();
+        let ran = bench.tool(&records).args(["-j", "1"]).ok();
+        for book in [&books[1], &books[3]] {
+            assert_ne!(
+                outcome(&ran, book)["outcome"],
+                "unsupported",
+                "{}",
+                ran.report()
+            );
+        }
+    }
+    bench.holds(&[books[1].clone(), books[3].clone()]);
+}

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     api::Api,
     attempt::{Policy, chance},
+    failure::Failure,
 };
 
 /// A connection on which nothing came for so long is asked whether it lives.
@@ -55,6 +56,8 @@ pub(super) struct Pump {
     pinged: bool,
     /// Bytes wait for room in the socket.
     blocked: bool,
+    /// Connections made in a row on which nothing was heard.
+    tries: u32,
     quit: bool,
 }
 
@@ -78,6 +81,7 @@ impl Pump {
             heard: Instant::now(),
             pinged: false,
             blocked: false,
+            tries: 0,
             quit: false,
         }
     }
@@ -130,6 +134,7 @@ impl Pump {
             }
             self.heard = Instant::now();
             self.pinged = false;
+            self.tries = 0;
         };
         for (id, event) in news {
             self.tell(id, event);
@@ -158,8 +163,23 @@ impl Pump {
     }
 
     fn reconnect(&mut self) {
-        for failed in 1.. {
+        loop {
+            // Counted until something is heard: an engine may take a connection and drop it at once.
+            if self.tries > 0 {
+                let end = Instant::now() + self.policy.pause(self.tries, chance());
+                while Instant::now() < end && !self.quit {
+                    self.wait(Some(end.saturating_duration_since(Instant::now())));
+                    self.take_commands();
+                }
+                if self.quit {
+                    return;
+                }
+            }
+            self.tries += 1;
             let failure = match self.address.connect(&self.api) {
+                Ok(_) if self.tries > self.policy.retries + 1 => {
+                    Failure::NoAnswer("the engine drops each connection at once".into())
+                }
                 Ok(socket) => {
                     self.socket = Some(socket);
                     (self.heard, self.pinged) = (Instant::now(), false);
@@ -170,18 +190,11 @@ impl Pump {
                 }
                 Err(failure) => failure,
             };
-            if failed > self.policy.retries {
+            if self.tries > self.policy.retries {
+                self.tries = 0;
                 for (_, pending) in std::mem::take(&mut self.pending) {
                     let _ = pending.events.send(Event::Gone(failure.to_string()));
                 }
-                return;
-            }
-            let end = Instant::now() + self.policy.pause(failed, chance());
-            while Instant::now() < end && !self.quit {
-                self.wait(Some(end.saturating_duration_since(Instant::now())));
-                self.take_commands();
-            }
-            if self.quit {
                 return;
             }
         }

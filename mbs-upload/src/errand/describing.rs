@@ -18,7 +18,8 @@ impl Errand<'_> {
         let series = self.book.series.as_ref();
         let known = self.book.stated
             && !self.book.authors.is_empty()
-            && self.language().is_some()
+            // A language that the file itself states comes before --default-language.
+            && self.book.names_a_language()
             && series.is_none_or(|series| offer.series(&series.title).is_some())
             && self.genre_names().all(|tag| offer.genre(tag).is_some());
         if !known {
@@ -39,7 +40,7 @@ impl Errand<'_> {
             self.learn(row.get("meta").unwrap_or(&Value::Null));
         }
         let Some(language) = self.language().map(|language| language.id) else {
-            return Ok(Some(match self.book.languages.is_empty() {
+            return Ok(Some(match !self.book.names_a_language() {
                 true => Outcome::because(
                     Kind::Unsupported,
                     "no language is known: --default-language",

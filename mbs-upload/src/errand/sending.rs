@@ -133,7 +133,8 @@ impl Errand<'_> {
         if !self.book.authors.is_empty() {
             meta["authors"] = wanted::authors(&self.book.authors);
         }
-        if let Some(language) = self.language() {
+        let offered = &self.server.offer.languages;
+        if let Choice::Found(language) = language::choose(&self.book.languages, offered) {
             meta["language"] = json!({"code": language.code});
         }
         if let Some(series) = &self.book.series {
