@@ -115,8 +115,13 @@ impl Custody {
 
     fn missing_shard(&self) -> Option<String> {
         let mut libraries: BTreeMap<_, BTreeMap<u64, BTreeSet<u64>>> = BTreeMap::new();
+        let mut whole = BTreeSet::new();
         for summary in &self.summaries {
             let Some(shard) = &summary.shard else {
+                let again = !whole.insert((&summary.library, &summary.tool));
+                if again && summary.library.is_some() {
+                    return Some("one library is there twice".into());
+                }
                 continue;
             };
             let parts = shard
@@ -134,7 +139,10 @@ impl Custody {
                 return Some(format!("shard {shard} is there twice"));
             }
         }
-        for cuts in libraries.values() {
+        for (library, cuts) in &libraries {
+            if library.is_some() && whole.iter().any(|(other, _)| other == library) {
+                return Some("a library is there whole and in shards".into());
+            }
             if cuts.len() > 1 {
                 return Some("shards of different cuts are mixed".into());
             }
@@ -173,7 +181,6 @@ mod tests {
     #[test]
     fn whole_streams_are_whole() {
         assert!(stream(0, &[(0, None)]).complete);
-        assert!(stream(7, &[(3, None), (4, None)]).complete);
         assert_eq!(stream(3, &[(3, Some("1/2"))]).shard.as_deref(), Some("1/2"));
         let joined = stream(7, &[(3, Some("2/2")), (4, Some("1/2"))]);
         assert!(joined.complete && joined.shard.is_none() && joined.library.is_some());
@@ -200,6 +207,30 @@ mod tests {
                 .why
                 .is_some()
         );
+    }
+
+    #[test]
+    fn a_library_that_is_there_twice_is_no_whole() {
+        assert!(
+            stream(6, &[(3, None), (3, None)])
+                .why
+                .unwrap()
+                .contains("twice")
+        );
+        assert!(
+            stream(6, &[(3, None), (1, Some("1/2")), (2, Some("2/2"))])
+                .why
+                .is_some()
+        );
+        let mut custody = Custody::default();
+        for library in ["a", "b"] {
+            custody.note(Summary {
+                complete: true,
+                library: Some(library.into()),
+                ..Summary::default()
+            });
+        }
+        assert!(custody.verdict().complete);
     }
 
     #[test]

@@ -120,8 +120,22 @@ impl Record {
 
     /// Another path field by its name and its twin's, or nothing when it is not there.
     pub fn path_of(&self, name: &str, twin: &str) -> Option<Result<PathBuf, String>> {
-        let text = self.text(name)?;
-        Some(path::decode(&text, self.text(twin).as_deref()))
+        let exact = |name| self.string(name).transpose();
+        let text = self.string(name)?;
+        Some(text.and_then(|text| path::decode(&text, exact(twin)?.as_deref())))
+    }
+
+    /// A string that must be one where it is there: half of a surrogate pair, as Python writes names
+    /// that are not UTF-8, is none, and taking it for absent would pass the record by.
+    fn string(&self, name: &str) -> Option<Result<Cow<'_, str>, String>> {
+        let field = &self.fields[self.position(name)?];
+        if self.raw(&field.value) == "null" {
+            return None;
+        }
+        Some(
+            self.text(name)
+                .ok_or_else(|| format!("its {name} is no text")),
+        )
     }
 
     /// Appends `,"name":value` for every field but the type and those named in `without`.
@@ -231,6 +245,29 @@ mod tests {
         let mut line = Line::new("u");
         line.inherit(&parsed(r#"{"a":1,"type":"t","b":2}"#));
         assert_eq!(line.open_bytes(), br#"{"type":"u","a":1,"b":2"#);
+    }
+
+    #[test]
+    fn a_path_that_is_no_text_is_not_taken_for_no_path() {
+        for line in [
+            r#"{"type":"t","path":"/l/\udce9.epub"}"#,
+            r#"{"type":"t","path":5}"#,
+            r#"{"type":"t","path":"/l/\ufffd","path_b64":["L2w="]}"#,
+        ] {
+            assert!(
+                parsed(line).path_of("path", "path_b64").unwrap().is_err(),
+                "{line}"
+            );
+        }
+        assert!(
+            parsed(r#"{"type":"t","path":null}"#)
+                .path_of("path", "path_b64")
+                .is_none()
+        );
+        let path = parsed(r#"{"type":"t","path":"/a","path_b64":null}"#)
+            .path()
+            .unwrap();
+        assert_eq!(path, std::path::Path::new("/a"));
     }
 
     #[test]
