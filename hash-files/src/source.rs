@@ -83,10 +83,19 @@ fn give(
     push: &mut Push<'_>,
 ) -> anyhow::Result<ControlFlow<()>> {
     // Not canonical: symbolic links and `..` stay as they were given.
-    let path = std::path::absolute(name).or_fatal(
-        Exit::Usage,
-        format_args!("{}: make absolute", name.display()),
-    )?;
+    let path = match std::path::absolute(name) {
+        Ok(path) => path,
+        Err(why) => {
+            let shown = format!("argument {:?}", name.display());
+            let failure = Failure {
+                object: shown,
+                op: "open",
+                message: why.to_string(),
+                ..Failure::default()
+            };
+            return Ok(push(Task::Fail(failure)));
+        }
+    };
     if !path.is_dir() {
         return Ok(push(Task::Hash(path, None)));
     }
