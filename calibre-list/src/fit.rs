@@ -32,9 +32,9 @@ pub(crate) fn put_fitting(line: &mut Line, fields: &[Field<'_>], limit: usize) {
         .filter(|at| !cuttable(*at))
         .map(|at| sizes[at])
         .sum();
-    let mut level = LEAST;
     let fits = |level: usize| {
-        let mut needed = line.len() + fixed + ",\"truncated\":[]".len();
+        // The second name is for an author list that is cut since the one beside it is.
+        let mut needed = line.len() + fixed + ",\"truncated\":[\"author_sorts\",]".len();
         for (at, (name, _)) in fields.iter().enumerate().filter(|(at, _)| cuttable(*at)) {
             needed += sizes[at].min(name.len() + 4 + level);
             if sizes[at] > name.len() + 4 + level {
@@ -43,22 +43,25 @@ pub(crate) fn put_fitting(line: &mut Line, fields: &[Field<'_>], limit: usize) {
         }
         needed <= limit
     };
+    // With very many long fields less is left of each, down to `""` and `[]`.
+    let mut level = if fits(LEAST) { LEAST } else { 2 };
     while level < limit && fits(level + 1) {
         level += 1;
     }
-    let mut names = Vec::new();
     let cut: Vec<Field<'_>> = fields
         .iter()
-        .map(|(name, value)| {
-            if size(value) <= level {
-                return (*name, copy(value));
-            }
-            names.push(*name);
-            (*name, cut_value(value, level))
+        .map(|(name, value)| match size(value) <= level {
+            true => (*name, copy(value)),
+            false => (*name, cut_value(value, level)),
         })
         .collect();
-    put(line, &pair_authors(cut));
-    line.list("truncated", names);
+    let cut = pair_authors(cut);
+    put(line, &cut);
+    let shorter = cut
+        .iter()
+        .zip(fields)
+        .filter(|((_, now), (_, before))| size(now) < size(before));
+    line.list("truncated", shorter.map(|((name, _), _)| name));
 }
 
 /// `authors` and `author_sorts` stand beside each other, so they are equally long.

@@ -99,7 +99,7 @@ impl Snapshot {
             let original = Original::open(database)?;
             let size = original.size_with_sides()?;
             let private = Private::new(options, size)?;
-            let attempt = if original.uses_log()? {
+            let attempt = if original.uses_log()? || original.has_log() {
                 still::copy(&original, private)?
             } else if hot || original.has_hot_journal() {
                 still::roll_back(&original, private)?

@@ -94,7 +94,8 @@ impl Worker<'_> {
             Found::Book(book) => self.book(book),
             Found::Stray(book_id, format) => self.stray(book_id, format),
         }
-        if self.batch.len() >= BATCH {
+        // A folder on a slow disk must not hold back the books before it.
+        if self.batch.len() >= BATCH || self.plan.stat {
             self.flush()
         } else {
             ControlFlow::Continue(())

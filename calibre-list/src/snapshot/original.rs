@@ -59,6 +59,12 @@ impl Original {
         Ok(versions == [2, 2])
     }
 
+    /// Is there a write-ahead log with something in it? SQLite reads one whatever the header says,
+    /// and makes an index beside it.
+    pub(super) fn has_log(&self) -> bool {
+        fs::metadata(self.side("-wal")).is_ok_and(|log| log.len() > 0)
+    }
+
     /// Is there a journal, and nobody who is writing it? SQLite would tell as well, but run by
     /// root it sets the owner of a journal that it opens, and with it the time of change.
     pub(super) fn has_hot_journal(&self) -> bool {
