@@ -49,6 +49,9 @@ impl Place {
             fs::create_dir_all(&self.data).map_err(|e| describe(&self.data, "create", &e))?;
         }
         if kept && is_root() {
+            run(Command::new("chown")
+                .arg(format!("{ACCOUNT}:"))
+                .arg(&self.data))?;
             self.open_way()?;
         }
         if !self.data.join("PG_VERSION").exists() {

@@ -79,7 +79,12 @@ fn shelf() -> Option<PathBuf> {
     let program = env::current_exe().ok()?;
     let target = program
         .ancestors()
-        .find(|dir| dir.join("CACHEDIR.TAG").is_file())?;
+        // The tag is missing where the folder was there before cargo.
+        .find(|dir| {
+            [".rustc_info.json", "CACHEDIR.TAG"]
+                .iter()
+                .any(|mark| dir.join(mark).is_file())
+        })?;
     // The data folder belongs to the account that made it.
     let account = if is_root() { "root" } else { "own" };
     Some(target.join("tmp").join(account))
