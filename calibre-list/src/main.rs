@@ -12,9 +12,13 @@ mod worker;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use calibre_list::{Library, Snapshot, snapshot::Way};
+use calibre_list::{
+    Library, Snapshot,
+    rows::{self, Custom},
+    snapshot::Way,
+};
 use clap::Parser;
-use wire::{Exit, Fatal, Tool, Writer, records};
+use wire::{Exit, Fatal, OrFatal, Tool, Writer, records};
 
 use args::Args;
 use settings::Settings;
@@ -30,7 +34,7 @@ fn main() -> ExitCode {
     TOOL.run(&args.output.clone(), |out| run(out, args))
 }
 
-fn run(out: Writer, args: Args) -> Result<Exit> {
+fn run(mut out: Writer, args: Args) -> Result<Exit> {
     let Settings {
         library,
         copy,
@@ -40,6 +44,12 @@ fn run(out: Writer, args: Args) -> Result<Exit> {
     let snapshot = Snapshot::take(&library.database, &copy)
         .map_err(|error| Fatal::new(error.exit(), error))?;
     tell_of_copy(&out, &library, &snapshot);
+    if plan.all_fields {
+        let custom = Custom::read_all(&snapshot.readers[0], &snapshot.schema)
+            .or_fatal(Exit::GaveUp, library.database.display())?;
+        out.add_columns(rows::EXTRAS);
+        out.add_columns(custom.iter().flat_map(Custom::fields_of));
+    }
     let summary = plan.summary(&snapshot);
     list::list(&out, &library, snapshot, &plan)?;
     Ok(out.finish(summary)?)

@@ -13,6 +13,15 @@ mod schema;
 mod time;
 mod value;
 
+/// The fields that `--fields all` adds to those of every library; [`Custom::fields_of`] has the rest.
+pub const EXTRAS: [&str; 5] = [
+    "sort",
+    "author_sort",
+    "timestamp",
+    "author_links",
+    "comments",
+];
+
 pub use all::{Custom, Extra};
 pub use book::{Book, Format};
 pub use names::Names;

@@ -114,6 +114,24 @@ fn a_library_of_calibre_s_own_making() {
         ours[&2][0]["pubdate"].as_str().map(|at| &at[..4]),
         Some("1869")
     );
+    let csv = dir
+        .tool("calibre-list")
+        .args(["--fields", "all", "--csv", "books"])
+        .ok();
+    let header = csv.stdout().lines().next().unwrap().to_string();
+    for name in [
+        "comments",
+        "author_sort",
+        "custom_words",
+        "custom_cycle_index",
+        "custom_moods",
+    ] {
+        assert!(
+            header.split(',').any(|column| column == name),
+            "{name}: {header}"
+        );
+    }
+    assert!(csv.stdout().contains("dark;light"));
     let core = dir.tool("calibre-list").arg("books").ok();
     assert!(
         core.of_type("book_file")

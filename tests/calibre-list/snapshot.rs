@@ -68,6 +68,33 @@ fn a_log_at_rest_gets_no_side_files() {
     assert_untouched(&dir.join("books"), &before);
 }
 
+/// SQLite reads a log whatever the database's header says, and makes an index beside it: a library
+/// restored over one that crashed must not get side files, nor lose what SQLite would show of it.
+#[test]
+fn a_log_left_beside_a_restored_database_gets_no_side_files() {
+    let dir = Workdir::new();
+    let db = open(&dir);
+    db.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; UPDATE books SET title = 'log'",
+    )
+    .unwrap();
+    let log = fs::read(dir.join("books/metadata.db-wal")).unwrap();
+    db.close().unwrap();
+    fs::remove_dir_all(dir.join("books")).unwrap();
+    let db = open(&dir);
+    db.execute_batch("UPDATE books SET title = 'restored'")
+        .unwrap();
+    db.close().unwrap();
+    fs::write(dir.join("books/metadata.db-wal"), log).unwrap();
+    let before = tree(&dir.join("books"));
+    let listed = titles(&dir, &[]);
+    assert_untouched(&dir.join("books"), &before);
+    let shown: String = Connection::open(dir.join("books/metadata.db"))
+        .and_then(|db| db.query_row("SELECT title FROM books WHERE id = 1", [], |row| row.get(0)))
+        .unwrap();
+    assert_eq!(listed[0], shown);
+}
+
 /// A program that crashes in the middle of writing. Only run by the test below.
 #[test]
 #[ignore = "a part of the next test, which kills it"]

@@ -14,15 +14,20 @@ pub struct Columns(Vec<&'static str>);
 impl Columns {
     /// The columns for a tool that writes these types. The summary is no row.
     pub fn of(kinds: &[&'static Kind]) -> Columns {
-        let mut names = vec!["type"];
+        let mut columns = Columns(vec!["type"]);
         for kind in kinds.iter().filter(|kind| kind.name != SUMMARY.name) {
-            for field in kind.fields {
-                if !names.contains(&field.name) {
-                    names.push(field.name);
-                }
+            columns.add(kind.fields.iter().map(|field| field.name));
+        }
+        columns
+    }
+
+    /// Adds those that are not there yet.
+    pub(crate) fn add(&mut self, names: impl IntoIterator<Item = &'static str>) {
+        for name in names {
+            if !self.0.contains(&name) {
+                self.0.push(name);
             }
         }
-        Columns(names)
     }
 
     /// The header row.

@@ -16,6 +16,8 @@ pub(crate) struct Sink {
     out: File,
     waiting: Vec<u8>,
     limit: usize,
+    /// What goes before the first line.
+    pub(crate) header: Vec<u8>,
     /// An error met while nobody was there to be told, kept for the next call.
     error: Option<io::Error>,
     pub(crate) closed: bool,
@@ -32,6 +34,7 @@ impl Sink {
             out: File::from(stdout.as_fd().try_clone_to_owned()?),
             waiting: Vec::with_capacity(FILE_BYTES),
             limit: if regular { FILE_BYTES } else { PIPE_BYTES },
+            header: Vec::new(),
             error: None,
             closed: false,
         })
@@ -42,6 +45,7 @@ impl Sink {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
+        self.waiting.append(&mut self.header);
         let length: usize = parts.iter().map(|part| part.len()).sum();
         if self.waiting.len() + length > self.limit {
             self.flush()?;

@@ -62,7 +62,7 @@ impl Writer {
     ) -> io::Result<Writer> {
         let mut sink = Sink::stdout()?;
         if let Some(columns) = &csv {
-            sink.take(&[columns.header().as_bytes()])?;
+            sink.header = columns.header().into_bytes();
         }
         let shared = Arc::new(Shared {
             tool,
@@ -86,6 +86,15 @@ impl Writer {
             verbose,
             quiet,
         })
+    }
+
+    /// Adds columns to the CSV form, of fields that no record type names: a user's own. To be called
+    /// before the first record.
+    pub fn add_columns(&mut self, names: impl IntoIterator<Item = &'static str>) {
+        if let Some(columns) = &mut self.csv {
+            columns.add(names);
+            self.shared.lock().header = columns.header().into_bytes();
+        }
     }
 
     /// Writes a record: an item done.
@@ -230,8 +239,10 @@ impl Writer {
         summary.records = self.shared.records.load(Ordering::Relaxed);
         summary.failed = self.shared.errors.load(Ordering::Relaxed);
         summary.complete &= !stop::requested();
-        if self.csv.is_none() {
-            self.put(Unit::Discovery, Line::of(&summary).open_bytes(), b"}\n")?;
+        match self.csv {
+            None => self.put(Unit::Discovery, Line::of(&summary).open_bytes(), b"}\n")?,
+            // The header, where there was no record.
+            Some(_) => self.shared.take(&[])?,
         }
         self.flush()?;
         self.close();

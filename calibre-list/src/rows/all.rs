@@ -71,6 +71,12 @@ impl Custom {
         Ok(columns)
     }
 
+    /// The names of its fields in records.
+    pub fn fields_of(&self) -> impl Iterator<Item = &'static str> {
+        let place = (self.kind == Kind::Series).then_some(self.index_field);
+        [self.field].into_iter().chain(place)
+    }
+
     fn read(
         snapshot: &Connection,
         schema: &Schema,
