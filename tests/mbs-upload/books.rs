@@ -442,3 +442,26 @@ fn formats_of_a_book_with_a_cut_title_stay_one_ebook_and_its_second_part_another
     bench.tool(&[part("I", "mobi"), part("II", "azw3")]).ok();
     assert_eq!(bench.ebooks(), 2);
 }
+
+#[test]
+fn the_language_that_a_file_states_comes_before_the_default() {
+    let bench = Bench::with(Settings {
+        ebook_meta: Some("/usr/bin/ebook-meta".into()),
+        ..Settings::default()
+    });
+    let guide = std::fs::read("/usr/share/calibre/quick_start/eng.epub")
+        .expect("apt-get install --no-install-recommends calibre");
+    let bare = bench.file("guide.epub", guide, json!({}));
+    let silent = bench.file("silent.txt", "no language anywhere", json!({}));
+    let books = [bare, silent];
+    bench.tool(&books).args(["--default-language", "cs"]).ok();
+    bench.holds(&books);
+    let language = |title: &str| {
+        bench.server.query(&format!(
+            "select code from language join ebook on language.id = language_id where title = '{title}'"
+        ))[0][0]
+            .clone()
+    };
+    assert_eq!(language("Quick Start Guide").as_deref(), Some("en"));
+    assert_eq!(language("silent").as_deref(), Some("cs"));
+}
