@@ -18,7 +18,7 @@ set -eu -o pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 cd "$root"
-[ "${BENCH_NO_BUILD:-}" ] || cargo build --release --quiet
+[ "${BENCH_NO_BUILD:-}" ] || cargo build --release --workspace --quiet
 target=${CARGO_TARGET_DIR:-$root/target}
 export BIN="$target/release"
 export PATH="$here:$PATH"
