@@ -56,13 +56,13 @@ install: build ## install the tools into PREFIX/bin
 # The pipeline. Copy what follows into a Makefile of your own, or run it here.
 #
 # WORK holds what the steps hand on; it may be removed at any time, and costs only time to make
-# again. A step that ends with 1 has done all but some items, each of which is an `error` or a
-# `failed` record in its output, so the next step goes on; any other failure stops the pipeline.
+# again. What is given to make, `LIBRARY=…`, reaches the tools as their environment. A step that
+# ends with 1 has done all but some items, each of which is an `error` or a `failed` record in its
+# output, so the next step goes on; any other failure stops the pipeline.
 
 WORK ?= migration
 SHARDS ?= 4
 UPLOAD ?=
-export LIBRARY MBS_API MBS_WS MBS_USER MBS_DB MBS_PASSWORD_FILE
 
 COUNTS := "uploaded", "duplicate", "too_big", "unsupported", "failed"
 

@@ -58,10 +58,15 @@ impl Reply {
     }
 }
 
+/// The address of a server that is not ours; set to nothing is not set.
+fn foreign() -> Option<String> {
+    env::var("MBS_API").ok().filter(|api| !api.is_empty())
+}
+
 /// The server that the environment names, or a fresh sandbox.
 pub(crate) fn server() -> Server {
-    match env::var("MBS_API") {
-        Ok(api) => {
+    match foreign() {
+        Some(api) => {
             let ws = env::var("MBS_WS").expect("MBS_WS beside MBS_API");
             let user = env::var("MBS_USER").expect("MBS_USER beside MBS_API");
             let file = env::var("MBS_PASSWORD_FILE").expect("MBS_PASSWORD_FILE beside MBS_API");
@@ -69,13 +74,13 @@ pub(crate) fn server() -> Server {
             let api = api.trim_end_matches('/').to_owned();
             Server::new(None, api, ws, &user, &password)
         }
-        Err(_) => sandbox_with(Settings::default()),
+        None => sandbox_with(Settings::default()),
     }
 }
 
 /// A sandbox made to order; nothing, and a word about it, where a foreign server is tested.
 pub(crate) fn sandbox_only(settings: Settings, what: &str) -> Option<Server> {
-    if let Ok(api) = env::var("MBS_API") {
+    if let Some(api) = foreign() {
         println!("skipped: {what} needs the sandbox, and MBS_API is {api}");
         return None;
     }
