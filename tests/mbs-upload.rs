@@ -27,6 +27,10 @@ mod ends;
 #[path = "mbs-upload/between.rs"]
 mod between;
 
+/// What is known before it is asked about, and a known set that grows while running.
+#[path = "mbs-upload/known.rs"]
+mod known;
+
 /// How the predecessor left books out.
 #[path = "mbs-upload/omissions.rs"]
 mod omissions;

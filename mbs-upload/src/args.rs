@@ -34,7 +34,8 @@ pub struct Args {
     /// File with the password; else MBS_PASSWORD holds it
     #[arg(long, env = "MBS_PASSWORD_FILE", value_name = "FILE")]
     pub password_file: Option<PathBuf>,
-    /// What the server has, from mbs-hashes; may be given several times
+    /// What the server has, from mbs-hashes; a pipe of mbs-hashes --follow is read on during the run;
+    /// may be given several times
     #[arg(long, value_name = "FILE")]
     pub known: Vec<PathBuf>,
     /// Files in flight at a time; the server answers 15 requests at most

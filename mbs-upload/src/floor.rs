@@ -15,7 +15,7 @@ use crate::{
 pub struct Floor {
     state: Mutex<State>,
     change: Condvar,
-    known: Mutex<Known>,
+    known: Known,
 }
 
 /// Claims that are held as long as this lives.
@@ -52,24 +52,18 @@ impl Floor {
             }
             .into(),
             change: Condvar::new(),
-            known: known.into(),
+            known,
         }
     }
 
     /// Does the server have this content, as far as we know without asking?
     pub fn is_known(&self, content: &Content) -> bool {
-        self.known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .has(content)
+        self.known.has(content)
     }
 
     /// It does.
     pub fn now_known(&self, content: Content) {
-        self.known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .add(content);
+        self.known.add(content);
     }
 
     /// Hands in a job, when there is room. Says whether it was taken in: not after an abort.

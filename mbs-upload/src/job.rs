@@ -33,11 +33,21 @@ pub struct Job {
 }
 
 impl Job {
-    /// From a record with a path and a hash.
+    /// From a record with a path and a hash, ready to be worked on.
+    ///
+    /// # Errors
+    /// As [`Job::named`].
+    pub fn new(record: Record) -> Result<Job, String> {
+        let mut job = Job::named(record)?;
+        job.read_book();
+        Ok(job)
+    }
+
+    /// The same without its book, which takes most of the time; enough for what is known already.
     ///
     /// # Errors
     /// One line of reason why this record cannot be worked on.
-    pub fn new(record: Record) -> Result<Job, String> {
+    pub fn named(record: Record) -> Result<Job, String> {
         let path = record.path()?;
         let Some(sha1) = record.text("sha1") else {
             return Err("no sha1: pipe through hash-files".into());
@@ -46,23 +56,24 @@ impl Job {
             .get("size")
             .ok_or("no size: pipe through hash-files")?;
         let content = Content::new(&sha1, size).ok_or_else(|| format!("{sha1:?} is no SHA-1"))?;
-        let stem = stem(&path);
-        let extension = extension(&record, &path);
-        let book = Book::of(&record, &stem, &extension);
-        let mut claims = vec![wanted::claim(&content)];
-        if book.stated && !book.authors.is_empty() {
-            claims.extend(wanted::claims(&book));
-        }
         Ok(Job {
+            extension: extension(&record, &path),
+            claims: vec![wanted::claim(&content)],
+            book: Book::default(),
             record,
             path,
             content,
-            extension,
-            book,
-            claims,
             checked: None,
             asked: false,
         })
+    }
+
+    /// Makes the book of what the record tells of it.
+    pub fn read_book(&mut self) {
+        self.book = Book::of(&self.record, &self.stem(), &self.extension);
+        if self.book.stated && !self.book.authors.is_empty() {
+            self.claims.extend(wanted::claims(&self.book));
+        }
     }
 
     /// The book's claims, when they were not known from the record.

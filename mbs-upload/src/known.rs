@@ -1,14 +1,15 @@
 //! The contents that the server is known to have, by (SHA-1, size).
 
-use std::{
-    collections::HashSet,
-    io::{self, BufRead},
-};
+mod set;
+mod stream;
 
-use wire::{Item, Reader};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+pub use set::Set;
+pub use stream::read;
 
 /// A file's identity on the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Content {
     bytes: [u8; 28],
 }
@@ -48,79 +49,27 @@ impl Content {
     }
 }
 
-/// A set of contents: 28 bytes each for what was read before the run, sorted; what comes later is
-/// kept in a hash set beside it.
-#[derive(Debug, Default)]
-pub struct Known {
-    sorted: Vec<Content>,
-    later: HashSet<Content>,
-}
-
-/// What a stream of known hashes was like.
-#[derive(Debug)]
-pub struct Heard {
-    /// Records that named a content.
-    pub rows: u64,
-    /// Lines that did not.
-    pub unusable: u64,
-    /// Why the stream may be cut short.
-    pub why: Option<String>,
-}
+/// The known set, shared by all who ask and all who add; each clone is the same set.
+#[derive(Clone, Debug, Default)]
+pub struct Known(Arc<RwLock<Set>>);
 
 impl Known {
-    /// Takes in a stream of `known_hash` records; call [`Known::seal`] after the last one.
-    ///
-    /// # Errors
-    /// Only when `input` cannot be read.
-    pub fn read(&mut self, input: impl BufRead) -> io::Result<Heard> {
-        let mut reader = Reader::new(input);
-        let (mut rows, mut unusable) = (0, 0);
-        while let Some(item) = reader.next_item()? {
-            let content = match &item {
-                Item::Record(record) if record.kind() == "known_hash" => record
-                    .get::<u64>("size")
-                    .and_then(|size| Content::new(&record.text("sha1")?, size)),
-                Item::Record(_) => continue,
-                Item::Unusable(..) => None,
-            };
-            match content {
-                Some(content) => {
-                    rows += 1;
-                    self.push(content);
-                }
-                None => unusable += 1,
-            }
-        }
-        Ok(Heard {
-            rows,
-            unusable,
-            why: reader.custody().verdict().why,
-        })
-    }
-
-    fn push(&mut self, content: Content) {
-        if self.sorted.len() == self.sorted.capacity() {
-            // Doubling would cost twice the memory just after it.
-            self.sorted.reserve_exact(1024 + self.sorted.len() / 4);
-        }
-        self.sorted.push(content);
-    }
-
-    /// Makes what was read ready to be asked for.
-    pub fn seal(&mut self) {
-        self.sorted.sort_unstable();
-        self.sorted.dedup();
-        self.sorted.shrink_to_fit();
-    }
-
     /// Is this content known?
     pub fn has(&self, content: &Content) -> bool {
-        self.later.contains(content) || self.sorted.binary_search(content).is_ok()
+        self.shared().has(content)
     }
 
     /// From now on it is.
-    pub fn add(&mut self, content: Content) {
-        self.later.insert(content);
+    pub fn add(&self, content: Content) {
+        self.own().add(content);
+    }
+
+    fn shared(&self) -> RwLockReadGuard<'_, Set> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn own(&self) -> RwLockWriteGuard<'_, Set> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -137,23 +86,5 @@ mod tests {
         let content = Content::new(&A.to_uppercase(), 77).unwrap();
         assert_eq!((content.sha1().as_str(), content.size()), (A, 77));
         assert_ne!(content, Content::new(A, 78).unwrap());
-    }
-
-    #[test]
-    fn a_cut_stream_is_used_and_told() {
-        let row = format!("{{\"type\":\"known_hash\",\"sha1\":\"{A}\",\"size\":5}}\n");
-        let mut known = Known::default();
-        let heard = known
-            .read(format!("{row}nonsense\n{{\"type\":\"caught_up\"}}\n").as_bytes())
-            .unwrap();
-        known.seal();
-        assert_eq!(
-            (heard.rows, heard.unusable, heard.why.is_some()),
-            (1, 1, true)
-        );
-        let content = Content::new(A, 5).unwrap();
-        assert!(known.has(&content) && !known.has(&Content::new(A, 6).unwrap()));
-        known.add(Content::new(A, 6).unwrap());
-        assert!(known.has(&Content::new(A, 6).unwrap()));
     }
 }

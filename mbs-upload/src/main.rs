@@ -4,7 +4,7 @@ use std::{io::BufReader, process::ExitCode};
 
 use clap::Parser;
 use mbs_upload::{
-    api::Api, args::Args, attempt::Policy, check::Batch, engine::Engine, failure::Failure,
+    api::Api, args::Args, attempt::Policy, check::Batch, engine::Engine, failure::Failure, known,
     language, login::Login, offer::Offer, placed::Placed, run, server::Server,
 };
 use wire::{
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
 }
 
 fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
-    let known = run::known(&args.known, &out)?;
+    let known = known::read(&args.known, &out)?;
     let server = reach(args)?;
     let manner = run::Manner {
         jobs: args.jobs,

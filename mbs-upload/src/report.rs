@@ -13,11 +13,15 @@ use crate::{
     outcome::{Kind, Outcome},
 };
 
+/// Who may know a file for a duplicate, from the cheapest to the dearest.
+const BY: [&str; 5] = ["known", "journal", "check", "upload", "add"];
+
 /// Writes outcomes and counts them; shared by all workers.
 #[derive(Default)]
 pub struct Report {
     uploaded: AtomicU64,
     duplicate: AtomicU64,
+    duplicate_by: [AtomicU64; BY.len()],
     too_big: AtomicU64,
     unsupported: AtomicU64,
     would_upload: AtomicU64,
@@ -56,6 +60,9 @@ impl Report {
             }
         };
         count.fetch_add(1, Ordering::Relaxed);
+        if let Some(by) = BY.iter().position(|&by| outcome.by == Some(by)) {
+            self.duplicate_by[by].fetch_add(1, Ordering::Relaxed);
+        }
         if let Some(reason) = reason {
             out.verbose(&job.shown(), outcome.kind.name(), reason);
         }
@@ -68,6 +75,11 @@ impl Report {
         Summary {
             uploaded: count(&self.uploaded),
             duplicate: count(&self.duplicate),
+            duplicate_known: count(&self.duplicate_by[0]),
+            duplicate_journal: count(&self.duplicate_by[1]),
+            duplicate_check: count(&self.duplicate_by[2]),
+            duplicate_upload: count(&self.duplicate_by[3]),
+            duplicate_add: count(&self.duplicate_by[4]),
             too_big: count(&self.too_big),
             unsupported: count(&self.unsupported),
             would_upload: count(&self.would_upload).filter(|&n| n > 0),

@@ -1,9 +1,7 @@
 //! The whole run: input in, errands by several workers, a record for each file out.
 
 use std::{
-    fs::File,
-    io::{self, BufRead, BufReader},
-    path::Path,
+    io::{self, BufRead},
     sync::{
         Mutex, PoisonError,
         mpsc::{Receiver, SyncSender, sync_channel},
@@ -12,9 +10,7 @@ use std::{
     time::Instant,
 };
 
-use wire::{
-    Custody, Exit, Fatal, Item, OrFatal, Reader, Record, Writer, records::Summary, write::Trouble,
-};
+use wire::{Custody, Exit, Fatal, Item, Reader, Record, Writer, records::Summary, write::Trouble};
 
 use crate::{
     attempt::{Next, Policy, chance},
@@ -61,43 +57,6 @@ pub fn patiently<T>(
         }
     }
     unreachable!("the policy gives up in the end")
-}
-
-/// Reads what the server is known to have.
-///
-/// # Errors
-/// A file cannot be opened or read. One that is cut short is only told of: the server's own check
-/// decides.
-pub fn known(files: &[impl AsRef<Path>], out: &Writer) -> Result<Known, Fatal> {
-    let mut known = Known::default();
-    for file in files.iter().map(AsRef::as_ref) {
-        let shown = file.display().to_string();
-        let input = File::open(file).or_fatal(Exit::Usage, format_args!("{shown}: open"))?;
-        let heard = known
-            .read(BufReader::with_capacity(1 << 16, input))
-            .or_fatal(Exit::Usage, format_args!("{shown}: read"))?;
-        if heard.unusable > 0 {
-            out.warn(
-                &shown,
-                "read",
-                &format!("{} lines name no content", heard.unusable),
-            );
-        }
-        if let Some(why) = heard.why {
-            out.warn(
-                &shown,
-                "read",
-                &format!("{why}; the server decides about the rest"),
-            );
-        }
-        out.verbose(
-            &shown,
-            "read",
-            &format!("{} contents are known", heard.rows),
-        );
-    }
-    known.seal();
-    Ok(known)
 }
 
 /// What the reader of the input hands over.
@@ -248,7 +207,7 @@ impl Run<'_> {
             self.out.pass(&record)?;
             return Ok(true);
         }
-        let job = match Job::new(record.clone()) {
+        let mut job = match Job::named(record.clone()) {
             Ok(job) => job,
             Err(message) => {
                 let shown = record.path().map(|path| path.display().to_string());
@@ -267,6 +226,7 @@ impl Run<'_> {
             self.report.end(self.out, &job, &outcome, Instant::now())?;
             return Ok(true);
         }
+        job.read_book();
         Ok(self.floor.push(job))
     }
 

@@ -37,4 +37,4 @@ pub use line::Line;
 pub use read::{Item, Reader};
 pub use record::Record;
 pub use tool::{Output, Tool};
-pub use write::Writer;
+pub use write::{Voice, Writer};

@@ -294,6 +294,16 @@ records! {
         uploaded: Option<u64>,
         /// mbs-upload: files that the server had already.
         duplicate: Option<u64>,
+        /// Those among them that --known named, or that this run had sent before.
+        duplicate_known: Option<u64>,
+        /// Those that the journal named.
+        duplicate_journal: Option<u64>,
+        /// Those that the server's check, or its database, told of before they were sent.
+        duplicate_check: Option<u64>,
+        /// Those that the server told of when it had received them.
+        duplicate_upload: Option<u64>,
+        /// Those that it told of only when they were to be added to an ebook.
+        duplicate_add: Option<u64>,
         /// mbs-upload: files larger than the server takes.
         too_big: Option<u64>,
         /// mbs-upload: files of a format or language that the server lacks, and empty ones.

@@ -41,6 +41,19 @@ struct Shared {
     progress: Progress,
 }
 
+/// Warns on standard error, without the right to write records.
+#[derive(Clone)]
+pub struct Voice {
+    shared: Arc<Shared>,
+    quiet: bool,
+}
+
+impl std::fmt::Debug for Voice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Voice")
+    }
+}
+
 /// What failed at an item, for its `error` record and for standard error.
 #[derive(Clone, Copy, Debug)]
 pub struct Trouble<'a> {
@@ -187,28 +200,29 @@ impl Writer {
     fn report(&self, object: &str, op: &str, message: &str) {
         self.shared.errors.fetch_add(1, Ordering::Relaxed);
         self.shared.failures.fetch_add(1, Ordering::Relaxed);
-        self.say(object, op, message);
+        self.shared.say(object, op, message);
     }
 
     /// A warning on standard error: something is odd, nothing failed. Silent with `-q`.
     pub fn warn(&self, object: &str, act: &str, reason: &str) {
         if !self.quiet {
-            self.say(object, act, reason);
+            self.shared.say(object, act, reason);
+        }
+    }
+
+    /// For threads that warn and may outlive the stream.
+    pub fn voice(&self) -> Voice {
+        Voice {
+            shared: Arc::clone(&self.shared),
+            quiet: self.quiet,
         }
     }
 
     /// A message on standard error for those who asked with `-v`.
     pub fn verbose(&self, object: &str, act: &str, reason: &str) {
         if self.verbose {
-            self.say(object, act, reason);
+            self.shared.say(object, act, reason);
         }
-    }
-
-    fn say(&self, object: &str, act: &str, reason: &str) {
-        let tool = self.shared.tool;
-        self.shared
-            .progress
-            .line(&printable(&format!("{tool}: {object}: {act}: {reason}")));
     }
 
     /// The progress shown to the person and the watchdog; [`Writer::write`] steps it.
@@ -286,7 +300,22 @@ impl Drop for Writer {
     }
 }
 
+impl Voice {
+    /// As [`Writer::warn`].
+    pub fn warn(&self, object: &str, act: &str, reason: &str) {
+        if !self.quiet {
+            self.shared.say(object, act, reason);
+        }
+    }
+}
+
 impl Shared {
+    fn say(&self, object: &str, act: &str, reason: &str) {
+        let tool = self.tool;
+        self.progress
+            .line(&printable(&format!("{tool}: {object}: {act}: {reason}")));
+    }
+
     fn lock(&self) -> MutexGuard<'_, Sink> {
         // The lock is never held over code that can panic half-way through a line.
         self.sink.lock().unwrap_or_else(PoisonError::into_inner)

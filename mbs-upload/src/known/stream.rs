@@ -1,0 +1,165 @@
+//! The known set read from files and pipes. A pipe of `mbs-hashes --follow` is read up to its
+//! `caught_up` before the run, then on in the background, so that the set never grows stale.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, BufReader, Read},
+    os::{fd::AsFd, unix::fs::OpenOptionsExt},
+    path::Path,
+    thread,
+};
+
+use rustix::{fs::OFlags, io::Errno};
+use wire::{Exit, Fatal, Item, OrFatal, Reader, Voice, Writer, stop};
+
+use super::{Content, Known};
+
+/// Reads what the server is known to have. What a pipe still brings after its first pass is taken
+/// in as it comes, by threads that nobody waits for.
+///
+/// # Errors
+/// A file cannot be opened or read. One that is cut short is only told of: the server's own check
+/// decides.
+pub fn read(files: &[impl AsRef<Path>], out: &Writer) -> Result<Known, Fatal> {
+    let known = Known::default();
+    let mut following = Vec::new();
+    {
+        let mut set = known.own();
+        for file in files.iter().map(AsRef::as_ref) {
+            let mut stream = Stream::open(file)?;
+            let caught_up = stream.pass(|content| set.push(content));
+            let caught_up =
+                caught_up.or_fatal(Exit::Usage, format_args!("{}: read", stream.shown))?;
+            let rows = format!("{} contents are known", stream.rows);
+            out.verbose(&stream.shown, "read", &rows);
+            match caught_up {
+                true => following.push(stream),
+                false => stream.ended(&out.voice(), "the server decides about the rest"),
+            }
+        }
+        set.seal();
+    }
+    for stream in following {
+        let (known, voice) = (known.clone(), out.voice());
+        thread::Builder::new()
+            .name("known".into())
+            .spawn(move || stream.follow(&known, &voice))
+            .or_fatal(Exit::GaveUp, "known: start a thread")?;
+    }
+    Ok(known)
+}
+
+struct Stream {
+    reader: Reader<BufReader<Source>>,
+    shown: String,
+    pipe: bool,
+    rows: u64,
+    unusable: u64,
+}
+
+impl Stream {
+    fn open(path: &Path) -> Result<Stream, Fatal> {
+        let shown = path.display().to_string();
+        let source = Source::open(path).or_fatal(Exit::Usage, format_args!("{shown}: open"))?;
+        Ok(Stream {
+            pipe: matches!(source, Source::Pipe(_)),
+            reader: Reader::new(BufReader::with_capacity(1 << 16, source)),
+            shown,
+            rows: 0,
+            unusable: 0,
+        })
+    }
+
+    /// Reads to the end, or of a pipe to its next `caught_up`; says whether that was it.
+    fn pass(&mut self, mut each: impl FnMut(Content)) -> io::Result<bool> {
+        while let Some(item) = self.reader.next_item()? {
+            let content = match &item {
+                Item::Record(record) if record.kind() == "known_hash" => record
+                    .get::<u64>("size")
+                    .and_then(|size| Content::new(&record.text("sha1")?, size)),
+                Item::Record(record) if record.kind() == "caught_up" && self.pipe => {
+                    return Ok(true);
+                }
+                Item::Record(_) => continue,
+                Item::Unusable(..) => None,
+            };
+            match content {
+                Some(content) => {
+                    self.rows += 1;
+                    each(content);
+                }
+                None => self.unusable += 1,
+            }
+        }
+        Ok(false)
+    }
+
+    fn follow(mut self, known: &Known, voice: &Voice) {
+        loop {
+            match self.pass(|content| known.add(content)) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => return voice.warn(&self.shown, "read", &error.to_string()),
+            }
+        }
+        // A signal to all of a pipeline ends this one, too.
+        if !stop::requested() {
+            let rows = format!("ended after {} contents", self.rows);
+            voice.warn(&self.shown, "follow", &rows);
+            self.ended(
+                voice,
+                "what others send from now on is left to the server's check",
+            );
+        }
+    }
+
+    fn ended(self, voice: &Voice, then: &str) {
+        if self.unusable > 0 {
+            let lines = format!("{} lines name no content", self.unusable);
+            voice.warn(&self.shown, "read", &lines);
+        }
+        if let Some(why) = self.reader.custody().verdict().why {
+            voice.warn(&self.shown, "read", &format!("{why}; {then}"));
+        }
+    }
+}
+
+/// A file, or something that may keep us waiting.
+enum Source {
+    File(File),
+    Pipe(File),
+}
+
+impl Source {
+    /// Opens without waiting for the writer of a FIFO: that could not be interrupted.
+    fn open(path: &Path) -> io::Result<Source> {
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::NONBLOCK.bits() as i32)
+            .open(path)?;
+        let kind = file.metadata()?.file_type();
+        Ok(match kind.is_file() || kind.is_dir() {
+            true => Source::File(file),
+            false => Source::Pipe(file),
+        })
+    }
+}
+
+impl Read for Source {
+    /// A pipe ends when the process is asked to stop.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let pipe = match self {
+            Source::File(file) => return file.read(buffer),
+            Source::Pipe(pipe) => pipe,
+        };
+        while !stop::requested() {
+            if stop::readable(pipe.as_fd(), None)? {
+                match rustix::io::read(&*pipe, &mut *buffer) {
+                    Err(Errno::AGAIN | Errno::INTR) => {}
+                    read => return read.map_err(Into::into),
+                }
+            }
+        }
+        Ok(0)
+    }
+}
