@@ -25,6 +25,10 @@ mod cache;
 #[path = "hash-files/ends.rs"]
 mod ends;
 
+/// Members of tar archives.
+#[path = "hash-files/tar.rs"]
+mod tar;
+
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use harness::{Workdir, run::Ran};

@@ -40,6 +40,16 @@ pub(crate) struct Args {
     )]
     pub ext: Vec<String>,
 
+    /// The files are plain tar archives: hash the regular files in them, without unpacking
+    ///
+    /// Each member has a record with the archive's path, its own name there, and where its bytes begin;
+    /// mbs-upload sends it from that place. Two members of one name have a record each. Folders have
+    /// none. What is no regular file (links, devices, sparse files), or has a name that leads out of
+    /// its folder, is an error record. Of an archive that is damaged or was cut short all is given that
+    /// is whole, with an error record for the rest. Archives that were joined are read as one.
+    #[arg(long, conflicts_with = "cache")]
+    pub tar: bool,
+
     /// Hash so many files at once [default: one a core]
     #[arg(short = 'j', long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
@@ -64,6 +74,7 @@ const AFTER: &str = "\
 Examples:
   calibre-list ~/Books | hash-files > hashed.ndjson
   hash-files -r --ext epub,pdf --cache ~/.cache/hashes.db ~/Books
+  hash-files --tar /srv/books-*.tar | mbs-upload
   find ~/Books -newer stamp -type f -print0 | hash-files -0
 
 Exit codes:
@@ -78,9 +89,10 @@ impl Args {
     /// # Errors
     /// The flags contradict each other.
     pub(crate) fn source(self) -> Result<Source, Fatal> {
+        let one_each = !self.recursive && !self.tar;
         let walk = self.recursive.then(|| Walk::new(&self.ext, self.ordered));
         match (self.paths.is_empty(), self.null) {
-            (false, _) => Ok(Source::Arguments(self.paths, walk)),
+            (false, _) => Ok(Source::Arguments(self.paths, walk, one_each)),
             (true, true) => Ok(Source::Names(walk)),
             (true, false) if self.recursive => Err(Fatal::new(
                 Exit::Usage,

@@ -17,7 +17,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{FileType, Mode, OFlags, Stat, fstat, open, stat},
+    fs::{Advice, FileType, Mode, OFlags, Stat, fadvise, fstat, open, stat},
     io::Errno,
 };
 use sha1::{Digest as _, Sha1};
@@ -44,13 +44,17 @@ pub struct Digest {
 impl Digest {
     /// The SHA-1 as records have it, 40 lower-case digits.
     pub fn hex(&self) -> String {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
-        self.sha1
-            .iter()
-            .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-            .collect()
+        hex(&self.sha1)
     }
+}
+
+/// A SHA-1 as records have it, 40 lower-case digits.
+pub fn hex(sha1: &[u8; 20]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
+    sha1.iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 /// The stamp of the regular file that `path` leads to; symbolic links are followed.
@@ -186,10 +190,67 @@ impl Reading {
     /// # Errors
     /// The file, or what `path` leads to, is no longer what it was at the start.
     pub fn finish(self, path: &Path, sha1: Sha1) -> Result<Digest, HashError> {
-        let after = fstat(&self.file).map_err(|errno| HashError::io("stat", errno))?;
-        if Stamp::of(&after) != self.stamp || !self.ended {
-            return Err(HashError::Changed("its size or times are others"));
+        if !self.ended {
+            return Err(HashError::Changed(OTHER));
         }
+        let witness = Witness {
+            file: self.file,
+            stamp: self.stamp,
+        };
+        witness.unchanged()?;
+        witness.in_its_place(path)?;
+        Ok(Digest {
+            sha1: sha1.finalize().into(),
+            stamp: self.stamp,
+        })
+    }
+
+    /// Something to ask later, while others read, whether the file is still the same.
+    ///
+    /// # Errors
+    /// No more files can be open.
+    pub fn witness(&self) -> Result<Witness, HashError> {
+        let file = self.file.try_clone();
+        Ok(Witness {
+            file: file.map_err(|source| HashError::Io { op: "open", source })?,
+            stamp: self.stamp,
+        })
+    }
+
+    /// Tells the system that the file will be read from end to end, so that it reads ahead further.
+    pub fn from_end_to_end(&self) {
+        // Advice that is not taken costs nothing.
+        let _ = fadvise(&self.file, 0, None, Advice::Sequential);
+    }
+}
+
+const OTHER: &str = "its size or times are others";
+
+/// A file that was opened, and as it was then.
+#[derive(Debug)]
+pub struct Witness {
+    file: File,
+    stamp: Stamp,
+}
+
+impl Witness {
+    /// Nothing, if size and times are what they were.
+    ///
+    /// # Errors
+    /// They are not, or cannot be asked for.
+    pub fn unchanged(&self) -> Result<(), HashError> {
+        let now = fstat(&self.file).map_err(|errno| HashError::io("stat", errno))?;
+        match Stamp::of(&now) == self.stamp {
+            true => Ok(()),
+            false => Err(HashError::Changed(OTHER)),
+        }
+    }
+
+    /// Nothing, if `path` still leads to it.
+    ///
+    /// # Errors
+    /// It does not, or cannot be asked.
+    pub fn in_its_place(&self, path: &Path) -> Result<(), HashError> {
         let there = match stat(path) {
             Ok(there) => Stamp::of(&there),
             Err(Errno::NOENT | Errno::NOTDIR) => {
@@ -197,13 +258,26 @@ impl Reading {
             }
             Err(errno) => return Err(HashError::io("stat", errno)),
         };
-        if (there.dev, there.inode) != (self.stamp.dev, self.stamp.inode) {
-            return Err(HashError::Changed("another file is in its place"));
+        match (there.dev, there.inode) == (self.stamp.dev, self.stamp.inode) {
+            true => Ok(()),
+            false => Err(HashError::Changed("another file is in its place")),
         }
-        Ok(Digest {
-            sha1: sha1.finalize().into(),
-            stamp: self.stamp,
-        })
+    }
+}
+
+/// Opens a file that is too large to be read twice, after waiting for a write that may be held up;
+/// see [`agreed`].
+///
+/// # Errors
+/// See [`HashError`]; it is being written.
+pub fn open_at_rest(path: &Path) -> Result<Reading, HashError> {
+    let before = look(path)?;
+    let age = before.changed_before(SystemTime::now());
+    thread::sleep(HELD_UP.saturating_sub(age));
+    let reading = Reading::open(path)?;
+    match reading.stamp() == before {
+        true => Ok(reading),
+        false => Err(HashError::Changed("it is being written")),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `hash-files`: the SHA-1 of the files that arguments, names or records point to.
 
+mod ahead;
+mod archives;
 mod args;
 mod order;
 mod permits;
@@ -50,9 +52,11 @@ fn hash(args: Args, out: Writer) -> anyhow::Result<Exit> {
         args.jobs,
         args.io_threads,
         args.ordered,
-    );
+    )
+    .of_archives(args.tar);
     let source = args.source()?;
-    let summary = pool.run(|push| source.feed(&out, push))?;
+    let mut summary = pool.run(|push| source.feed(&out, push))?;
+    summary.complete &= pool.whole();
     drop(pool);
     Ok(out.finish(summary)?)
 }

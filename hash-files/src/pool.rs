@@ -24,9 +24,10 @@ use hash_files::{
     digest::{Reading, agreed, look},
 };
 use sha1::{Digest as _, Sha1};
-use wire::{Writer, progress::Unit, stop};
+use wire::{Record, Writer, progress::Unit, stop};
 
 use crate::{
+    archives::Archives,
     order::Order,
     permits::{LONGEST_PIECE, Permits, Readers},
     queue::Queue,
@@ -44,6 +45,9 @@ pub(crate) struct Pool<'a> {
     readers: Readers,
     hashers: Option<Permits>,
     order: Option<Order<Option<Outcome>>>,
+    /// Files are archives, and their members what is hashed.
+    tar: bool,
+    partial: AtomicBool,
     hits: AtomicU64,
     broken: AtomicBool,
     error: Mutex<Option<io::Error>>,
@@ -71,10 +75,26 @@ impl<'a> Pool<'a> {
             // Where every core may be used, the scheduler sees to it better than permits can.
             hashers: (jobs < cores).then(|| Permits::new(jobs)),
             order: ordered.then(Order::new),
+            tar: false,
+            partial: AtomicBool::new(false),
             hits: AtomicU64::new(0),
             broken: AtomicBool::new(false),
             error: Mutex::new(None),
         }
+    }
+
+    /// Takes files for tar archives. Where results are to be in order, one is read after another.
+    pub(crate) fn of_archives(mut self, tar: bool) -> Pool<'a> {
+        self.tar = tar;
+        if tar && self.order.take().is_some() {
+            self.threads = 1;
+        }
+        self
+    }
+
+    /// Did every archive tell of all its members?
+    pub(crate) fn whole(&self) -> bool {
+        !self.partial.load(Ordering::Relaxed)
     }
 
     /// Runs what `feed` pushes, in bounded memory: a push waits while all threads are busy. It
@@ -130,6 +150,10 @@ impl<'a> Pool<'a> {
     fn work(&self, tasks: &Queue<(u64, Task)>) {
         let mut buffer = vec![0; LONGEST_PIECE];
         while let Some((number, task)) = tasks.take() {
+            if let (true, Task::Hash(path, record)) = (self.tar, &task) {
+                self.archive(path, record.as_ref(), &mut buffer);
+                continue;
+            }
             let outcome = (!self.ends()).then(|| self.perform(task, &mut buffer));
             match &self.order {
                 None => self.write(outcome),
@@ -157,6 +181,23 @@ impl<'a> Pool<'a> {
                 Ok((unit, digest)) => Outcome::hashed(unit, &path, record.as_ref(), &digest),
                 Err(error) => Outcome::failed(&path, record, &error),
             },
+        }
+    }
+
+    fn archive(&self, path: &Path, record: Option<&Record>, buffer: &mut [u8]) {
+        if self.ends() {
+            return;
+        }
+        let archives = Archives {
+            readers: &self.readers,
+            hashers: self.hashers.as_ref(),
+        };
+        let whole = archives.hash(path, record, buffer, &mut |outcome| {
+            self.write(Some(outcome));
+            !self.ends()
+        });
+        if !whole {
+            self.partial.store(true, Ordering::Relaxed);
         }
     }
 

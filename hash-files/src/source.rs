@@ -19,8 +19,8 @@ pub(crate) type Push<'a> = dyn FnMut(Task) -> ControlFlow<()> + 'a;
 
 /// A place that names files.
 pub(crate) enum Source {
-    /// Paths on the command line.
-    Arguments(Vec<PathBuf>, Option<Walk>),
+    /// Paths on the command line, and whether there will be as many results.
+    Arguments(Vec<PathBuf>, Option<Walk>, bool),
     /// NUL-separated names on standard input.
     Names(Option<Walk>),
     /// Records on standard input.
@@ -34,8 +34,8 @@ impl Source {
     /// Standard input cannot be read, or the current folder is gone.
     pub(crate) fn feed(self, out: &Writer, push: &mut Push<'_>) -> anyhow::Result<Summary> {
         match self {
-            Source::Arguments(paths, walk) => {
-                if walk.is_none() {
+            Source::Arguments(paths, walk, one_each) => {
+                if one_each {
                     out.progress().expect(paths.len() as u64);
                 }
                 let mut whole = true;
@@ -134,6 +134,11 @@ fn task(record: Record) -> Task {
     }
     let (shown, problem) = match record.path_of("path", "path_b64") {
         None => return Task::Pass(record),
+        // Its path is the archive's, whose digest is another.
+        Some(Ok(path)) if record.text("member").is_some() => (
+            path.to_string_lossy().into(),
+            "a member of an archive: hash-files --tar reads the archive itself".into(),
+        ),
         Some(Ok(path)) if path.is_absolute() => return Task::Hash(path, Some(record)),
         Some(Ok(path)) => (
             path.to_string_lossy().into(),

@@ -42,13 +42,7 @@ impl Stamp {
     /// `mtime` as records have it: RFC 3339 in UTC with nine decimals. A time beyond the years
     /// -9999 to 9999, which some file systems can hold, is shown as the nearest of them.
     pub fn mtime_text(&self) -> String {
-        let nearest = if self.mtime < 0 {
-            jiff::Timestamp::MIN
-        } else {
-            jiff::Timestamp::MAX
-        };
-        let time = jiff::Timestamp::from_nanosecond(self.mtime).unwrap_or(nearest);
-        format!("{time:.9}")
+        time_text(self.mtime)
     }
 
     /// Was the file at rest at `now`, so that a later change is sure to show in its times? One whose
@@ -61,6 +55,17 @@ impl Stamp {
     pub fn changed_before(&self, now: SystemTime) -> Duration {
         since(self.ctime, now)
     }
+}
+
+/// Nanoseconds since 1970 as records have them; see [`Stamp::mtime_text`].
+pub fn time_text(nanoseconds: i128) -> String {
+    let nearest = if nanoseconds < 0 {
+        jiff::Timestamp::MIN
+    } else {
+        jiff::Timestamp::MAX
+    };
+    let time = jiff::Timestamp::from_nanosecond(nanoseconds).unwrap_or(nearest);
+    format!("{time:.9}")
 }
 
 fn since(then: i128, now: SystemTime) -> Duration {

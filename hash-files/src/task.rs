@@ -1,12 +1,16 @@
 //! What goes into the pool and what comes out of it.
 
 use std::{
+    ffi::OsStr,
     io,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
-use hash_files::{Digest, HashError};
+use hash_files::{Digest, HashError, digest::hex, tar::Member};
 use wire::{Line, Record, Writer, progress::Unit, records::FILE_HASH, write::Trouble};
+
+use crate::archives::Hashed;
 
 /// One thing to be answered by one line.
 pub(crate) enum Task {
@@ -31,10 +35,33 @@ pub(crate) struct Failure {
     pub record: Option<Record>,
     pub was: Option<&'static str>,
     pub path: Option<PathBuf>,
+    /// Of an archive's member.
+    pub at: Option<At>,
     pub object: String,
     pub op: &'static str,
     pub message: String,
     pub retry: bool,
+}
+
+/// Where in its archive a member is.
+pub(crate) struct At {
+    pub name: PathBuf,
+    pub offset: u64,
+}
+
+impl At {
+    pub(crate) fn of(member: &Member) -> At {
+        At {
+            name: OsStr::from_bytes(&member.name).into(),
+            offset: member.offset,
+        }
+    }
+
+    fn write(&self, line: &mut Line, archive: &Path) {
+        line.path_as("archive", "archive_b64", archive)
+            .path_as("member", "member_b64", &self.name)
+            .int("offset", self.offset);
+    }
 }
 
 impl Failure {
@@ -79,6 +106,30 @@ impl Outcome {
         Outcome::Hashed(unit, line)
     }
 
+    /// A member of the archive at `path`, which `record` named.
+    pub(crate) fn member(
+        path: &Path,
+        record: Option<&Record>,
+        member: &Member,
+        hashed: &Hashed,
+    ) -> Outcome {
+        let mut line = Line::new(FILE_HASH.name);
+        line.path(path)
+            .text("sha1", &hex(&hashed.sha1))
+            .int("size", member.size)
+            .text("mtime", &hashed.mtime);
+        At::of(member).write(&mut line, path);
+        match &hashed.format {
+            Some(format) => line.text("format", format),
+            // The archive's own is not its.
+            None => line.without("format"),
+        };
+        if let Some(record) = record {
+            line.inherit(record);
+        }
+        Outcome::Hashed(Unit::Work, line)
+    }
+
     pub(crate) fn failed(path: &Path, record: Option<Record>, error: &HashError) -> Outcome {
         Outcome::Fail(Failure {
             record,
@@ -97,11 +148,21 @@ impl Outcome {
                     message: &failure.message,
                     retry: failure.retry,
                 };
-                match &failure.record {
-                    Some(record) => out.fail(record, &failure.object, trouble),
-                    None => out.fail_new(failure.was, &failure.object, trouble, |line| {
+                match (&failure.record, &failure.at) {
+                    (Some(record), None) => out.fail(record, &failure.object, trouble),
+                    (record, at) => out.fail_new(failure.was, &failure.object, trouble, |line| {
                         if let Some(path) = &failure.path {
                             line.path(path);
+                            if let Some(at) = at {
+                                at.write(line, path);
+                                // What the record says of these, it says of the archive.
+                                for field in ["sha1", "size", "mtime", "format"] {
+                                    line.without(field);
+                                }
+                            }
+                        }
+                        if let Some(record) = record {
+                            line.inherit(record);
                         }
                     }),
                 }

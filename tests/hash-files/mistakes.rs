@@ -202,7 +202,7 @@ fn contradictions_are_usage_errors() {
         &["--ext", "epub", "f"],
         &["-j", "0", "f"],
         &["--io-threads", "0", "f"],
-        &["--tar", "f"],
+        &["--tar", "--cache", "c", "f"],
     ] {
         let ran = work.tool("hash-files").args(flags).code(2);
         assert!(ran.stdout.is_empty(), "{}", ran.report());

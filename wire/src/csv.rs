@@ -83,7 +83,8 @@ mod tests {
         let header = Columns::of(&[&FILE_HASH, &ERROR, &SUMMARY]).header();
         assert_eq!(
             header,
-            "type,path,path_b64,sha1,size,mtime,was,tool,op,message,retry\n"
+            "type,path,path_b64,sha1,size,mtime,archive,archive_b64,member,member_b64,offset,format,\
+             was,tool,op,message,retry\n"
         );
     }
 }

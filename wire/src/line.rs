@@ -145,6 +145,12 @@ impl Line {
         }
     }
 
+    /// Leaves a field out for good: what is inherited has another's.
+    pub fn without(&mut self, name: &'static str) -> &mut Line {
+        self.names.push(name);
+        self
+    }
+
     /// Takes over every field of `record` but its type and those that this line already has.
     /// They are copied as they stand in its line; nothing is parsed or changed.
     pub fn inherit(&mut self, record: &Record) -> &mut Line {

@@ -173,7 +173,8 @@ records! {
         truncated: Option<Vec<String>>,
     }
 
-    /// The digest of one file's bytes; keeps the fields of the record that named the file.
+    /// The digest of one file's bytes; keeps the fields of the record that named the file. A member of
+    /// a tar archive has the archive's path: its bytes are there, `size` of them from `offset` on.
     FileHash FILE_HASH "file_hash" {
         /// Absolute path of the file, or of the archive that holds it.
         path: String,
@@ -183,8 +184,22 @@ records! {
         sha1: String,
         /// Size in bytes.
         size: u64,
-        /// Time of last change, with nanoseconds.
+        /// Time of last change, with nanoseconds; a member's as the archive tells it.
         mtime: String,
+        /// Of a member: the archive's path again. With `offset` it says which member is meant, since
+        /// two may have one name.
+        archive: Option<String>,
+        /// The exact bytes of `archive` in base64, only where it is not UTF-8.
+        archive_b64: Option<String>,
+        /// Of a member: its name in the archive, as it stands there. Never a path to act upon.
+        member: Option<String>,
+        /// The exact bytes of `member` in base64, only where it is not UTF-8.
+        member_b64: Option<String>,
+        /// Of a member: where its bytes begin in the archive.
+        offset: Option<u64>,
+        /// Of a member: its format in lower case, by its name or else its first bytes; left out where
+        /// neither tells. `appledouble` is what macOS keeps beside a file, no book.
+        format: Option<String>,
     }
 
     /// One stored file of the server: a row of its table `source`.
