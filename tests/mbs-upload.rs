@@ -11,6 +11,10 @@ mod outcomes;
 #[path = "mbs-upload/books.rs"]
 mod books;
 
+/// Metadata made to break things: cut or cleaned, told, never outside the store.
+#[path = "mbs-upload/hostile.rs"]
+mod hostile;
+
 /// What the API can do to a client: nothing lost, nothing doubled.
 #[path = "mbs-upload/faults.rs"]
 mod faults;
@@ -138,6 +142,22 @@ impl Bench {
                 .join(row[0].as_deref().unwrap());
             assert!(path.is_file(), "{}", path.display());
         }
+    }
+
+    /// Title, authors, language, series and index of the ebook that holds this file.
+    fn shelf(&self, record: &Value) -> Vec<Option<String>> {
+        let sha1 = record["sha1"].as_str().unwrap();
+        let sql = format!(
+            "select e.title,
+               (select string_agg(a.last_name || ',' || coalesce(a.first_name, '-'), ';' order by a.last_name)
+                  from author a join ebook_authors x on x.author_id = a.id where x.ebook_id = e.id),
+               l.code, s.title, e.series_index::text
+             from source f join ebook e on e.id = f.ebook_id join language l on l.id = e.language_id
+             left join series s on s.id = e.series_id where f.hash = '{sha1}'"
+        );
+        let mut rows = self.server.query(&sql);
+        assert_eq!(rows.len(), 1, "{record}");
+        rows.remove(0)
     }
 
     fn number(&self, sql: &str) -> i64 {

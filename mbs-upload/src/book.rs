@@ -2,18 +2,12 @@
 //! server found in the file.
 
 use serde_json::Value;
-use sha1::{Digest, Sha1};
 use wire::Record;
 
 use crate::{
-    language,
-    naming::{self, Cut},
+    fit, language,
+    told::{self, Told},
 };
-
-/// Characters in the server's columns for a title and a series.
-const TITLE: usize = 256;
-/// Characters in its columns for each half of a name.
-const NAME: usize = 128;
 
 /// One author.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -57,33 +51,20 @@ impl Book {
     /// From a record of calibre-list or hash-files. `stem` is the file's name without extension, the
     /// title of last resort; `extension` matters for the length of the server's file names.
     pub fn of(record: &Record, stem: &str, extension: &str) -> Book {
-        let text = |name| record.text(name).map(|text| text.into_owned());
-        let list = |name| record.get::<Vec<String>>(name).unwrap_or_default();
-        let title = text("title");
+        let mut told = Told::new(record);
+        let title = told.text("title");
         let mut book = Book {
             stated: title.is_some(),
             title,
-            authors: authors(&list("authors"), &list("author_sorts")),
-            languages: list("languages"),
-            tags: list("tags").into_iter().map(without_controls).collect(),
+            authors: told::authors(&told.list("authors"), &told.list("author_sorts")),
+            series: told.series(),
+            languages: told.list("languages"),
+            tags: told.list("tags"),
             ..Book::default()
         };
-        if let Some(title) = text("series") {
-            let index = record.get::<f64>("series_index");
-            book.series = Some(Series {
-                title,
-                index: index.and_then(whole),
-            });
-            if let Some(index) =
-                index.filter(|&index| whole(index).is_none_or(|i| i as f64 != index))
-            {
-                book.notes.push(match whole(index) {
-                    Some(whole) => format!("series index {index} cut to {whole}"),
-                    None => "series index left out: too large".into(),
-                });
-            }
-        }
-        let cut: Vec<_> = list("truncated")
+        let truncated = told.list("truncated");
+        book.notes = told.notes;
+        let cut: Vec<_> = truncated
             .into_iter()
             .filter(|name| ["title", "authors", "series", "tags"].contains(&name.as_str()))
             .collect();
@@ -92,7 +73,7 @@ impl Book {
                 .push(format!("cut already in the input: {}", cut.join(", ")));
         }
         if book.stated {
-            book.make_fit(stem, extension);
+            fit::make_fit(&mut book, stem, extension);
         }
         book
     }
@@ -142,187 +123,15 @@ impl Book {
                 .filter_map(|genre| text(genre, "name"))
                 .collect();
         }
-        self.make_fit(stem, extension);
+        fit::make_fit(self, stem, extension);
     }
 
-    /// Makes the metadata such that the server's columns and disk take it, and notes each change.
-    fn make_fit(&mut self, stem: &str, extension: &str) {
-        let whole = without_controls(self.title.clone().unwrap_or_default());
-        let notes = &mut self.notes;
-        let title = clean(self.title.take().unwrap_or_default(), "title", TITLE, notes);
-        self.title = Some(match title.trim().is_empty() {
-            false => title,
-            true => {
-                notes.push("no title: the file's name taken".into());
-                let stem = clean(stem.into(), "title", TITLE, notes);
-                if stem.trim().is_empty() {
-                    "Unknown".into()
-                } else {
-                    stem
-                }
-            }
-        });
-        self.authors = std::mem::take(&mut self.authors)
-            .into_iter()
-            .filter_map(|author| fit_author(author, notes))
-            .collect();
-        without_repeats(&mut self.authors);
-        self.series = self.series.take().and_then(|series| {
-            let title = clean(series.title, "series", TITLE, notes);
-            if title.trim().is_empty() || naming::is_no_folder(&title) {
-                notes.push(format!(
-                    "series {title:?} left out: no folder can have that name"
-                ));
-                return None;
-            }
-            Some(Series { title, ..series })
-        });
-        let cuts = naming::shorten(self, extension);
-        if cuts.contains(&Cut::Title) || whole.chars().count() > TITLE {
-            self.mark_cut(&whole, extension);
-        }
-        for cut in cuts {
-            self.notes.push(match cut {
-                Cut::Title => "title cut: the server's file name would be too long".into(),
-                Cut::Series => "series cut: the server's file name would be too long".into(),
-                Cut::Authors => "authors cut: the server's file name would be too long".into(),
-            });
-        }
-    }
-}
-
-impl Book {
     /// Is a language named? Calibre's `und` and its like name none.
     pub fn names_a_language(&self) -> bool {
         self.languages
             .iter()
             .any(|code| language::is_language(code))
     }
-
-    /// Ends a cut title with a mark of the whole one. Long titles may begin alike (`…, Part I`,
-    /// `…, Part II`); cut to the same text, two books would become one ebook.
-    fn mark_cut(&mut self, whole: &str, extension: &str) {
-        let digest = Sha1::digest(whole);
-        let mark = format!(" [{:02x}{:02x}{:02x}]", digest[0], digest[1], digest[2]);
-        let mut kept = self.title.take().unwrap_or_default();
-        loop {
-            let title = format!("{}{mark}", kept.trim_end());
-            let short = title.chars().count() <= TITLE;
-            self.title = Some(title);
-            if kept.pop().is_none() || short && naming::fits(self, extension) {
-                return;
-            }
-        }
-    }
-}
-
-/// A whole number as the server's column takes it, the fraction cut off.
-fn whole(index: f64) -> Option<i64> {
-    let whole = index.trunc();
-    (whole.is_finite() && whole.abs() <= f64::from(i32::MAX)).then_some(whole as i64)
-}
-
-/// Names beside their sort forms. A sort form is split at its first comma, and without one it is a
-/// name in one piece; a name without a sort form is taken apart as the server does it.
-fn authors(names: &[String], sorts: &[String]) -> Vec<Author> {
-    names
-        .iter()
-        .enumerate()
-        .map(
-            |(i, name)| match sorts.get(i).filter(|sort| !sort.trim().is_empty()) {
-                Some(sort) => split(sort).unwrap_or_else(|| in_one_piece(sort)),
-                None => split(name).unwrap_or_else(|| {
-                    match name.trim().rsplit_once(char::is_whitespace) {
-                        Some((first, last)) => Author {
-                            last: last.into(),
-                            first: Some(first.trim().into()),
-                        },
-                        None => in_one_piece(name),
-                    }
-                }),
-            },
-        )
-        .collect()
-}
-
-fn split(sort: &str) -> Option<Author> {
-    let (last, first) = sort.split_once(',')?;
-    Some(Author {
-        last: last.trim().into(),
-        first: Some(first.trim().into()),
-    })
-}
-
-fn in_one_piece(name: &str) -> Author {
-    Author {
-        last: name.trim().into(),
-        first: None,
-    }
-}
-
-fn fit_author(author: Author, notes: &mut Vec<String>) -> Option<Author> {
-    let blank = |text: &String| text.trim().is_empty();
-    let mut last = clean(author.last, "author", NAME, notes).trim().to_string();
-    let first = author
-        .first
-        .map(|first| clean(first, "author", NAME, notes).trim().to_string());
-    let mut first = first.filter(|first| !blank(first));
-    if blank(&last) {
-        last = first.take()?;
-    }
-    let author = Author { last, first };
-    let folder = naming::lone_author(&author);
-    if naming::is_no_folder(&folder) {
-        notes.push(format!(
-            "author {folder:?} sent as Unknown: no folder can have that name"
-        ));
-        return Some(Author {
-            last: "Unknown".into(),
-            first: None,
-        });
-    }
-    Some(author)
-}
-
-fn without_repeats(authors: &mut Vec<Author>) {
-    let mut seen = std::collections::HashSet::new();
-    authors.retain(|author| seen.insert(author.clone()));
-}
-
-/// Line breaks and tabs become blanks, all other control characters go; PostgreSQL takes no NUL.
-fn without_controls(text: String) -> String {
-    let blank = |c: char| matches!(c, '\t' | '\n' | '\r');
-    let kept = |&c: &char| blank(c) || !c.is_control();
-    match text.contains(char::is_control) {
-        true => text
-            .chars()
-            .filter(kept)
-            .map(|c| if blank(c) { ' ' } else { c })
-            .collect(),
-        false => text,
-    }
-}
-
-/// Text without NUL and control characters (line breaks and tabs become blanks), without slashes in
-/// disguise, and no longer than `most` characters.
-fn clean(text: String, what: &str, most: usize, notes: &mut Vec<String>) -> String {
-    let mut text = text;
-    if text.contains(char::is_control) {
-        text = without_controls(text);
-        notes.push(format!("{what}: control characters left out"));
-    }
-    if let Some(safe) = naming::without_hidden_slashes(&text) {
-        text = safe;
-        notes.push(format!(
-            "{what}: a sign that decomposes to a slash replaced"
-        ));
-    }
-    if let Some((end, _)) = text.char_indices().nth(most) {
-        text.truncate(end);
-        text.truncate(text.trim_end().len());
-        notes.push(format!("{what} cut to {most} characters"));
-    }
-    text
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 //! | [`engine`] | the WebSocket to the task engine, shared by all workers |
 //! | [`offer`], [`language`] | the server's languages, genres and series |
 //! | [`check`], [`upload`], [`extract`], [`matching`], [`ebook`] | the steps of an upload |
-//! | [`book`], [`naming`], [`wanted`], [`placed`] | metadata as the server takes it |
+//! | [`told`], [`book`], [`fit`], [`naming`], [`wanted`], [`placed`] | metadata as the server takes it |
 //! | [`known`] | contents that the server is known to have |
 //! | [`job`], [`plan`], [`floor`] | what is to be done, and what may be done at the same time |
 //! | [`errand`], [`attempt`] | one file's way through the steps, and when a step is tried again |
@@ -24,6 +24,7 @@ pub mod engine;
 pub mod errand;
 pub mod extract;
 pub mod failure;
+pub mod fit;
 pub mod floor;
 pub mod http;
 pub mod job;
@@ -39,5 +40,6 @@ pub mod plan;
 pub mod report;
 pub mod run;
 pub mod server;
+pub mod told;
 pub mod upload;
 pub mod wanted;
