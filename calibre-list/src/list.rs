@@ -2,7 +2,7 @@
 
 use std::{
     ops::RangeInclusive,
-    sync::mpsc::{Receiver, sync_channel},
+    sync::mpsc::{Receiver, Sender, channel, sync_channel},
     thread,
 };
 
@@ -11,11 +11,11 @@ use calibre_list::{
     rows::{Custom, Names, Scan},
 };
 use rusqlite::Connection;
-use wire::{Record, Writer, records::Summary, stop, write::Trouble};
+use wire::{Lines, Record, Writer, records::Summary, stop, write::Trouble};
 
 use crate::{
     select::Selection,
-    worker::{Item, Message, Worker},
+    worker::{Message, Worker},
 };
 
 /// What to list and how.
@@ -75,18 +75,13 @@ pub(crate) fn list(
         let mut channels = Vec::new();
         for (number, reader) in readers.into_iter().enumerate() {
             let (send, receive) = sync_channel(BATCHES);
-            channels.push(receive);
+            let (give_back, empties) = channel();
+            channels.push((receive, give_back));
             scope.spawn(move || {
                 let own = pieces.iter().skip(number).step_by(workers);
                 let nowhere = number == pieces.len() % workers && plan.selection.takes_nowhere();
                 let worked = Scan::new(&reader, schema, names, custom).and_then(|scan| {
-                    Worker {
-                        root: &library.root,
-                        plan,
-                        send: &send,
-                        batch: Vec::new(),
-                    }
-                    .work(scan, own, nowhere)
+                    Worker::new(&library.root, plan, &send, &empties).work(scan, own, nowhere)
                 });
                 if let Err(error) = worked {
                     // The writer may have gone already, and then it is not interested.
@@ -95,7 +90,7 @@ pub(crate) fn list(
             });
         }
         let extra = usize::from(plan.selection.takes_nowhere());
-        let written = write(out, &channels, pieces.len() + extra, plan.selection.limit);
+        let written = write(out, &channels, pieces.len() + extra);
         // Dropping the channels stops the workers.
         drop(channels);
         match written? {
@@ -136,45 +131,39 @@ fn pieces(
     Ok(pieces)
 }
 
-/// Writes what the workers send, piece by piece in turn.
+/// Writes what the workers send, piece by piece in turn, and gives them their buffers back.
 fn write(
     out: &Writer,
-    channels: &[Receiver<Message>],
+    channels: &[(Receiver<Message>, Sender<Lines>)],
     pieces: usize,
-    limit: Option<u64>,
 ) -> anyhow::Result<Option<rusqlite::Error>> {
-    let mut books = 0;
     for piece in 0..pieces {
+        let (messages, give_back) = &channels[piece % channels.len()];
         loop {
-            if stop::requested() || limit == Some(books) {
+            if stop::requested() {
                 return Ok(None);
             }
-            let items = match channels[piece % channels.len()].recv() {
-                Ok(Message::Lines(items)) => items,
+            match messages.recv() {
+                Ok(Message::Lines(lines)) => {
+                    out.write_lines(&lines)?;
+                    // The worker may have come to its end.
+                    let _ = give_back.send(lines);
+                }
+                Ok(Message::Unsafe { object, known, why }) => {
+                    let line = [known.open_bytes(), b"}"].concat();
+                    let input = Record::parse(line).map_err(anyhow::Error::msg)?;
+                    let trouble = Trouble {
+                        op: "list",
+                        message: &why,
+                        retry: false,
+                    };
+                    out.fail(&input, &object, trouble)?;
+                }
+                Ok(Message::Warning { folder, why }) => {
+                    out.warn(&folder.display().to_string(), "read", &why);
+                }
                 Ok(Message::Failed(error)) => return Ok(Some(error)),
                 Ok(Message::EndOfPiece) | Err(_) => break,
-            };
-            for item in items {
-                match item {
-                    Item::File(line) => out.write(&line)?,
-                    Item::Unsafe { object, known, why } => {
-                        let line = [known.open_bytes(), b"}"].concat();
-                        let input = Record::parse(line).map_err(anyhow::Error::msg)?;
-                        let trouble = Trouble {
-                            op: "list",
-                            message: &why,
-                            retry: false,
-                        };
-                        out.fail(&input, &object, trouble)?;
-                    }
-                    Item::Warning { folder, why } => {
-                        out.warn(&folder.display().to_string(), "read", &why);
-                    }
-                    Item::EndOfBook => books += 1,
-                }
-                if limit == Some(books) {
-                    return Ok(None);
-                }
             }
         }
     }

@@ -61,8 +61,8 @@ pub fn file_name(name: &[u8], format: &[u8]) -> Result<Vec<u8>, String> {
 /// A format in lower case, as file names have it.
 pub fn lower(format: &[u8]) -> Vec<u8> {
     match std::str::from_utf8(format) {
-        Ok(text) => text.to_lowercase().into_bytes(),
-        Err(_) => format.to_ascii_lowercase(),
+        Ok(text) if !text.is_ascii() => text.to_lowercase().into_bytes(),
+        _ => format.to_ascii_lowercase(),
     }
 }
 

@@ -63,15 +63,16 @@ pub(crate) fn fields<'a>(book: &'a Book<'_>) -> Vec<Field<'a>> {
     fields
 }
 
-/// The record of one file, its texts not cut yet.
+/// Begins the record of one file in `line`, of which only the memory is kept.
 pub(crate) fn book_file(
+    line: &mut Line,
     path: &Path,
     book: &Book<'_>,
     format: &Format,
     cover: Option<&Path>,
     status: Option<&'static str>,
-) -> Line {
-    let mut line = Line::new("book_file");
+) {
+    line.restart("book_file");
     line.path(path)
         .int("book_id", book.id)
         .text("format", &format.shown());
@@ -82,7 +83,6 @@ pub(crate) fn book_file(
         line.path_as("cover", "cover_b64", cover);
     }
     line.opt_text("status", status);
-    line
 }
 
 /// What is known of a file whose row is not to be trusted; it has no path.

@@ -5,30 +5,24 @@ use std::{
     ops::{ControlFlow, RangeInclusive},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
-    sync::mpsc::SyncSender,
+    sync::mpsc::{Receiver, SyncSender},
 };
 
 use calibre_list::{
     Book, place,
     rows::{Format, Found, Scan},
 };
-use wire::Line;
+use wire::{Line, Lines};
 
 use crate::{fit, list::Plan, record, status};
 
-/// Items in a message.
+/// Lines in a message.
 const BATCH: usize = 64;
 
-/// What a worker sends.
+/// What a worker sends, in order.
 pub(crate) enum Message {
-    Lines(Vec<Item>),
-    EndOfPiece,
-    Failed(rusqlite::Error),
-}
-
-/// What goes out, in order.
-pub(crate) enum Item {
-    File(Line),
+    /// Records, in a buffer that the worker would like to have back.
+    Lines(Lines),
     /// A row that is not to be trusted: what is known of it, and why.
     Unsafe {
         object: String,
@@ -40,25 +34,56 @@ pub(crate) enum Item {
         folder: PathBuf,
         why: String,
     },
-    EndOfBook,
+    EndOfPiece,
+    Failed(rusqlite::Error),
 }
+
+/// The names in a book's folder, and those that are on record.
+type Seen = (Vec<OsString>, Vec<Vec<u8>>);
 
 /// Reads its pieces one after another and sends what it makes of them.
 pub(crate) struct Worker<'w> {
-    pub root: &'w Path,
-    pub plan: &'w Plan,
-    pub send: &'w SyncSender<Message>,
-    pub batch: Vec<Item>,
+    root: &'w Path,
+    plan: &'w Plan,
+    send: &'w SyncSender<Message>,
+    /// Buffers that have been written.
+    empties: &'w Receiver<Lines>,
+    batch: Lines,
+    line: Line,
+    /// Books that have had a message.
+    books: u64,
 }
 
-impl Worker<'_> {
-    /// Does all pieces, and then, where it falls to this worker, the files of no book.
+impl<'w> Worker<'w> {
+    /// One that has sent nothing yet.
+    pub(crate) fn new(
+        root: &'w Path,
+        plan: &'w Plan,
+        send: &'w SyncSender<Message>,
+        empties: &'w Receiver<Lines>,
+    ) -> Worker<'w> {
+        Worker {
+            root,
+            plan,
+            send,
+            empties,
+            batch: Lines::default(),
+            line: Line::default(),
+            books: 0,
+        }
+    }
+
+    /// Does all pieces, and then, where it falls to this worker, the files of no book. With a limit
+    /// there is one worker only.
     pub(crate) fn work<'p>(
         mut self,
         mut scan: Scan<'_>,
         pieces: impl Iterator<Item = &'p RangeInclusive<i64>>,
         nowhere: bool,
     ) -> rusqlite::Result<()> {
+        if self.is_full() {
+            return Ok(());
+        }
         let selection = &self.plan.selection;
         for piece in pieces {
             let end = scan.range(
@@ -67,6 +92,7 @@ impl Worker<'_> {
                 |found| self.take(found),
             )?;
             if end.is_break() || self.end_piece().is_break() {
+                let _ = self.flush();
                 return Ok(());
             }
         }
@@ -83,39 +109,58 @@ impl Worker<'_> {
     }
 
     fn flush(&mut self) -> ControlFlow<()> {
-        match std::mem::take(&mut self.batch) {
-            empty if empty.is_empty() => ControlFlow::Continue(()),
-            batch => gone(self.send.send(Message::Lines(batch))),
+        if self.batch.is_empty() {
+            return ControlFlow::Continue(());
         }
+        let mut empty = self.empties.try_recv().unwrap_or_default();
+        empty.clear();
+        let full = std::mem::replace(&mut self.batch, empty);
+        gone(self.send.send(Message::Lines(full)))
+    }
+
+    /// Sends what is no line, after the lines before it.
+    fn send(&mut self, message: Message) -> ControlFlow<()> {
+        self.flush()?;
+        gone(self.send.send(message))
     }
 
     fn take(&mut self, found: Found<'_, '_>) -> ControlFlow<()> {
         match found {
-            Found::Book(book) => self.book(book),
-            Found::Stray(book_id, format) => self.stray(book_id, format),
+            Found::Book(book) => self.book(book)?,
+            Found::Stray(book_id, format) => self.stray(book_id, format)?,
         }
         // A folder on a slow disk must not hold back the books before it.
         if self.batch.len() >= BATCH || self.plan.stat {
-            self.flush()
-        } else {
-            ControlFlow::Continue(())
+            self.flush()?;
+        }
+        match self.is_full() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
         }
     }
 
-    fn stray(&mut self, book_id: Option<i64>, format: &Format) {
+    /// Were there as many books as were asked for?
+    fn is_full(&self) -> bool {
+        self.plan
+            .selection
+            .limit
+            .is_some_and(|most| self.books >= most)
+    }
+
+    fn stray(&mut self, book_id: Option<i64>, format: &Format) -> ControlFlow<()> {
         if !self.plan.selection.takes_format(&format.shown()) {
-            return;
+            return ControlFlow::Continue(());
         }
         let shown = book_id.map_or_else(|| "no number".into(), |id| id.to_string());
-        self.batch.push(Item::Unsafe {
+        self.books += 1;
+        self.send(Message::Unsafe {
             object: format!("book {shown}, {}", record::short(&format.shown())),
             known: record::known(book_id, format, None),
             why: "the file is on record for a book that is not".into(),
-        });
-        self.batch.push(Item::EndOfBook);
+        })
     }
 
-    fn book(&mut self, book: &Book<'_>) {
+    fn book(&mut self, book: &Book<'_>) -> ControlFlow<()> {
         let selection = &self.plan.selection;
         let wanted: Vec<&Format> = book
             .formats
@@ -123,8 +168,9 @@ impl Worker<'_> {
             .filter(|format| selection.takes_format(&format.shown()))
             .collect();
         if wanted.is_empty() {
-            return;
+            return ControlFlow::Continue(());
         }
+        self.books += 1;
         let folder = place::folder(self.root, &book.path);
         let fields = record::fields(book);
         let cover = folder
@@ -133,7 +179,7 @@ impl Worker<'_> {
             .filter(|_| book.has_cover)
             .map(|folder| folder.join("cover.jpg"));
         let seen = match &folder {
-            Ok(folder) if self.plan.stat => self.look(folder, book),
+            Ok(folder) if self.plan.stat => self.look(folder, book)?,
             _ => None,
         };
         for format in wanted {
@@ -144,14 +190,14 @@ impl Worker<'_> {
                         .as_ref()
                         .map(|(names, tracked)| status::status(names, name, tracked));
                     let path = folder.join(as_path(name));
-                    let head = || record::book_file(&path, book, format, cover.as_deref(), status);
-                    let mut line = head();
-                    record::put(&mut line, &fields);
+                    let line = &mut self.line;
+                    record::book_file(line, &path, book, format, cover.as_deref(), status);
+                    record::put(line, &fields);
                     if line.len() > fit::LIMIT {
-                        line = head();
-                        fit::put_fitting(&mut line, &fields, fit::LIMIT);
+                        record::book_file(line, &path, book, format, cover.as_deref(), status);
+                        fit::put_fitting(line, &fields, fit::LIMIT);
                     }
-                    self.batch.push(Item::File(line));
+                    self.batch.push(line);
                 }
                 (Err(why), _) | (Ok(_), Err(why)) => {
                     let mut known = record::known(Some(book.id), format, cover.as_deref());
@@ -159,16 +205,15 @@ impl Worker<'_> {
                     // Room for what an error says beside it.
                     fit::put_fitting(&mut known, &fields, fit::LIMIT - 200 - 2 * why.len());
                     let object = format!("book {}, {}", book.id, record::short(&format.shown()));
-                    self.batch.push(Item::Unsafe { object, known, why });
+                    self.send(Message::Unsafe { object, known, why })?;
                 }
             }
         }
-        self.batch.push(Item::EndOfBook);
+        ControlFlow::Continue(())
     }
 
-    /// The names in a book's folder, and those that are on record.
-    fn look(&mut self, folder: &Path, book: &Book<'_>) -> Option<(Vec<OsString>, Vec<Vec<u8>>)> {
-        match status::names(folder) {
+    fn look(&mut self, folder: &Path, book: &Book<'_>) -> ControlFlow<(), Option<Seen>> {
+        ControlFlow::Continue(match status::names(folder) {
             Ok(names) => {
                 let formats = book.formats.iter();
                 let tracked =
@@ -176,13 +221,13 @@ impl Worker<'_> {
                 Some((names, tracked.collect()))
             }
             Err(error) => {
-                self.batch.push(Item::Warning {
+                self.send(Message::Warning {
                     folder: folder.into(),
                     why: error.to_string(),
-                });
+                })?;
                 None
             }
-        }
+        })
     }
 }
 

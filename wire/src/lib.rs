@@ -8,7 +8,7 @@
 //! | [`records`] | every record type, documented once |
 //! | [`schema`] | those types as JSON Schema, a DuckDB query, SQLite views (`--schema`) |
 //! | [`path`] | file names that survive JSON although they are not UTF-8 |
-//! | [`mod@line`] | making one line, inheriting the fields of another without parsing them |
+//! | [`mod@line`], [`lines`] | making one line, inheriting the fields of another without parsing them; many in one buffer |
 //! | [`record`], [`read`] | one line read, its fields found but left raw; a stream of them |
 //! | [`custody`] | is a stream whole? Summaries checked against what was counted |
 //! | [`mod@write`] | whole lines to stdout, failed items reported and counted by one call |
@@ -20,6 +20,7 @@ pub mod csv;
 pub mod custody;
 pub mod exit;
 pub mod line;
+pub mod lines;
 pub mod path;
 pub mod progress;
 pub mod read;
@@ -34,6 +35,7 @@ pub mod write;
 pub use custody::Custody;
 pub use exit::{Exit, Fatal, OrFatal};
 pub use line::Line;
+pub use lines::Lines;
 pub use read::{Item, Reader};
 pub use record::Record;
 pub use tool::{Output, Tool};

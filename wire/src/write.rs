@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    Exit, Line, Record, csv,
+    Exit, Line, Lines, Record, csv,
     path::printable,
     progress::{Progress, Unit},
     records::Summary,
@@ -117,6 +117,16 @@ impl Writer {
     /// it means.
     pub fn write(&self, line: &Line) -> io::Result<()> {
         self.write_as(Unit::Work, line)
+    }
+
+    /// Writes finished records, each an item done.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub fn write_lines(&self, lines: &Lines) -> io::Result<()> {
+        lines
+            .iter()
+            .try_for_each(|line| self.put(Unit::Work, line, b""))
     }
 
     /// Writes a record and says whether it was work or only looked at.

@@ -5,7 +5,7 @@ use rusqlite::{Result, Row};
 use super::{
     Book, Custom, Extra, Names,
     cursor::Cursor,
-    value::{int, push_text, text, value},
+    value::{int, shown, text, value},
 };
 
 /// The cursors, and memory that every book uses again.
@@ -60,11 +60,8 @@ impl<'n> Merge<'_, 'n> {
 
         book.identifiers.clear();
         self.identifiers.take(id, |row| {
-            let mut shown = String::new();
-            push_text(&mut shown, value(row, 1));
-            shown.push(':');
-            push_text(&mut shown, value(row, 2));
-            book.identifiers.push(shown);
+            let [kind, value] = [1, 2].map(|column| shown(value(row, column)).unwrap_or_default());
+            book.identifiers.push([&kind, ":", &value].concat());
         })?;
 
         let linked = |row: &Row<'_>| int(value(row, 1));

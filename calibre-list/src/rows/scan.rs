@@ -9,7 +9,7 @@ use super::{
     cursor::Cursor,
     merge::{Extras, Merge},
     time,
-    value::{flag, float, int, push_bytes, set_text, text, value},
+    value::{flag, float, int, push_bytes, set_text, shown, text, value},
 };
 
 /// What a scan finds.
@@ -210,7 +210,7 @@ fn own_columns(book: &mut Book<'_>, id: i64, row: &Row<'_>, all: bool) {
     set_text(&mut book.uuid, value(row, 3));
     book.has_cover = flag(value(row, 4)).unwrap_or(false);
     book.series_index = float(value(row, 5));
-    let at = |column| text(value(row, column)).and_then(|text| time::rfc3339(&text));
+    let at = |column| shown(value(row, column)).and_then(|text| time::rfc3339(&text));
     book.pubdate = at(6).filter(|at| !time::is_unknown(at));
     book.last_modified = at(7);
     book.extras.clear();

@@ -61,7 +61,7 @@ fn utc(text: &str) -> Option<String> {
         }
         _ => return None,
     };
-    valid.then(|| format!("{}T{}{fraction}Z", &text[..10], &text[11..19]))
+    valid.then(|| [&text[..10], "T", &text[11..19], fraction, "Z"].concat())
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! SQLite keeps any type in any column, and text need not be UTF-8. What is not as it should be is
 //! shown as well as can be, never an error.
 
+use std::borrow::Cow;
+
 use rusqlite::{Row, types::ValueRef};
 
 /// A column's value. The statements name their columns, so the index is there.
@@ -11,22 +13,24 @@ pub(crate) fn value<'r>(row: &'r Row<'_>, column: usize) -> ValueRef<'r> {
 /// The text of a value appended to `out`, bytes that are not UTF-8 replaced by U+FFFD. Says whether
 /// there was one.
 pub(crate) fn push_text(out: &mut String, value: ValueRef<'_>) -> bool {
-    match value {
-        ValueRef::Null => return false,
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => out.push_str(text),
-            Err(_) => out.push_str(&String::from_utf8_lossy(bytes)),
-        },
-        ValueRef::Integer(number) => out.push_str(&number.to_string()),
-        ValueRef::Real(number) => out.push_str(&number.to_string()),
-    }
-    true
+    let shown = shown(value);
+    out.push_str(shown.as_deref().unwrap_or_default());
+    shown.is_some()
 }
 
 /// The text of a value.
 pub(crate) fn text(value: ValueRef<'_>) -> Option<String> {
-    let mut text = String::new();
-    push_text(&mut text, value).then_some(text)
+    shown(value).map(Cow::into_owned)
+}
+
+/// The text of a value, borrowed where it is one.
+pub(crate) fn shown(value: ValueRef<'_>) -> Option<Cow<'_, str>> {
+    match value {
+        ValueRef::Null => None,
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(String::from_utf8_lossy(bytes)),
+        ValueRef::Integer(number) => Some(number.to_string().into()),
+        ValueRef::Real(number) => Some(number.to_string().into()),
+    }
 }
 
 /// Sets `out` to the text of a value and says whether there was one.
