@@ -27,6 +27,10 @@ mod engine;
 #[path = "mbs-upload/ends.rs"]
 mod ends;
 
+/// A server that goes away in the middle of a run.
+#[path = "mbs-upload/outages.rs"]
+mod outages;
+
 /// What stands between a client and a server: TLS, and proxies that let go of one end.
 #[path = "mbs-upload/between.rs"]
 mod between;

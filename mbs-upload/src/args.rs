@@ -53,6 +53,9 @@ pub struct Args {
     /// Wait before the first of them; it doubles each time
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time)]
     pub retry_wait: Duration,
+    /// How long a server that is away is waited for
+    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = time)]
+    pub outage: Duration,
     /// Ask the server, but send and change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -71,7 +74,7 @@ Exit codes:
   0    done; duplicates, too big and unsupported files included
   1    some files failed, each with a record that says why
   2    usage
-  255  gave up: login refused, server out of reach, standard output closed";
+  255  gave up: login refused, server away for longer than --outage, standard output closed";
 
 fn size(text: &str) -> Result<u64, String> {
     text.parse::<bytesize::ByteSize>().map(|size| size.as_u64())

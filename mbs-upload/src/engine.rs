@@ -13,7 +13,7 @@ use std::{
     io::Write,
     os::unix::net::UnixStream,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
@@ -23,11 +23,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{
-    api::Api,
-    attempt::{Policy, chance},
-    failure::Failure,
-};
+use crate::{api::Api, attempt::chance, failure::Failure, outage::Outage};
 use pump::{Command, Pump};
 use socket::Address;
 
@@ -44,11 +40,15 @@ pub enum Event {
     Failed(String),
     /// The engine did not take it.
     Refused(String),
+    /// There is no connection: nothing will be heard until there is one.
+    Lost,
+    /// The call, made while there was no connection, is on its way now.
+    Sent,
     /// The connection was broken in between: what was said meanwhile may be lost.
     Reconnected,
     /// A later call has started; the queue is in order, so this one's start was lost.
     Overtaken,
-    /// No connection could be made any more.
+    /// No connection could be made for as long as the server may be away.
     Gone(String),
 }
 
@@ -74,7 +74,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Failure::NotReached`] with the reason, [`Failure::Denied`] when the token is not accepted.
-    pub fn open(url: &str, api: &Api, policy: Policy) -> Result<Engine, Failure> {
+    pub fn open(url: &str, api: &Api, outage: &Arc<Outage>) -> Result<Engine, Failure> {
         let session = format!("{:016x}{:016x}", chance(), chance());
         let address = Address::new(url, session)?;
         let socket = address.connect(api)?;
@@ -83,7 +83,14 @@ impl Engine {
         wake.set_nonblocking(true).map_err(broken)?;
         woken.set_nonblocking(true).map_err(broken)?;
         let (commands, orders) = mpsc::channel();
-        let pump = Pump::new(address, api.clone(), policy, socket, orders, woken);
+        let pump = Pump::new(
+            address,
+            api.clone(),
+            Arc::clone(outage),
+            socket,
+            orders,
+            woken,
+        );
         let thread = std::thread::Builder::new()
             .name("engine".into())
             .spawn(move || pump.run())

@@ -14,6 +14,7 @@ use crate::{
     failure::Failure,
     floor::{Floor, Held},
     job::Job,
+    outage::Standing,
     outcome::{Kind, Outcome},
     server::Server,
     wanted::Wanted,
@@ -21,6 +22,10 @@ use crate::{
 
 /// Failures of one file in all its steps, as a multiple of those that one step may have.
 const IN_ALL: u32 = 4;
+
+/// Absences of the server in a row during one step. A file that takes the server down each time
+/// must come to an end like others that fail.
+const ABSENCES: u32 = 8;
 
 /// The step that is next.
 #[derive(Clone, Debug)]
@@ -83,8 +88,23 @@ struct Doubted {
 pub struct End {
     /// For the record.
     pub outcome: Outcome,
-    /// The last failure, where it failed.
-    pub failure: Option<Failure>,
+    /// Why no other file need be tried, if so.
+    pub gone: Option<String>,
+}
+
+/// What to do about a failure.
+enum Verdict {
+    Again,
+    Failed,
+    /// The server is gone; nobody knows how this file ends.
+    Gone(String),
+}
+
+/// Tries of one step that failed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tries {
+    failed: u32,
+    absences: u32,
 }
 
 type Stepped = Result<Option<Outcome>, Failure>;
@@ -119,12 +139,20 @@ impl<'a> Errand<'a> {
 
     /// Goes the whole way.
     pub fn run(mut self) -> End {
-        let (mut outcome, failure) = self.go();
+        let mut outcome = match self.go() {
+            Ok(outcome) => outcome,
+            Err(gone) => {
+                return End {
+                    outcome: Outcome::because(Kind::Unfinished, gone.as_str()),
+                    gone: Some(gone),
+                };
+            }
+        };
         if self.made.is_some() && outcome.kind != Kind::Uploaded {
             self.clear_away(&mut outcome);
         }
         if self.doubted.create {
-            self.clear_twins(&outcome);
+            self.clear_twins(&mut outcome);
         }
         outcome
             .notes
@@ -133,41 +161,81 @@ impl<'a> Errand<'a> {
         if matches!(outcome.kind, Kind::Uploaded | Kind::Duplicate) {
             self.floor.now_known(self.job.content);
         }
-        End { outcome, failure }
+        End {
+            outcome,
+            gone: None,
+        }
     }
 
-    fn go(&mut self) -> (Outcome, Option<Failure>) {
+    /// The outcome, or why the whole run is over before there is one.
+    fn go(&mut self) -> Result<Outcome, String> {
         if let Some(outcome) = self.without_asking() {
-            return (outcome, None);
+            return Ok(outcome);
         }
-        let mut failed = 0;
+        let mut tries = Tries::default();
         loop {
             match self.advance() {
                 Ok(Some(outcome)) => {
-                    return (
-                        Outcome {
-                            attempts: 1,
-                            ..outcome
-                        },
-                        None,
-                    );
+                    return Ok(Outcome {
+                        attempts: 1,
+                        ..outcome
+                    });
                 }
-                Ok(None) => failed = 0,
+                Ok(None) => tries = Tries::default(),
                 Err(failure) => {
-                    failed += 1;
                     self.note_doubt(&failure);
-                    let policy = self.server.policy;
-                    let in_all = self.failures >= policy.retries.saturating_mul(IN_ALL);
-                    match policy.next(&failure, failed, chance()) {
-                        Next::Wait(pause) if !in_all => {
-                            self.failures += 1;
-                            thread::sleep(pause);
-                        }
-                        _ => return self.give_up(failure),
+                    match self.judge(&failure, &mut tries) {
+                        Verdict::Again => {}
+                        Verdict::Failed => return self.give_up(failure),
+                        Verdict::Gone(why) => return Err(why),
                     }
                 }
             }
         }
+    }
+
+    /// What is to be done after a failure; when it is to be tried again, the time has come.
+    fn judge(&mut self, failure: &Failure, tries: &mut Tries) -> Verdict {
+        let server = self.server;
+        match server.outage.standing(failure, || server.is_there()) {
+            Standing::Gone(why) => return Verdict::Gone(why),
+            Standing::Back if tries.absences < ABSENCES => {
+                tries.absences += 1;
+                return Verdict::Again;
+            }
+            Standing::Back | Standing::There => tries.failed += 1,
+        }
+        let in_all = self.failures >= server.policy.retries.saturating_mul(IN_ALL);
+        match server.policy.next(failure, tries.failed, chance()) {
+            Next::Wait(pause) if !in_all => {
+                self.failures += 1;
+                thread::sleep(pause);
+                Verdict::Again
+            }
+            _ => Verdict::Failed,
+        }
+    }
+
+    /// Asks the server until it answers, as often as a step may be tried.
+    fn insist<T>(
+        &mut self,
+        mut ask: impl FnMut(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        // These are no tries of the file's.
+        let failures = std::mem::take(&mut self.failures);
+        let mut tries = Tries::default();
+        let end = loop {
+            match ask(self) {
+                Ok(answer) => break Ok(answer),
+                Err(failure) => match self.judge(&failure, &mut tries) {
+                    Verdict::Again => {}
+                    Verdict::Failed => break Err(failure),
+                    Verdict::Gone(why) => break Err(Failure::NotReached(why)),
+                },
+            }
+        };
+        self.failures = failures;
+        end
     }
 
     fn note_doubt(&mut self, failure: &Failure) {
@@ -229,32 +297,37 @@ impl<'a> Errand<'a> {
     }
 
     /// No more tries: says so, unless the last one was a success after all.
-    fn give_up(&mut self, failure: Failure) -> (Outcome, Option<Failure>) {
+    fn give_up(&mut self, failure: Failure) -> Result<Outcome, String> {
         if self.in_doubt {
             match self.step.clone() {
                 Step::Add { wanted, ebook, .. } => {
-                    if let Ok(Some(outcome)) = self.added(&wanted, ebook) {
-                        return (
-                            Outcome {
-                                attempts: 1,
-                                ..outcome
-                            },
-                            None,
-                        );
+                    let added = self.insist(|errand| errand.added(&wanted, ebook));
+                    if let Ok(Some(outcome)) = added {
+                        return Ok(Outcome {
+                            attempts: 1,
+                            ..outcome
+                        });
                     }
                 }
                 // Only to know what is to be cleared away.
-                Step::Create { wanted, .. } => drop(self.created(&wanted)),
+                Step::Create { wanted, .. } => {
+                    drop(self.insist(|errand| errand.created(&wanted)));
+                }
                 _ => {}
+            }
+            // It went away over the question.
+            if let Some(gone) = self.server.outage.gone() {
+                return Err(gone);
             }
         }
         let mut outcome = Outcome::because(Kind::Failed, failure.to_string());
         outcome.attempts = 1;
         if self.made.is_none() && self.in_doubt && matches!(self.step, Step::Create { .. }) {
-            outcome
-                .notes
-                .push("an ebook without a file may have been left".into());
+            outcome.notes.push(LEFT.into());
         }
-        (outcome, Some(failure))
+        Ok(outcome)
     }
 }
+
+/// What is said when an ebook was perhaps made and is not to be found.
+const LEFT: &str = "an ebook without a file may have been left";

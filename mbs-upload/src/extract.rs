@@ -15,6 +15,9 @@ const WORK_WITHIN: Duration = Duration::from_secs(600);
 /// A call that waits longer in the queue is asked about, and then made again: harmless, since a
 /// second row for one file is only removed later, while a task that was lost never comes.
 const QUEUED_WITHIN: Duration = Duration::from_secs(1800);
+/// How often the API is asked for the row of a task that nothing is heard of, before the task is made
+/// again: that costs the engine a second, while a task that is lost never comes.
+const QUESTIONS: u32 = 2;
 /// Rows that may be missing in a row among those made since: other users' are removed, too.
 const GAP: u32 = 25;
 /// Rows before the first one that we heard of, among which that of an earlier call may be.
@@ -44,13 +47,20 @@ pub fn extract(server: &Server, file: &str, meta: &Value, since: Since) -> Resul
     let patience = server.policy.patience();
     // The engine confirms a call at once. Then it may wait in the queue.
     let mut deadline = Some(Instant::now() + patience);
-    let mut doubt = None;
+    let (mut doubt, mut put_off, mut broken) = (None, None, false);
     loop {
         match call.next(deadline) {
+            // Whoever tries to get the connection back sees to it that this has an end.
+            Some(Event::Lost) => (put_off, broken) = (deadline.take(), true),
+            Some(Event::Sent) => (doubt, deadline) = (None, Some(Instant::now() + patience)),
             Some(Event::Accepted) => {
-                (doubt, deadline) = (None, Some(Instant::now() + QUEUED_WITHIN));
+                (doubt, broken) = (None, false);
+                deadline = Some(Instant::now() + QUEUED_WITHIN);
             }
-            Some(Event::Started) => (doubt, deadline) = (None, Some(Instant::now() + WORK_WITHIN)),
+            Some(Event::Started) => {
+                (doubt, broken) = (None, false);
+                deadline = Some(Instant::now() + WORK_WITHIN);
+            }
             Some(Event::Done(row)) => {
                 let id = row
                     .as_i64()
@@ -70,9 +80,8 @@ pub fn extract(server: &Server, file: &str, meta: &Value, since: Since) -> Resul
             }
             // A connection that breaks again and again must not put off the question.
             Some(Event::Reconnected | Event::Overtaken) => {
-                if doubt.is_none() {
-                    deadline = Some(Instant::now() + patience / 5);
-                }
+                let asked_at = deadline.or(put_off).filter(|_| doubt.is_some());
+                deadline = Some(asked_at.unwrap_or_else(|| Instant::now() + patience / 5));
                 doubt.get_or_insert(1);
             }
             Some(Event::Gone(why)) => return Err(Failure::NoEngine(why)),
@@ -81,10 +90,12 @@ pub fn extract(server: &Server, file: &str, meta: &Value, since: Since) -> Resul
                 if let Some(id) = find(server, file, since)? {
                     return Ok(id);
                 }
-                if asked > 5 {
-                    return Err(Failure::NoAnswer(
-                        "the engine lost the metadata task".into(),
-                    ));
+                if asked >= QUESTIONS {
+                    let why = "the engine lost the metadata task".to_string();
+                    return Err(match broken {
+                        true => Failure::Interrupted(why),
+                        false => Failure::NoAnswer(why),
+                    });
                 }
                 doubt = Some(asked + 1);
                 deadline = Some(Instant::now() + (patience / 5) * (1 << asked));

@@ -14,6 +14,9 @@ pub enum Failure {
     /// The connection broke or stayed silent: the server may have done it or not.
     #[error("{0}")]
     NoAnswer(String),
+    /// The engine's connection broke, and is back, but the task's end was not heard of.
+    #[error("{0}")]
+    Interrupted(String),
     /// The server is busy (408, 429, a full queue); it did nothing.
     #[error("{message}")]
     Busy {
@@ -68,7 +71,8 @@ impl Failure {
     pub fn may_pass(&self) -> bool {
         use Failure::*;
         match self {
-            NotReached(_) | NoAnswer(_) | Busy { .. } | Server(_) | Task(_) => true,
+            NotReached(_) | NoAnswer(_) | Interrupted(_) => true,
+            Busy { .. } | Server(_) | Task(_) => true,
             NotFound(_) | TooLarge(_) | Refused(_) | Said { .. } | Denied(_) | NoEngine(_) => false,
             Local(_) => false,
         }
@@ -76,16 +80,18 @@ impl Failure {
 
     /// Is it unknown whether the server did what it was asked?
     pub fn in_doubt(&self) -> bool {
-        matches!(self, Failure::NoAnswer(_) | Failure::Server(_))
+        use Failure::*;
+        matches!(self, NoAnswer(_) | Interrupted(_) | Server(_))
     }
 
-    /// Could it mean that the server is gone for all?
-    pub fn may_be_gone(&self) -> bool {
+    /// Could it mean that the server is away for all?
+    pub fn may_mean_absence(&self) -> bool {
         use Failure::*;
-        // A proxy before a server that is down, or a server without its database, answers 5xx.
+        // A proxy before a server that is down, or a server without its database, answers 5xx; an
+        // engine without it fails each task.
         matches!(
             self,
-            NotReached(_) | NoAnswer(_) | Denied(_) | NoEngine(_) | Server(_)
+            NotReached(_) | NoAnswer(_) | Denied(_) | NoEngine(_) | Server(_) | Task(_)
         )
     }
 }

@@ -12,6 +12,7 @@
 //! | [`known`] | contents that the server is known to have |
 //! | [`job`], [`plan`], [`floor`] | what is to be done, and what may be done at the same time |
 //! | [`errand`], [`attempt`] | one file's way through the steps, and when a step is tried again |
+//! | [`stall`], [`outage`] | a file that comes to a stand; a server that is away |
 //! | [`run`], [`outcome`], [`report`] | the whole run, and the record of each file's end |
 
 pub mod api;
@@ -34,12 +35,14 @@ pub mod login;
 pub mod matching;
 pub mod naming;
 pub mod offer;
+pub mod outage;
 pub mod outcome;
 pub mod placed;
 pub mod plan;
 pub mod report;
 pub mod run;
 pub mod server;
+pub mod stall;
 pub mod told;
 pub mod upload;
 pub mod wanted;

@@ -1,11 +1,11 @@
 //! Uploads e-book files with their metadata into MyBookshelf2, each once.
 
-use std::{io::BufReader, process::ExitCode};
+use std::{io::BufReader, process::ExitCode, sync::Arc};
 
 use clap::Parser;
 use mbs_upload::{
     api::Api, args::Args, attempt::Policy, check::Batch, engine::Engine, failure::Failure, known,
-    language, login::Login, offer::Offer, placed::Placed, run, server::Server,
+    language, login::Login, offer::Offer, outage::Outage, placed::Placed, run, server::Server,
 };
 use wire::{
     Exit, Fatal, OrFatal, Writer,
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
 
 fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
     let known = known::read(&args.known, &out)?;
-    let server = reach(args)?;
+    let server = reach(args, &out)?;
     let manner = run::Manner {
         jobs: args.jobs,
         dry_run: args.dry_run,
@@ -40,7 +40,7 @@ fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
 }
 
 /// Logs in, learns what the server offers and connects to its engine.
-fn reach(args: &Args) -> Result<Server, Fatal> {
+fn reach(args: &Args, out: &Writer) -> Result<Server, Fatal> {
     let (base, ws) = args.addresses()?;
     let (user, password) = args.credentials()?;
     let policy = Policy {
@@ -69,10 +69,15 @@ fn reach(args: &Args) -> Result<Server, Fatal> {
             )?),
             None => None,
         };
+    let (voice, shown) = (out.voice(), base.clone());
+    let outage = Outage::new(args.outage, policy, move |text| {
+        voice.warn(&shown, "away", text);
+    });
+    let outage = Arc::new(outage);
     let engine = match args.dry_run {
         true => None,
         false => Some(
-            run::patiently(policy, || Engine::open(&ws, &api, policy))
+            run::patiently(policy, || Engine::open(&ws, &api, &outage))
                 .or_fatal(Exit::GaveUp, format_args!("{ws}: connect"))?,
         ),
     };
@@ -82,6 +87,7 @@ fn reach(args: &Args) -> Result<Server, Fatal> {
         offer,
         batch: Batch::default(),
         policy,
+        outage,
         default_language,
         max_size: args.max_size,
         newest_upload: 0.into(),

@@ -21,6 +21,8 @@ pub enum Kind {
     Failed,
     /// It would be sent, were this no dry run.
     WouldUpload,
+    /// Nobody knows yet: the run ended before. It gets no record; the next run settles it.
+    Unfinished,
 }
 
 impl Kind {
@@ -33,6 +35,7 @@ impl Kind {
             Kind::Unsupported => "unsupported",
             Kind::Failed => "failed",
             Kind::WouldUpload => "would_upload",
+            Kind::Unfinished => "unfinished",
         }
     }
 }

@@ -25,6 +25,7 @@ pub struct Report {
     too_big: AtomicU64,
     unsupported: AtomicU64,
     would_upload: AtomicU64,
+    unfinished: AtomicU64,
     bytes: AtomicU64,
 }
 
@@ -55,6 +56,10 @@ impl Report {
             Kind::TooBig => &self.too_big,
             Kind::Unsupported => &self.unsupported,
             Kind::WouldUpload => &self.would_upload,
+            Kind::Unfinished => {
+                self.unfinished.fetch_add(1, Ordering::Relaxed);
+                return Ok(());
+            }
             Kind::Failed => {
                 return out.fail_as(&line, &job.shown(), "upload", reason.unwrap_or("failed"));
             }
@@ -67,6 +72,11 @@ impl Report {
             out.verbose(&job.shown(), outcome.kind.name(), reason);
         }
         out.write(&line)
+    }
+
+    /// Files that were under way when the run ended, and whose end nobody knows.
+    pub fn unfinished(&self) -> u64 {
+        self.unfinished.load(Ordering::Relaxed)
     }
 
     /// The counts, put into what the input's summaries say.

@@ -132,6 +132,10 @@ pub fn run(
         (Some(_), n) => format!("{n} files of the input were not tried"),
         (None, n) => format!("{n} files were read and not tried, and the rest was not read"),
     };
+    let rest = match report.unfinished() {
+        0 => rest,
+        n => format!("{n} files were under way, which the next run settles; {rest}"),
+    };
     let exit = out.finish(Summary {
         complete: false,
         ..summary
@@ -174,6 +178,10 @@ impl Run<'_> {
 
     fn feed_all(&self, feed: &Receiver<Feed>) -> Result<Option<Box<Custody>>, anyhow::Error> {
         while let Ok(next) = feed.recv() {
+            // Also what is known already must not be read on and on after an abort.
+            if self.floor.aborted().is_some() {
+                return Ok(None);
+            }
             let went_on = match next {
                 Feed::Item(Item::Record(record)) => self.take_in(record)?,
                 Feed::Item(Item::Unusable(line, reason)) => {
@@ -245,11 +253,7 @@ impl Run<'_> {
                     .unwrap_or_else(PoisonError::into_inner)
                     .get_or_insert(error);
             }
-            if let Some(why) = end
-                .failure
-                .as_ref()
-                .and_then(|failure| self.is_gone(failure))
-            {
+            if let Some(why) = end.gone {
                 self.floor.abort(&why);
             }
         }
@@ -276,22 +280,6 @@ impl Run<'_> {
                 job.checked = answers.next().map(|(_, verdict)| verdict);
             }
             self.floor.answer(answers);
-        }
-    }
-
-    /// Is the server gone for all, after this failure? Then trying the next file would only lose
-    /// time, and the list would be full of failures that mean nothing.
-    fn is_gone(&self, failure: &Failure) -> Option<String> {
-        if !failure.may_be_gone() {
-            return None;
-        }
-        if let Failure::NoEngine(_) = failure {
-            return Some(failure.to_string());
-        }
-        // One 500 of a server with too much to do means nothing.
-        match patiently(self.server.policy, || self.server.api.get("/api/languages")) {
-            Err(now) if now.may_be_gone() => Some(format!("gone: {now}")),
-            _ => None,
         }
     }
 }

@@ -1,10 +1,10 @@
 //! All that is shared by those who talk to the server.
 
-use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, atomic::AtomicI64};
 
 use crate::{
     api::Api, attempt::Policy, check::Batch, engine::Engine, failure::Failure, known::Content,
-    language::Language, offer::Offer, placed::Placed,
+    language::Language, offer::Offer, outage::Outage, placed::Placed,
 };
 
 /// The server as the workers see it.
@@ -20,6 +20,8 @@ pub struct Server {
     pub batch: Batch,
     /// How long and how often it is asked again.
     pub policy: Policy,
+    /// Whether it is away.
+    pub outage: Arc<Outage>,
     /// The language of books that have none.
     pub default_language: Option<Language>,
     /// Files larger than this are not sent.
@@ -38,6 +40,14 @@ impl Server {
     pub fn engine(&self) -> Result<&Engine, Failure> {
         let none = || Failure::Refused("the engine is not asked in a dry run".into());
         self.engine.as_ref().ok_or_else(none)
+    }
+
+    /// Is it there? Asks what needs its database, too.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub fn is_there(&self) -> Result<(), Failure> {
+        self.api.get("/api/languages").map(drop)
     }
 
     /// Larger than we were told to send?

@@ -186,6 +186,31 @@ fn an_ebook_made_late_beside_a_second_one_is_removed() {
 }
 
 #[test]
+fn a_second_ebook_that_cannot_be_removed_is_told_of() {
+    let bench = Arc::new(Bench::new());
+    let book = bench.book("T", "A", "epub");
+    let seen = Arc::clone(&bench);
+    let door = impatient(
+        port(&bench.server.api()),
+        "POST /api/ebooks HTTP",
+        move || seen.server.count("POST", "/api/ebooks") == 1,
+    );
+    bench.fault(json!({"on": "POST /api/ebooks/*/add-upload", "kind": "delay", "millis": 500}));
+    bench.fault(json!({"on": "DELETE /api/ebooks/*", "kind": 500, "times": 0}));
+    let api = format!("http://127.0.0.1:{door}");
+    let ran = bench
+        .tool(std::slice::from_ref(&book))
+        .args(["--api", &api])
+        .ok();
+    let upload = outcome(&ran, &book);
+    let note = json!(["an ebook without a file may have been left"]);
+    assert_eq!(
+        (&upload["outcome"], &upload["notes"]),
+        (&json!("uploaded"), &note)
+    );
+}
+
+#[test]
 fn an_addition_done_late_is_not_done_twice() {
     let bench = Arc::new(Bench::new());
     let book = bench.book("T", "A", "epub");

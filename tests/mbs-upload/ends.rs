@@ -225,7 +225,8 @@ fn a_server_gone_for_good_ends_the_run_and_says_what_was_not_tried() {
         ..Settings::default()
     });
     let books = bench.books(40);
-    let mut child = start(bench.tool(&[]).args(["-j", "2"]), &books);
+    let tool = bench.tool(&[]).args(["-j", "2", "--outage", "1s"]);
+    let mut child = start(tool, &books);
     harness::wait_for("a file", DEADLINE, || {
         (bench.stored().len() >= 2).then_some(())
     });

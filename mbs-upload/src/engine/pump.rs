@@ -4,7 +4,10 @@ use std::{
     collections::BTreeMap,
     io::{ErrorKind, Read},
     os::{fd::AsFd, unix::net::UnixStream},
-    sync::mpsc::{Receiver, Sender},
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender},
+    },
     time::{Duration, Instant},
 };
 
@@ -17,8 +20,8 @@ use super::{
 };
 use crate::{
     api::Api,
-    attempt::{Policy, chance},
     failure::Failure,
+    outage::{Outage, Part},
 };
 
 /// A connection on which nothing came for so long is asked whether it lives.
@@ -47,7 +50,7 @@ struct Pending {
 pub(super) struct Pump {
     address: Address,
     api: Api,
-    policy: Policy,
+    outage: Arc<Outage>,
     socket: Option<Socket>,
     commands: Receiver<Command>,
     woken: UnixStream,
@@ -56,8 +59,10 @@ pub(super) struct Pump {
     pinged: bool,
     /// Bytes wait for room in the socket.
     blocked: bool,
-    /// Connections made in a row on which nothing was heard.
-    tries: u32,
+    /// Nothing was heard yet on this connection: an engine may take it and drop it at once.
+    fresh: bool,
+    /// No try before.
+    not_before: Instant,
     quit: bool,
 }
 
@@ -65,7 +70,7 @@ impl Pump {
     pub(super) fn new(
         address: Address,
         api: Api,
-        policy: Policy,
+        outage: Arc<Outage>,
         socket: Socket,
         commands: Receiver<Command>,
         woken: UnixStream,
@@ -73,7 +78,7 @@ impl Pump {
         Pump {
             address,
             api,
-            policy,
+            outage,
             socket: Some(socket),
             commands,
             woken,
@@ -81,7 +86,8 @@ impl Pump {
             heard: Instant::now(),
             pinged: false,
             blocked: false,
-            tries: 0,
+            fresh: true,
+            not_before: Instant::now(),
             quit: false,
         }
     }
@@ -92,8 +98,8 @@ impl Pump {
                 self.reconnect();
             }
             if self.converse().is_err() {
-                self.socket = None;
-            } else {
+                self.lose();
+            } else if !self.quit {
                 self.wait(self.until_ping());
             }
             self.take_commands();
@@ -117,7 +123,7 @@ impl Pump {
         if self.heard.elapsed() >= PING_AFTER + DEAD_AFTER {
             return Err(Error::ConnectionClosed);
         }
-        if self.heard.elapsed() >= PING_AFTER && !self.pinged {
+        if (self.fresh || self.heard.elapsed() >= PING_AFTER) && !self.pinged {
             self.pinged = true;
             not_now(socket.write(Message::Ping(Vec::new().into())))?;
         }
@@ -134,7 +140,9 @@ impl Pump {
             }
             self.heard = Instant::now();
             self.pinged = false;
-            self.tries = 0;
+            if std::mem::take(&mut self.fresh) {
+                self.outage.heard(Part::Engine);
+            }
         };
         for (id, event) in news {
             self.tell(id, event);
@@ -162,41 +170,59 @@ impl Pump {
         }
     }
 
+    /// The connection is gone.
+    fn lose(&mut self) {
+        self.socket = None;
+        for pending in self.pending.values() {
+            let _ = pending.events.send(Event::Lost);
+        }
+        if self.fresh {
+            self.missed("the engine drops each connection at once");
+        }
+    }
+
+    /// Makes a connection again, as long as somebody waits for one and the server may be away.
     fn reconnect(&mut self) {
-        loop {
-            // Counted until something is heard: an engine may take a connection and drop it at once.
-            if self.tries > 0 {
-                let end = Instant::now() + self.policy.pause(self.tries, chance());
-                while Instant::now() < end && !self.quit {
-                    self.wait(Some(end.saturating_duration_since(Instant::now())));
-                    self.take_commands();
-                }
-                if self.quit {
-                    return;
-                }
+        while !self.quit && !self.pending.is_empty() {
+            let left = self.not_before.saturating_duration_since(Instant::now());
+            if !left.is_zero() {
+                self.wait(Some(left));
+                self.take_commands();
+                continue;
             }
-            self.tries += 1;
-            let failure = match self.address.connect(&self.api) {
-                Ok(_) if self.tries > self.policy.retries + 1 => {
-                    Failure::NoAnswer("the engine drops each connection at once".into())
-                }
+            match self.address.connect(&self.api) {
                 Ok(socket) => {
                     self.socket = Some(socket);
-                    (self.heard, self.pinged) = (Instant::now(), false);
-                    for pending in self.pending.values().filter(|pending| pending.sent) {
-                        let _ = pending.events.send(Event::Reconnected);
+                    (self.heard, self.pinged, self.fresh) = (Instant::now(), false, true);
+                    for pending in self.pending.values() {
+                        let news = match pending.sent {
+                            true => Event::Reconnected,
+                            false => Event::Sent,
+                        };
+                        let _ = pending.events.send(news);
                     }
                     return;
                 }
-                Err(failure) => failure,
-            };
-            if self.tries > self.policy.retries {
-                self.tries = 0;
-                for (_, pending) in std::mem::take(&mut self.pending) {
-                    let _ = pending.events.send(Event::Gone(failure.to_string()));
+                Err(Failure::Denied(why)) => {
+                    self.outage.give_up(&why);
+                    self.end(&why);
                 }
-                return;
+                Err(failure) => self.missed(&failure.to_string()),
             }
+            self.take_commands();
+        }
+    }
+
+    fn missed(&mut self, why: &str) {
+        match self.outage.missed(Part::Engine, why) {
+            Some(pause) => self.not_before = Instant::now() + pause,
+            None => self.end(&self.outage.gone().unwrap_or_default()),
+        }
+    }
+
+    fn end(&mut self, why: &str) {
+        for (_, pending) in std::mem::take(&mut self.pending) {
+            let _ = pending.events.send(Event::Gone(why.into()));
         }
     }
 
@@ -204,6 +230,9 @@ impl Pump {
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Call { id, frame, events } => {
+                    if self.socket.is_none() {
+                        let _ = events.send(Event::Lost);
+                    }
                     let pending = Pending {
                         frame,
                         events,

@@ -1,10 +1,7 @@
 //! The ebook: found or made, given the file, removed again when it stays empty.
 
-use std::{thread, time::Duration};
-
-use super::{Errand, Step, Stepped};
+use super::{Errand, LEFT, Step, Stepped};
 use crate::{
-    attempt::{Next, chance},
     check::{self, Verdict},
     ebook::{self, Added},
     failure::Failure,
@@ -144,20 +141,26 @@ impl Errand<'_> {
 
     /// A creation that was not heard of may have come to its end only after we asked for it and tried
     /// again: then a second ebook, empty, stands beside the right one. There was none before.
-    pub(super) fn clear_twins(&self, outcome: &Outcome) {
-        let (Step::Create { wanted, .. } | Step::Add { wanted, .. }) = &self.step else {
+    pub(super) fn clear_twins(&mut self, outcome: &mut Outcome) {
+        let (Step::Create { wanted, .. } | Step::Add { wanted, .. }) = self.step.clone() else {
             return;
         };
-        let api = &self.server.api;
-        for ebook in matching::twins(api, wanted).unwrap_or_default() {
-            let ours = |e: &ebook::Ebook| e.created_by.is_some() && e.created_by == api.user_id();
-            if Some(ebook) != outcome.ebook
-                && let Ok(Some(found)) = ebook::get(api, ebook)
-                && ours(&found)
-            {
-                // What is not empty stays; what cannot be removed was told of, or is seen later.
-                let _ = ebook::remove_if_empty(api, ebook);
+        let kept = outcome.ebook;
+        let cleared = self.insist(|errand| {
+            let api = &errand.server.api;
+            for ebook in matching::twins(api, &wanted)? {
+                let ours =
+                    |e: &ebook::Ebook| e.created_by.is_some() && e.created_by == api.user_id();
+                if Some(ebook) != kept && ebook::get(api, ebook)?.is_some_and(|found| ours(&found))
+                {
+                    // What is not empty stays.
+                    ebook::remove_if_empty(api, ebook)?;
+                }
             }
+            Ok(())
+        });
+        if cleared.is_err() {
+            outcome.notes.push(LEFT.into());
         }
     }
 
@@ -166,20 +169,12 @@ impl Errand<'_> {
         let Some(ebook) = self.made.take() else {
             return;
         };
-        let policy = self.server.policy;
-        for failed in 1.. {
-            match ebook::remove_if_empty(&self.server.api, ebook) {
-                Ok(_) => return,
-                Err(failure) => match policy.next(&failure, failed, chance()) {
-                    Next::Wait(pause) => thread::sleep(pause.min(Duration::from_secs(30))),
-                    Next::GiveUp => {
-                        outcome.notes.push(format!(
-                            "ebook {ebook} may be left without a file: {failure}"
-                        ));
-                        return;
-                    }
-                },
-            }
+        if let Err(failure) =
+            self.insist(|errand| ebook::remove_if_empty(&errand.server.api, ebook))
+        {
+            outcome.notes.push(format!(
+                "ebook {ebook} may be left without a file: {failure}"
+            ));
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) enum Kind {
     /// Requests: does the work, then answers with `status`.
     StatusAfterCommit,
     /// Requests: reads `bytes` of the body, then cuts the connection; no work is done.
-    /// Calls: cuts the WebSocket; the task is not queued.
+    /// Calls: cuts the WebSocket; the task is not queued. WebSockets: cuts them once they are made.
     Drop,
     /// Requests: does the work, then cuts the connection instead of an answer.
     DropAfterCommit,
@@ -51,8 +51,9 @@ pub(crate) enum Kind {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Fault {
-    /// `POST /api/upload`, with `*` for a number; `GET /ws` for the handshake; `CALL metadata`,
-    /// `TASK metadata`; `engine` for what happens at once.
+    /// `POST /api/upload`, with `*` for a number; `api` for every request to it; `GET /ws` for the
+    /// handshake and `WS /ws` for what comes after it; `CALL metadata`, `TASK metadata`; `engine`
+    /// for what happens at once.
     pub on: String,
     /// What happens.
     pub kind: Kind,
@@ -127,6 +128,7 @@ impl Faults {
     pub(crate) fn meet(&self, method: &str, path: &str) -> Option<Fault> {
         let event = format!("{method} {}", pattern(path));
         let exact = format!("{method} {path}");
+        let of_api = path.starts_with("/api") || path == "/login";
         let mut hit = None;
         for fault in self
             .0
@@ -134,7 +136,7 @@ impl Faults {
             .unwrap_or_else(PoisonError::into_inner)
             .iter_mut()
         {
-            if fault.on == event || fault.on == exact {
+            if fault.on == event || fault.on == exact || (fault.on == "api" && of_api) {
                 fault.seen += 1;
                 let last = fault.nth.saturating_add(fault.times).saturating_sub(1);
                 let on = fault.seen >= fault.nth && (fault.times == 0 || fault.seen <= last);

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 use crate::listener::{Cuttable, Knife};
 use crate::log::{Entry, high_water};
@@ -49,6 +50,7 @@ pub struct Store {
 pub struct Sandbox {
     // The order matters: the servers end before the cluster, the cluster before the folder.
     runtime: Option<Runtime>,
+    listening: Option<JoinHandle<()>>,
     app: Arc<App>,
     ports: Ports,
     cluster: Option<Cluster>,
@@ -102,9 +104,10 @@ impl Sandbox {
             log: log::Log::new(),
             pool: Arc::new(Semaphore::new(POOL)),
         });
-        let ports = serve(&runtime, &app, ports)?;
+        let (ports, listening) = serve(&runtime, &app, ports)?;
         Ok(Self {
             runtime: Some(runtime),
+            listening: Some(listening),
             app,
             ports,
             cluster,
@@ -219,8 +222,36 @@ impl Sandbox {
     pub fn resume(&mut self) {
         let runtime = new_runtime().unwrap_or_else(|reason| panic!("{reason:#}"));
         let served = serve(&runtime, &self.app, self.ports);
-        self.ports = served.unwrap_or_else(|reason| panic!("{reason:#}"));
+        let (ports, listening) = served.unwrap_or_else(|reason| panic!("{reason:#}"));
+        (self.ports, self.listening) = (ports, Some(listening));
         self.runtime = Some(runtime);
+    }
+
+    /// Ends the engine alone: its connections cut, its tasks gone, its port closed.
+    ///
+    /// # Panics
+    /// When the sandbox is stopped.
+    pub fn stop_engine(&mut self) {
+        let runtime = self.runtime.as_ref();
+        let runtime = runtime.unwrap_or_else(|| panic!("the sandbox is stopped"));
+        if let Some(listening) = self.listening.take() {
+            listening.abort();
+            // An error is the abort itself.
+            let _ = runtime.block_on(listening);
+        }
+        self.app.engine.restart();
+    }
+
+    /// Starts a stopped engine again, on the same port.
+    ///
+    /// # Panics
+    /// When the sandbox is stopped, or the port is taken by now.
+    pub fn resume_engine(&mut self) {
+        let runtime = self.runtime.as_ref();
+        let runtime = runtime.unwrap_or_else(|| panic!("the sandbox is stopped"));
+        let spawned = spawn(runtime, self.ports.ws, api::engine(&self.app));
+        let (_, listening) = spawned.unwrap_or_else(|reason| panic!("{reason:#}"));
+        self.listening = Some(listening);
     }
 }
 
@@ -268,13 +299,14 @@ fn new_runtime() -> Result<Runtime> {
         .context("runtime: start")
 }
 
-fn serve(runtime: &Runtime, app: &Arc<App>, ports: Ports) -> Result<Ports> {
-    let api = spawn(runtime, ports.api, api::rest(app)).context("API")?;
-    let ws = spawn(runtime, ports.ws, api::engine(app)).context("WebSocket")?;
-    Ok(Ports { api, ws })
+/// Both servers listening: their ports, and the engine's listener.
+fn serve(runtime: &Runtime, app: &Arc<App>, ports: Ports) -> Result<(Ports, JoinHandle<()>)> {
+    let (api, _) = spawn(runtime, ports.api, api::rest(app)).context("API")?;
+    let (ws, listening) = spawn(runtime, ports.ws, api::engine(app)).context("WebSocket")?;
+    Ok((Ports { api, ws }, listening))
 }
 
-fn spawn(runtime: &Runtime, port: u16, router: Router) -> Result<u16> {
+fn spawn(runtime: &Runtime, port: u16, router: Router) -> Result<(u16, JoinHandle<()>)> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut tries = 0;
     let listener = loop {
@@ -288,6 +320,9 @@ fn spawn(runtime: &Runtime, port: u16, router: Router) -> Result<u16> {
     };
     let port = listener.local_addr()?.port();
     let service = router.into_make_service_with_connect_info::<Knife>();
-    runtime.spawn(async move { axum::serve(Cuttable(listener), service).await });
-    Ok(port)
+    let listening = runtime.spawn(async move {
+        // It ends only when it is aborted.
+        let _ = axum::serve(Cuttable(listener), service).await;
+    });
+    Ok((port, listening))
 }

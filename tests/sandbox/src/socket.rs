@@ -56,6 +56,13 @@ async fn serve(
     session_id: Option<&str>,
 ) {
     let ticket = app.log.begin("WS", "/ws");
+    if let Some(fault) = app.faults.meet("WS", "/ws")
+        && fault.kind == Kind::Drop
+    {
+        app.log
+            .end(ticket, |entry| entry.fault = Some("Drop".into()));
+        return;
+    }
     let mut seat = app.engine.join(user, session_id, app.keep());
     loop {
         tokio::select! {
