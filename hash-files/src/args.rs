@@ -2,7 +2,10 @@
 
 use std::{num::NonZeroUsize, path::PathBuf};
 
-use clap::Parser;
+use clap::{
+    Parser,
+    builder::{OsStringValueParser, TypedValueParser},
+};
 use wire::{Exit, Fatal};
 
 use crate::source::{Source, Walk};
@@ -20,6 +23,8 @@ use crate::source::{Source, Walk};
 #[command(version, after_help = AFTER)]
 pub(crate) struct Args {
     /// Files to hash; without any, records are read from standard input
+    // An empty one fails by itself, like any name without a file; clap would end the whole run.
+    #[arg(value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub paths: Vec<PathBuf>,
 
     /// Hash all files in the folders given, and in the folders in them

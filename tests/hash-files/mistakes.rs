@@ -91,6 +91,20 @@ fn what_is_no_file_is_an_error_and_never_blocks() {
 }
 
 #[test]
+fn an_empty_argument_names_no_file_and_hides_none() {
+    let work = Workdir::new();
+    work.write("file", "x");
+    let ran = in_time(&work).args(["", "file"]).code(1);
+    assert_eq!(ran.of_type("file_hash").len(), 1);
+    let errors = ran.of_type("error");
+    assert_eq!(
+        (errors.len(), ran.summary()["failed"].as_u64()),
+        (1, Some(1))
+    );
+    assert!(ran.stderr().contains("empty"), "{}", ran.report());
+}
+
+#[test]
 fn records_that_point_to_no_file_stay_the_rows_that_they_are() {
     let work = Workdir::new();
     let bad = zoo(&work);
