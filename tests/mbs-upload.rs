@@ -43,6 +43,10 @@ mod known;
 #[path = "mbs-upload/omissions.rs"]
 mod omissions;
 
+/// Members of tar archives.
+#[path = "mbs-upload/archives.rs"]
+mod archives;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use harness::{

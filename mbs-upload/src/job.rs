@@ -1,6 +1,6 @@
 //! One file to bring to the server, as the input names it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use wire::Record;
 
@@ -8,6 +8,7 @@ use crate::{
     book::Book,
     check::{Question, Verdict},
     known::Content,
+    origin::{Origin, stem_and_extension},
     wanted::{self, Claim},
 };
 
@@ -16,8 +17,10 @@ use crate::{
 pub struct Job {
     /// The record that names it.
     pub record: Record,
-    /// Its path.
+    /// Its path, or that of the archive that holds it.
     pub path: PathBuf,
+    /// Where its bytes are.
+    pub origin: Origin,
     /// Its identity.
     pub content: Content,
     /// Its extension in lower case.
@@ -48,7 +51,7 @@ impl Job {
     /// # Errors
     /// One line of reason why this record cannot be worked on.
     pub fn named(record: Record) -> Result<Job, String> {
-        let path = record.path()?;
+        let origin = Origin::of(&record)?;
         let Some(sha1) = record.text("sha1") else {
             return Err("no sha1: pipe through hash-files".into());
         };
@@ -57,11 +60,12 @@ impl Job {
             .ok_or("no size: pipe through hash-files")?;
         let content = Content::new(&sha1, size).ok_or_else(|| format!("{sha1:?} is no SHA-1"))?;
         Ok(Job {
-            extension: extension(&record, &path),
+            extension: extension(&record, &origin),
             claims: vec![wanted::claim(&content)],
             book: Book::default(),
+            path: record.path()?,
             record,
-            path,
+            origin,
             content,
             checked: None,
             asked: false,
@@ -91,29 +95,20 @@ impl Job {
 
     /// The file's name without its extension, the title of last resort.
     pub fn stem(&self) -> String {
-        stem(&self.path)
+        stem_and_extension(self.origin.name()).0
     }
 
     /// The file for people.
     pub fn shown(&self) -> String {
-        self.path.to_string_lossy().into_owned()
+        self.origin.shown()
     }
 }
 
-fn stem(path: &Path) -> String {
-    path.file_stem()
-        .map(|stem| stem.to_string_lossy().into_owned())
-        .unwrap_or_default()
-}
-
-/// Calibre's format where there is one, else what follows the last dot of the name.
-fn extension(record: &Record, path: &Path) -> String {
-    let of_name = || {
-        path.extension()
-            .map(|extension| extension.to_string_lossy().into_owned())
-    };
+/// The format that Calibre or hash-files tells, else what follows the last dot of the name.
+fn extension(record: &Record, origin: &Origin) -> String {
     let given = record.text("format").map(|format| format.into_owned());
-    given.or_else(of_name).unwrap_or_default().to_lowercase()
+    let extension = given.unwrap_or_else(|| stem_and_extension(origin.name()).1);
+    extension.to_lowercase()
 }
 
 #[cfg(test)]

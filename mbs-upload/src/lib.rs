@@ -9,6 +9,7 @@
 //! | [`offer`], [`language`] | the server's languages, genres and series |
 //! | [`check`], [`upload`], [`extract`], [`matching`], [`ebook`] | the steps of an upload |
 //! | [`told`], [`book`], [`fit`], [`naming`], [`wanted`], [`placed`] | metadata as the server takes it |
+//! | [`origin`] | where a file's bytes are, read only as long as they are those that were hashed |
 //! | [`known`] | contents that the server is known to have |
 //! | [`job`], [`plan`], [`floor`] | what is to be done, and what may be done at the same time |
 //! | [`errand`], [`attempt`] | one file's way through the steps, and when a step is tried again |
@@ -35,6 +36,7 @@ pub mod login;
 pub mod matching;
 pub mod naming;
 pub mod offer;
+pub mod origin;
 pub mod outage;
 pub mod outcome;
 pub mod placed;

@@ -10,7 +10,7 @@ use crate::{
     failure::Failure,
     language::{self, Choice},
     outcome::{Kind, Outcome},
-    upload::{self, Form},
+    upload::Form,
     wanted,
 };
 
@@ -26,7 +26,7 @@ fn lacks_for_good(why: &str) -> bool {
 
 impl Errand<'_> {
     pub(super) fn check(&mut self) -> Stepped {
-        upload::look(&self.job.path, &self.job.content)?;
+        self.job.origin.look(&self.job.content)?;
         let question = self.job.question();
         let verdict = match &self.job.checked {
             Some(verdict) if self.failures == 0 => verdict.clone(),
@@ -81,7 +81,7 @@ impl Errand<'_> {
         let form = self.form();
         let (api, job) = (&self.server.api, self.job);
         // A second try asks before it sends: the first may have broken on a refusal.
-        match form.send(api, &job.path, &job.content, self.in_doubt, self.sent) {
+        match form.send(api, &job.origin, &job.content, self.in_doubt, self.sent) {
             Ok(file) => {
                 let since = Since::now(self.server);
                 self.uploaded = Some((file.clone(), since));
