@@ -47,6 +47,10 @@ mod omissions;
 #[path = "mbs-upload/archives.rs"]
 mod archives;
 
+/// What one run did, the next one knows.
+#[path = "mbs-upload/journal.rs"]
+mod journal;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use harness::{

@@ -38,6 +38,12 @@ pub struct Args {
     /// may be given several times
     #[arg(long, value_name = "FILE")]
     pub known: Vec<PathBuf>,
+    /// Write down what is done, and go on from there after an interruption
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// What the journal says is about another server, or this one was emptied: believe none of it
+    #[arg(long, requires = "journal")]
+    pub new_server: bool,
     /// Files in flight at a time; the server answers 15 requests at most
     #[arg(short, long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub jobs: u8,
@@ -68,13 +74,16 @@ const AFTER: &str = "\
 Examples:
   calibre-list ~/Library | hash-files | mbs-upload --user me --password-file ~/.mbs >uploads.ndjson
   mbs-hashes >known.ndjson; mbs-upload --known known.ndjson <hashed.ndjson >uploads.ndjson
+  mbs-upload --journal ~/mbs.journal <hashed.ndjson >>uploads.ndjson    # again after any end
   mbs-upload --dry-run <hashed.ndjson | jq -r .outcome | sort | uniq -c
 
 Exit codes:
   0    done; duplicates, too big and unsupported files included
   1    some files failed, each with a record that says why
   2    usage
-  255  gave up: login refused, server away for longer than --outage, standard output closed";
+  3    refused: the journal is another server's, or another process writes it
+  255  gave up: login refused, server away for longer than --outage, standard output closed,
+       journal's disk full";
 
 fn size(text: &str) -> Result<u64, String> {
     text.parse::<bytesize::ByteSize>().map(|size| size.as_u64())

@@ -2,6 +2,7 @@
 //! steps that must not be done twice first ask what became of the earlier try.
 
 mod describing;
+mod journaling;
 mod placing;
 mod sending;
 
@@ -291,6 +292,12 @@ impl<'a> Errand<'a> {
     }
 
     fn then(&mut self, step: Step) -> Stepped {
+        // With what is under way already, the run ends; nothing new is begun unwritten.
+        if let Err(why) = self.note(&step)
+            && matches!(step, Step::Send)
+        {
+            return Ok(Some(Outcome::because(Kind::Failed, why)));
+        }
         self.step = step;
         self.in_doubt = false;
         Ok(None)

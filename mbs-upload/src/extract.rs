@@ -34,6 +34,16 @@ impl Since {
     pub fn now(server: &Server) -> Since {
         Since(server.newest_upload.load(Ordering::Relaxed))
     }
+
+    /// That of an earlier run's call: the newest row that it knew of, 0 for none.
+    pub fn at(row: i64) -> Since {
+        Since(row)
+    }
+
+    /// The newest row known at the call.
+    pub fn row(self) -> i64 {
+        self.0
+    }
 }
 
 /// Has the engine look into `file` and propose `meta`; gives the row that it made. When the result

@@ -11,6 +11,7 @@
 //! | [`told`], [`book`], [`fit`], [`naming`], [`wanted`], [`placed`] | metadata as the server takes it |
 //! | [`origin`] | where a file's bytes are, read only as long as they are those that were hashed |
 //! | [`known`] | contents that the server is known to have |
+//! | [`journal`] | what was done in all runs, so that a killed one can be gone on with |
 //! | [`job`], [`plan`], [`floor`] | what is to be done, and what may be done at the same time |
 //! | [`errand`], [`attempt`] | one file's way through the steps, and when a step is tried again |
 //! | [`stall`], [`outage`] | a file that comes to a stand; a server that is away |
@@ -30,6 +31,7 @@ pub mod fit;
 pub mod floor;
 pub mod http;
 pub mod job;
+pub mod journal;
 pub mod known;
 pub mod language;
 pub mod login;

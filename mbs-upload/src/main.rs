@@ -4,17 +4,36 @@ use std::{io::BufReader, process::ExitCode, sync::Arc};
 
 use clap::Parser;
 use mbs_upload::{
-    api::Api, args::Args, attempt::Policy, check::Batch, engine::Engine, failure::Failure, known,
-    language, login::Login, offer::Offer, outage::Outage, placed::Placed, run, server::Server,
+    api::Api,
+    args::Args,
+    attempt::Policy,
+    check::Batch,
+    engine::Engine,
+    failure::Failure,
+    journal::{self, Journal},
+    known, language,
+    login::Login,
+    offer::Offer,
+    outage::Outage,
+    placed::Placed,
+    run,
+    server::Server,
 };
 use wire::{
     Exit, Fatal, OrFatal, Writer,
-    records::{ERROR, SUMMARY, UPLOAD},
+    records::{ERROR, JOURNAL, JOURNAL_END, JOURNAL_STEP, SUMMARY, UPLOAD},
 };
 
 const TOOL: wire::Tool = wire::Tool {
     name: "mbs-upload",
-    emits: &[&UPLOAD, &ERROR, &SUMMARY],
+    emits: &[
+        &UPLOAD,
+        &ERROR,
+        &SUMMARY,
+        &JOURNAL,
+        &JOURNAL_STEP,
+        &JOURNAL_END,
+    ],
     acts: true,
 };
 
@@ -25,7 +44,14 @@ fn main() -> ExitCode {
 
 fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
     let known = known::read(&args.known, &out)?;
-    let server = reach(args, &out)?;
+    let opened = args.journal.as_deref();
+    let opened = opened
+        .map(|file| journal::open(file, args.dry_run))
+        .transpose()?;
+    let mut server = reach(args, &out)?;
+    if let Some(opened) = opened {
+        server.journal = journal::begin(opened, args.new_server, &server, &out)?;
+    }
     let manner = run::Manner {
         jobs: args.jobs,
         dry_run: args.dry_run,
@@ -91,6 +117,7 @@ fn reach(args: &Args, out: &Writer) -> Result<Server, Fatal> {
         default_language,
         max_size: args.max_size,
         newest_upload: 0.into(),
+        journal: Journal::default(),
         placed: Placed::default(),
     })
 }

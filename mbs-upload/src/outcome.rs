@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wire::Line;
 
-use crate::job::Job;
+use crate::{job::Job, journal::Refused};
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Kind {
 pub struct Outcome {
     /// How it ended.
     pub kind: Kind,
-    /// Who knew it for a duplicate: known, check, upload or add. What this run has sent itself is
+    /// Who knew it for a duplicate: known, journal, check, upload or add. What this run has sent itself is
     /// known from then on.
     pub by: Option<&'static str>,
     /// The server's ebook.
@@ -58,6 +58,8 @@ pub struct Outcome {
     pub notes: Vec<String>,
     /// Tries; 0 when the server was not asked.
     pub attempts: u32,
+    /// What it was refused for, where that may change.
+    pub refused: Option<Refused>,
 }
 
 impl Outcome {
@@ -71,6 +73,7 @@ impl Outcome {
             reason: None,
             notes: Vec::new(),
             attempts: 0,
+            refused: None,
         }
     }
 
@@ -79,6 +82,14 @@ impl Outcome {
         Outcome {
             reason: Some(reason.into()),
             ..Outcome::new(kind)
+        }
+    }
+
+    /// One with a reason that may change: for the journal.
+    pub fn refused(kind: Kind, reason: impl Into<String>, refused: Refused) -> Outcome {
+        Outcome {
+            refused: Some(refused),
+            ..Outcome::because(kind, reason)
         }
     }
 
@@ -106,13 +117,15 @@ impl Outcome {
         }
         line.int("attempts", self.attempts)
             .float("seconds", (took.as_secs_f64() * 1000.0).round() / 1000.0)
-            .opt_text(
-                "reason",
-                self.reason.as_deref().map(|text| head(text, REASON)),
-            )
+            .opt_text("reason", self.short_reason())
             .list("notes", short(&self.notes))
             .inherit(&job.record);
         line
+    }
+
+    /// The reason, short enough for a record.
+    pub fn short_reason(&self) -> Option<&str> {
+        self.reason.as_deref().map(|text| head(text, REASON))
     }
 }
 

@@ -65,7 +65,9 @@ impl Report {
             }
         };
         count.fetch_add(1, Ordering::Relaxed);
-        if let Some(by) = BY.iter().position(|&by| outcome.by == Some(by)) {
+        if outcome.kind == Kind::Duplicate
+            && let Some(by) = BY.iter().position(|&by| outcome.by == Some(by))
+        {
             self.duplicate_by[by].fetch_add(1, Ordering::Relaxed);
         }
         if let Some(reason) = reason {

@@ -20,7 +20,7 @@ use crate::{
     floor::Floor,
     job::Job,
     known::Known,
-    outcome::Outcome,
+    outcome::{Kind, Outcome},
     report::Report,
     server::Server,
 };
@@ -143,7 +143,10 @@ pub fn run(
     if wire::stop::requested() {
         return Err(Fatal::new(exit, format!("input: {why}: {rest}")).into());
     }
-    let message = format!("{}: {why}; {rest}", server.api.base());
+    let message = match server.journal.trouble() {
+        Some(trouble) => format!("{trouble}; {rest}"),
+        None => format!("{}: {why}; {rest}", server.api.base()),
+    };
     Err(Fatal::new(Exit::GaveUp, message).into())
 }
 
@@ -234,7 +237,17 @@ impl Run<'_> {
             self.report.end(self.out, &job, &outcome, Instant::now())?;
             return Ok(true);
         }
+        let journal = &self.server.journal;
+        if journal.is_done(&job.content) {
+            let outcome = Outcome::duplicate("journal");
+            self.report.end(self.out, &job, &outcome, Instant::now())?;
+            return Ok(true);
+        }
         job.read_book();
+        if let Some(outcome) = journal.refusal(&job, self.server) {
+            self.report.end(self.out, &job, &outcome, Instant::now())?;
+            return Ok(true);
+        }
         Ok(self.floor.push(job))
     }
 
@@ -244,8 +257,9 @@ impl Run<'_> {
             self.check_ahead(&mut job);
             let sent = |bytes| self.report.sent(self.out, bytes);
             let errand = Errand::new(self.server, &self.floor, &job, self.manner.dry_run, &sent);
-            let end = errand.run();
+            let mut end = errand.run();
             drop(held);
+            self.write_down(&job, &mut end.outcome, started);
             if let Err(error) = self.report.end(self.out, &job, &end.outcome, started) {
                 self.floor.abort("standard output is closed");
                 self.broken
@@ -261,6 +275,26 @@ impl Run<'_> {
         // full it is awake.
         if self.floor.aborted().is_some() {
             let _ = abort.try_send(Feed::Abort);
+        }
+    }
+
+    /// Journals an outcome. One that cannot be is reported as a failure, since the next run will know
+    /// nothing of it, and no more is begun.
+    fn write_down(&self, job: &Job, outcome: &mut Outcome, started: Instant) {
+        let journal = &self.server.journal;
+        if self.manner.dry_run {
+            return;
+        }
+        if let Err(why) = journal.end(job, outcome, started.elapsed(), self.server) {
+            if outcome.kind != Kind::Failed {
+                let reason = format!(
+                    "{}, but that cannot be written down: {why}",
+                    outcome.kind.name()
+                );
+                outcome.reason = Some(reason);
+                outcome.kind = Kind::Failed;
+            }
+            self.floor.abort(&why);
         }
     }
 

@@ -3,8 +3,8 @@
 use std::sync::{Arc, atomic::AtomicI64};
 
 use crate::{
-    api::Api, attempt::Policy, check::Batch, engine::Engine, failure::Failure, known::Content,
-    language::Language, offer::Offer, outage::Outage, placed::Placed,
+    api::Api, attempt::Policy, check::Batch, engine::Engine, failure::Failure, journal::Journal,
+    known::Content, language::Language, offer::Offer, outage::Outage, placed::Placed,
 };
 
 /// The server as the workers see it.
@@ -28,6 +28,8 @@ pub struct Server {
     pub max_size: Option<u64>,
     /// The newest row of its table `upload` that we heard of; 0 for none.
     pub newest_upload: AtomicI64,
+    /// What was done in earlier runs, and what is done in this one.
+    pub journal: Journal,
     /// Where the last books went.
     pub placed: Placed,
 }

@@ -12,10 +12,11 @@ use crate::{
 pub struct Columns(Vec<&'static str>);
 
 impl Columns {
-    /// The columns for a tool that writes these types. The summary is no row.
+    /// The columns for a tool that writes these types. The summary is no row, nor is a journal's line.
     pub fn of(kinds: &[&'static Kind]) -> Columns {
         let mut columns = Columns(vec!["type"]);
-        for kind in kinds.iter().filter(|kind| kind.name != SUMMARY.name) {
+        let is_row = |kind: &&&Kind| kind.name != SUMMARY.name && !kind.is_journal();
+        for kind in kinds.iter().filter(is_row) {
             columns.add(kind.fields.iter().map(|field| field.name));
         }
         columns

@@ -46,6 +46,13 @@ pub struct Kind {
     pub fields: &'static [Field],
 }
 
+impl Kind {
+    /// Does it stand in a journal, a file of its own, and never in the stream?
+    pub fn is_journal(&self) -> bool {
+        self.name.starts_with("journal")
+    }
+}
+
 /// A Rust type that is a record.
 pub trait RecordType {
     /// Its name and fields.
@@ -242,7 +249,8 @@ records! {
         size: u64,
         /// uploaded, duplicate, too_big, unsupported, failed, or with --dry-run would_upload.
         outcome: String,
-        /// Who knew it for a duplicate: known, journal, check, upload or add.
+        /// Who knew it for a duplicate: known, journal, check, upload or add; or journal for another
+        /// outcome of an earlier run that still holds.
         by: Option<String>,
         /// The server's ebook.
         ebook_id: Option<i64>,
@@ -256,6 +264,106 @@ records! {
         reason: Option<String>,
         /// What was cut, mapped or left out of the metadata.
         notes: Vec<String>,
+    }
+
+    /// The head of a journal: which server all that follows is about.
+    Journal JOURNAL "journal" {
+        /// The tool that began it.
+        tool: String,
+        /// The tool's version.
+        version: String,
+        /// When this line was written.
+        at: String,
+        /// The server's address, for people: the same server may get another one.
+        api: String,
+        /// Who was logged in.
+        user_id: Option<i64>,
+        /// Some ebooks that the server had then, as `ID CREATED`: another server has others.
+        anchors: Vec<String>,
+        /// true where what stands before this line is about another server.
+        new_server: Option<bool>,
+    }
+
+    /// In a journal: how far one file has come.
+    JournalStep JOURNAL_STEP "journal_step" {
+        /// claimed: it will be sent. sent: the server has the bytes, aside. row: the engine has looked
+        /// into it. making: its ebook is about to be made. adding: it is about to become part of
+        /// ebook_id. cleared: an ebook that was made for it is not empty, or is gone.
+        step: String,
+        /// SHA-1 of the file.
+        sha1: String,
+        /// Size in bytes.
+        size: u64,
+        /// When this line was written.
+        at: String,
+        /// claimed: absolute path of the file, or of the archive that holds it.
+        path: Option<String>,
+        /// claimed: the exact bytes of `path` in base64, only where it is not UTF-8.
+        path_b64: Option<String>,
+        /// claimed: its extension in lower case.
+        format: Option<String>,
+        /// sent: its name on the server.
+        file: Option<String>,
+        /// sent: the newest row of the server's table upload that was known then.
+        since: Option<i64>,
+        /// row: its row in that table.
+        upload_id: Option<i64>,
+        /// making: the ebook's title.
+        title: Option<String>,
+        /// making: last names of its authors.
+        last_names: Option<Vec<String>>,
+        /// making: their first names, empty where there is none.
+        first_names: Option<Vec<String>>,
+        /// making: its series.
+        series: Option<String>,
+        /// making: its place in the series.
+        series_index: Option<f64>,
+        /// making: the server's row of its language.
+        language_id: Option<i64>,
+        /// adding: the ebook.
+        ebook_id: Option<i64>,
+        /// adding: true where this file's way made the ebook.
+        made: Option<bool>,
+    }
+
+    /// In a journal: what became of one file, written before the record on standard output.
+    JournalEnd JOURNAL_END "journal_end" {
+        /// As in upload.
+        outcome: String,
+        /// SHA-1 of the file.
+        sha1: String,
+        /// Size in bytes.
+        size: u64,
+        /// When this line was written.
+        at: String,
+        /// Absolute path of the file, or of the archive that holds it.
+        path: Option<String>,
+        /// The exact bytes of `path` in base64, only where it is not UTF-8.
+        path_b64: Option<String>,
+        /// As in upload.
+        by: Option<String>,
+        /// The server's ebook.
+        ebook_id: Option<i64>,
+        /// The server's row for this file.
+        source_id: Option<i64>,
+        /// How often it was tried.
+        attempts: u64,
+        /// Time from the first step to the outcome.
+        seconds: f64,
+        /// Why, where the outcome is not plain success.
+        reason: Option<String>,
+        /// What it was refused for, where that may change: size, format or language.
+        refused: Option<String>,
+        /// size: the size that the server was asked about.
+        refused_size: Option<u64>,
+        /// format: its extension in lower case.
+        format: Option<String>,
+        /// language: the book's languages as the input named them.
+        languages: Option<Vec<String>>,
+        /// language: the codes that the server had.
+        server_languages: Option<Vec<String>>,
+        /// language: the code that --default-language gave.
+        default_language: Option<String>,
     }
 
     /// Counts of the server's rows; a count that could not be had is left out.

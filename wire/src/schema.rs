@@ -32,7 +32,7 @@ fn json_schema(kinds: &[&'static Kind]) -> String {
     let kinds: Vec<Value> = kinds.iter().map(|kind| kind_schema(kind)).collect();
     let schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "description": "One line of the stream. Fields not listed here may be there and are passed on.",
+        "description": "One line of the stream, or of a journal. Fields not listed here may be there and are passed on.",
         "oneOf": kinds,
     });
     format!("{schema:#}\n")

@@ -6,6 +6,7 @@ use super::{Errand, Step, Stepped};
 use crate::{
     extract,
     failure::Failure,
+    journal::Refused,
     outcome::{Kind, Outcome},
     upload,
     wanted::{self, Wanted},
@@ -41,9 +42,10 @@ impl Errand<'_> {
         }
         let Some(language) = self.language().map(|language| language.id) else {
             return Ok(Some(match !self.book.names_a_language() {
-                true => Outcome::because(
+                true => Outcome::refused(
                     Kind::Unsupported,
                     "no language is known: --default-language",
+                    Refused::Language,
                 ),
                 false => self.lacking_language(),
             }));

@@ -169,12 +169,11 @@ impl Errand<'_> {
         let Some(ebook) = self.made.take() else {
             return;
         };
-        if let Err(failure) =
-            self.insist(|errand| ebook::remove_if_empty(&errand.server.api, ebook))
-        {
-            outcome.notes.push(format!(
+        match self.insist(|errand| ebook::remove_if_empty(&errand.server.api, ebook)) {
+            Ok(_) => self.note_cleared(),
+            Err(failure) => outcome.notes.push(format!(
                 "ebook {ebook} may be left without a file: {failure}"
-            ));
+            )),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     check::{self, Verdict},
     extract::{self, Since},
     failure::Failure,
+    journal::Refused,
     language::{self, Choice},
     outcome::{Kind, Outcome},
     upload::Form,
@@ -35,14 +36,21 @@ impl Errand<'_> {
         match verdict {
             Verdict::Wanted => {}
             Verdict::Exists => return Ok(Some(Outcome::duplicate("check"))),
-            Verdict::TooBig(why) => return Ok(Some(Outcome::because(Kind::TooBig, why))),
-            Verdict::Unsupported(why) => return Ok(Some(Outcome::because(Kind::Unsupported, why))),
+            Verdict::TooBig(why) => {
+                let refused = Refused::Size(question.content.size());
+                return Ok(Some(Outcome::refused(Kind::TooBig, why, refused)));
+            }
+            Verdict::Unsupported(why) => {
+                let refused = Refused::Format;
+                return Ok(Some(Outcome::refused(Kind::Unsupported, why, refused)));
+            }
         }
         if self.job.content.size() >= LARGE {
             let length = self.form().length(self.job.content.size());
             if !check::body_fits(&self.server.api, &question, length)? {
                 let why = format!("with the form around it, {length} bytes, too big");
-                return Ok(Some(Outcome::because(Kind::TooBig, why)));
+                let refused = Refused::Size(length);
+                return Ok(Some(Outcome::refused(Kind::TooBig, why, refused)));
             }
         }
         if let Choice::Lacking =
@@ -53,7 +61,7 @@ impl Errand<'_> {
         if self.dry_run {
             return Ok(Some(Outcome::new(Kind::WouldUpload)));
         }
-        self.then(Step::Send)
+        self.set_out()
     }
 
     pub(super) fn form(&self) -> Form {
@@ -74,7 +82,7 @@ impl Errand<'_> {
             .map(|l| l.code.as_str())
             .collect();
         let why = format!("language {named}: the server has {}", has.join(", "));
-        Outcome::because(Kind::Unsupported, why)
+        Outcome::refused(Kind::Unsupported, why, Refused::Language)
     }
 
     pub(super) fn send(&mut self) -> Stepped {

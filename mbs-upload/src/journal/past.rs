@@ -1,0 +1,377 @@
+//! What a journal tells of earlier runs, read as a stream and kept small: 28 bytes for a content
+//! that is done.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    io::{self, BufRead},
+};
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::terms::Terms;
+use crate::{
+    book::{Author, Series},
+    known::Content,
+    wanted::Wanted,
+};
+
+/// Newest files of each part of a journal by which its server is known again.
+const SAMPLES: usize = 16;
+/// No line of a journal is longer; only two paths of the longest kind could make it so.
+const LONGEST_LINE: usize = 64 << 10;
+
+/// What earlier runs did.
+#[derive(Debug, Default)]
+pub struct Past {
+    /// Contents that the server has, sorted once [`Past::seal`] was called.
+    done: Vec<Content>,
+    /// Refusals that hold on their terms, by number.
+    pub refused: HashSet<u64>,
+    /// The smallest size that the server refused.
+    pub smallest: Option<u64>,
+    /// Extensions that it refused.
+    pub formats: BTreeSet<String>,
+    /// Files whose way was cut short.
+    pub halves: HashMap<Content, Half>,
+    /// One for each header.
+    pub parts: Vec<Part>,
+    /// The newest row of the server's table `upload` that was heard of.
+    pub newest_upload: i64,
+    /// Lines that could not be read.
+    pub unusable: u64,
+    /// The last line has no end.
+    pub torn: bool,
+}
+
+/// A header and what is known of its server.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// Ebooks that it had at first, as `ID CREATED`.
+    pub anchors: Vec<String>,
+    /// The newest files that were sent to it.
+    pub sent: VecDeque<Sent>,
+    /// The newest files that it had already.
+    pub had: VecDeque<Content>,
+}
+
+/// A file that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Its identity.
+    pub content: Content,
+    /// The ebook that it went to.
+    pub ebook: i64,
+    /// Its row there.
+    pub source: i64,
+}
+
+/// How far a file's way went that was cut short.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Half {
+    /// When the last of it was written.
+    pub at: Option<Timestamp>,
+    /// Its extension.
+    pub format: String,
+    /// Its name on the server, and the newest upload row of that time.
+    pub file: Option<(String, i64)>,
+    /// Its upload row.
+    pub upload: Option<i64>,
+    /// The ebook that was about to be made.
+    pub making: Option<Box<Wanted>>,
+    /// The ebook that it was about to become part of, and whether that was made for it.
+    pub adding: Option<(i64, bool)>,
+}
+
+impl Half {
+    /// May there be something of it among the server's ebooks?
+    pub fn is_open(&self) -> bool {
+        self.making.is_some() || self.adding.is_some()
+    }
+
+    /// May an ebook have been made for it?
+    fn has_made(&self) -> bool {
+        self.making.is_some() || self.adding.is_some_and(|(_, made)| made)
+    }
+}
+
+/// Any line of a journal, as far as it is understood.
+#[derive(Deserialize)]
+struct Entry<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Text<'a>,
+    #[serde(borrow)]
+    sha1: Option<Text<'a>>,
+    size: Option<u64>,
+    #[serde(borrow)]
+    step: Option<Text<'a>>,
+    #[serde(borrow)]
+    outcome: Option<Text<'a>>,
+    at: Option<String>,
+    anchors: Option<Vec<String>>,
+    new_server: Option<bool>,
+    format: Option<String>,
+    file: Option<String>,
+    since: Option<i64>,
+    upload_id: Option<i64>,
+    title: Option<String>,
+    last_names: Option<Vec<String>>,
+    first_names: Option<Vec<String>>,
+    series: Option<String>,
+    series_index: Option<f64>,
+    language_id: Option<i64>,
+    ebook_id: Option<i64>,
+    source_id: Option<i64>,
+    made: Option<bool>,
+    refused: Option<String>,
+    refused_size: Option<u64>,
+    languages: Option<Vec<String>>,
+    server_languages: Option<Vec<String>>,
+    default_language: Option<String>,
+}
+
+/// A string that is borrowed where JSON's form of it is the string itself.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// What is wrong with a file that is no journal.
+pub const NO_JOURNAL: &str = "this is no journal: it does not begin with a journal record";
+
+impl Past {
+    /// Reads a journal.
+    ///
+    /// # Errors
+    /// It cannot be read, or (as invalid data) it is none.
+    pub fn read(mut input: impl BufRead) -> io::Result<Past> {
+        let mut past = Past::default();
+        let mut line = Vec::with_capacity(1024);
+        loop {
+            let fits = next_line(&mut input, &mut line)?;
+            if line.is_empty() && fits {
+                break;
+            }
+            past.torn = line.last() != Some(&b'\n');
+            // A torn line is that of a crash, and so are the zeros that a power cut may leave.
+            let entry = match fits {
+                true => serde_json::from_slice::<Entry<'_>>(&line).ok(),
+                false => None,
+            };
+            match entry {
+                Some(entry) => {
+                    let begins = entry.kind.0 == "journal";
+                    if past.parts.is_empty() && !begins {
+                        return Err(io::Error::new(io::ErrorKind::InvalidData, NO_JOURNAL));
+                    }
+                    past.take(entry);
+                }
+                None if past.parts.is_empty() && !may_be_head(&line) => {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, NO_JOURNAL));
+                }
+                None => past.unusable += u64::from(!line.trim_ascii().is_empty()),
+            }
+        }
+        past.done.sort_unstable();
+        past.done.dedup();
+        past.done.shrink_to_fit();
+        Ok(past)
+    }
+
+    /// Has the server this content?
+    pub fn is_done(&self, content: &Content) -> bool {
+        self.done.binary_search(content).is_ok()
+    }
+
+    /// From now on it has.
+    pub fn now_done(&mut self, content: Content) {
+        if let Err(at) = self.done.binary_search(&content) {
+            self.done.insert(at, content);
+        }
+    }
+
+    /// How many contents are done.
+    pub fn count(&self) -> usize {
+        self.done.len()
+    }
+
+    fn take(&mut self, entry: Entry<'_>) {
+        match entry.kind.0.as_ref() {
+            "journal" => {
+                if entry.new_server == Some(true) {
+                    *self = Past {
+                        unusable: self.unusable,
+                        torn: self.torn,
+                        ..Past::default()
+                    };
+                }
+                self.parts.push(Part {
+                    anchors: entry.anchors.unwrap_or_default(),
+                    ..Part::default()
+                });
+            }
+            "journal_step" => {
+                if let Some(content) = entry.content() {
+                    self.step(content, entry);
+                }
+            }
+            "journal_end" => {
+                if let Some(content) = entry.content() {
+                    self.end(content, entry);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn step(&mut self, content: Content, entry: Entry<'_>) {
+        self.newest_upload = self
+            .newest_upload
+            .max(entry.upload_id.or(entry.since).unwrap_or(0));
+        let half = self.halves.entry(content).or_default();
+        half.at = entry.at.as_deref().and_then(|at| at.parse().ok());
+        let step = entry.step.as_ref().map(|step| step.0.as_ref());
+        match step.unwrap_or_default() {
+            "claimed" => half.format = entry.format.unwrap_or_default(),
+            "sent" => half.file = entry.file.map(|file| (file, entry.since.unwrap_or(0))),
+            "row" => half.upload = entry.upload_id,
+            "making" => (half.making, half.adding) = (wanted(entry), None),
+            "adding" => {
+                half.adding = entry.ebook_id.map(|id| (id, entry.made == Some(true)));
+                half.making = None;
+            }
+            "cleared" => (half.making, half.adding) = (None, None),
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, content: Content, entry: Entry<'_>) {
+        let outcome = entry.outcome.as_ref().map_or("", |outcome| &outcome.0);
+        let part = self.parts.last_mut();
+        match outcome {
+            "uploaded" | "duplicate" => {
+                if self.done.len() == self.done.capacity() {
+                    // Doubling would cost twice the memory just after it.
+                    self.done.reserve_exact(1024 + self.done.len() / 4);
+                }
+                self.done.push(content);
+                let ids = entry.ebook_id.zip(entry.source_id);
+                match (part, ids.filter(|_| outcome == "uploaded")) {
+                    (Some(part), Some((ebook, source))) => {
+                        let sent = Sent {
+                            content,
+                            ebook,
+                            source,
+                        };
+                        keep(&mut part.sent, sent);
+                    }
+                    (Some(part), None) => keep(&mut part.had, content),
+                    (None, _) => {}
+                }
+            }
+            "too_big" | "unsupported" => {
+                if let Some(terms) = terms(&entry) {
+                    match &terms {
+                        Terms::Size(size) => {
+                            self.smallest = Some(self.smallest.map_or(*size, |s| s.min(*size)));
+                        }
+                        Terms::Format(format) => drop(self.formats.insert(format.clone())),
+                        Terms::Language { .. } => {}
+                    }
+                    self.refused.insert(terms.number(&content));
+                }
+            }
+            _ => {}
+        }
+        // An ebook that could not be cleared away is still to be looked at.
+        match self.halves.remove(&content) {
+            Some(half) if half.has_made() && outcome != "uploaded" => {
+                let rest = Half {
+                    file: None,
+                    upload: None,
+                    ..half
+                };
+                self.halves.insert(content, rest);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Entry<'_> {
+    fn content(&self) -> Option<Content> {
+        Content::new(&self.sha1.as_ref()?.0, self.size?)
+    }
+}
+
+fn keep<T>(newest: &mut VecDeque<T>, one: T) {
+    if newest.len() == SAMPLES {
+        newest.pop_front();
+    }
+    newest.push_back(one);
+}
+
+fn terms(entry: &Entry<'_>) -> Option<Terms> {
+    Some(match entry.refused.as_deref()? {
+        "size" => Terms::Size(entry.refused_size?),
+        "format" => Terms::Format(entry.format.clone()?),
+        "language" => Terms::Language {
+            book: entry.languages.clone()?,
+            server: entry.server_languages.clone()?,
+            default: entry.default_language.clone(),
+        },
+        _ => return None,
+    })
+}
+
+fn wanted(entry: Entry<'_>) -> Option<Box<Wanted>> {
+    let firsts = entry.first_names.unwrap_or_default();
+    let authors = entry.last_names?.into_iter().zip(firsts);
+    let index = entry.series_index.map(|index| index as i64);
+    Some(Box::new(Wanted {
+        title: entry.title?,
+        authors: authors
+            .map(|(last, first)| Author {
+                last,
+                first: Some(first).filter(|first| !first.is_empty()),
+            })
+            .collect(),
+        series: entry.series.map(|title| Series { title, index }),
+        language: entry.language_id?,
+    }))
+}
+
+/// May this be a header that a crash has cut short?
+fn may_be_head(line: &[u8]) -> bool {
+    const HEAD: &[u8] = b"{\"type\":\"journal\",";
+    let length = line.len().min(HEAD.len());
+    line[..length] == HEAD[..length] || line.iter().all(|&byte| byte == 0 || byte == b'\n')
+}
+
+/// Reads up to and with the newline; says whether the line fits. The rest of one that does not is
+/// skipped, but for its end.
+fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    let mut fits = true;
+    loop {
+        let part = match input.fill_buf() {
+            Ok(part) => part,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let (taken, ended) = match part.iter().position(|&byte| byte == b'\n') {
+            Some(at) => (at + 1, true),
+            None => (part.len(), part.is_empty()),
+        };
+        if fits && line.len() + taken <= LONGEST_LINE {
+            line.extend_from_slice(&part[..taken]);
+        } else if let Some(&last) = part[..taken].last() {
+            fits = false;
+            line.clear();
+            line.push(last);
+        }
+        input.consume(taken);
+        if ended {
+            return Ok(fits);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! On what terms a refusal holds: limits, formats and languages may change, and then the file is to
+//! be asked about again.
+
+use crate::{known::Content, wanted};
+
+/// What a file was refused for, and by which rules.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Terms {
+    /// Larger than the server takes: it was asked about this many bytes.
+    Size(u64),
+    /// The server does not know files of this extension.
+    Format(String),
+    /// No language that the server has.
+    Language {
+        /// Those of the book, as the input names them.
+        book: Vec<String>,
+        /// The server's, as codes.
+        server: Vec<String>,
+        /// What --default-language says.
+        default: Option<String>,
+    },
+}
+
+impl Terms {
+    /// The number of this content's refusal on these terms. Sizes are compared with the server's
+    /// limit of the day, so the number says only that size was the reason.
+    pub fn number(&self, content: &Content) -> u64 {
+        match self {
+            Terms::Size(_) => wanted::claim(&(content, "size")),
+            other => wanted::claim(&(content, other)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_that_of_one_content_on_its_own_terms() {
+        let content = |digit: &str| Content::new(&digit.repeat(40), 9).unwrap();
+        let language = |server: &[&str]| Terms::Language {
+            book: vec!["deu".into()],
+            server: server.iter().map(|code| code.to_string()).collect(),
+            default: None,
+        };
+        let number = |terms: Terms| terms.number(&content("a"));
+        assert_eq!(number(language(&["en"])), number(language(&["en"])));
+        assert_ne!(number(language(&["en"])), number(language(&["en", "de"])));
+        assert_ne!(
+            number(Terms::Format("azw".into())),
+            number(Terms::Format("lit".into()))
+        );
+        assert_eq!(number(Terms::Size(9)), number(Terms::Size(500)));
+        assert_ne!(number(Terms::Size(9)), Terms::Size(9).number(&content("b")));
+    }
+}

@@ -1,0 +1,193 @@
+use super::*;
+
+/// Runs until the server has had `count` requests of a kind, whose answers do not come, and kills
+/// the run there; then the server goes on as if nothing had been.
+fn killed_at(bench: &Bench, records: &[Value], method: &str, path: &str, answer: &str) {
+    let on = format!("{method} {path}");
+    bench.fault(json!({"on": on, "kind": answer, "millis": 60_000}));
+    let before = bench.server.count(method, path);
+    let mut child = bench.journaled(&[]).spawn();
+    let input = bench.dir.write("input", lines(records));
+    std::io::copy(
+        &mut fs::File::open(input).unwrap(),
+        &mut child.stdin.take().unwrap(),
+    )
+    .unwrap();
+    harness::wait_for("the request", DEADLINE, || {
+        (bench.server.count(method, path) > before).then_some(())
+    });
+    let worked = || answer == "hang" || work_is_done(bench, path);
+    harness::wait_for("its work", DEADLINE, || worked().then_some(()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    bench.server.clear_faults();
+}
+
+fn work_is_done(bench: &Bench, path: &str) -> bool {
+    match path {
+        "/api/ebooks" => bench.ebooks() > 0,
+        "/api/ebooks/*/add-upload" => bench.number("select count(*) from source") > 0,
+        _ => true,
+    }
+}
+
+#[test]
+fn a_run_killed_after_adding_has_added() {
+    let bench = Bench::new();
+    let books = bench.books(1);
+    killed_at(
+        &bench,
+        &books,
+        "POST",
+        "/api/ebooks/*/add-upload",
+        "delay_answer",
+    );
+    let ran = bench.journaled(&books).ok();
+    assert_eq!(
+        outcome(&ran, &books[0])["by"],
+        "journal",
+        "{}",
+        ran.report()
+    );
+    assert_eq!(ends(&bench.journal())[0]["outcome"], "uploaded");
+    assert_eq!(bench.posts()[1], 1);
+    bench.holds(&books);
+}
+
+#[test]
+fn a_run_killed_after_making_an_ebook_leaves_no_empty_one() {
+    let bench = Bench::new();
+    let books = bench.books(1);
+    killed_at(&bench, &books, "POST", "/api/ebooks", "delay_answer");
+    // Its metadata has been put right meanwhile, so the file does not belong to what was made.
+    let mut other = books.clone();
+    other[0]["title"] = json!("Another title");
+    let ran = bench.journaled(&other).ok();
+    assert_eq!(counts(&ran)["uploaded"], 1, "{}", ran.report());
+    bench.holds(&books);
+    assert_eq!(bench.ebooks(), 1);
+}
+
+#[test]
+fn an_ebook_left_empty_is_removed_also_when_its_file_does_not_come_again() {
+    let bench = Bench::new();
+    let books = bench.books(1);
+    killed_at(&bench, &books, "POST", "/api/ebooks", "delay_answer");
+    bench.journaled(&[]).ok();
+    assert_eq!(bench.ebooks(), 0);
+}
+
+#[test]
+fn an_empty_ebook_of_somebody_else_stays() {
+    let mut bench = Bench::new();
+    let books = bench.books(1);
+    killed_at(&bench, &books, "POST", "/api/ebooks", "delay_answer");
+    let sql =
+        "update ebook set created_by_id = (select id from \"user\" where user_name = 'admin')";
+    bench.server.cluster().execute("ebooks", sql);
+    bench.journaled(&[]).ok();
+    assert_eq!(bench.ebooks(), 1);
+}
+
+#[test]
+fn bytes_that_were_sent_are_not_sent_again() {
+    let bench = Bench::new();
+    let books = bench.books(1);
+    killed_at(&bench, &books, "POST", "/api/ebooks", "hang");
+    let tasks = bench.number("select last_value from upload_id_seq");
+    let ran = bench.journaled(&books).ok();
+    assert_eq!(counts(&ran)["uploaded"], 1, "{}", ran.report());
+    assert_eq!(bench.posts()[1], 1, "{}", ran.report());
+    assert_eq!(bench.number("select last_value from upload_id_seq"), tasks);
+    bench.holds(&books);
+}
+
+#[test]
+fn a_run_killed_while_the_engine_works_goes_on_with_the_same_bytes() {
+    let bench = Bench::new();
+    let books = bench.books(1);
+    bench.fault(json!({"on": "TASK metadata", "kind": "delay", "millis": 500}));
+    let mut child = bench.journaled(&[]).spawn();
+    let input = bench.dir.write("input", lines(&books));
+    std::io::copy(
+        &mut fs::File::open(input).unwrap(),
+        &mut child.stdin.take().unwrap(),
+    )
+    .unwrap();
+    harness::wait_for("the task", DEADLINE, || {
+        (bench
+            .server
+            .log()
+            .iter()
+            .any(|entry| entry.method == "TASK"))
+        .then_some(())
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let ran = bench.journaled(&books).ok();
+    assert_eq!(counts(&ran)["uploaded"], 1, "{}", ran.report());
+    assert_eq!(bench.posts()[1], 1);
+    bench.holds(&books);
+}
+
+#[test]
+fn a_stored_file_that_was_cleaned_up_is_sent_again() {
+    let bench = Bench::new();
+    let books = bench.books(1);
+    let lines = [
+        head(),
+        step("claimed", &books[0], json!({"format": "epub"})),
+        step(
+            "sent",
+            &books[0],
+            json!({"file": "tmpgone/x.epub", "since": 3}),
+        ),
+        step("row", &books[0], json!({"upload_id": 4})),
+    ];
+    bench.write_journal(&lines);
+    let ran = bench.journaled(&books).ok();
+    assert_eq!(counts(&ran)["uploaded"], 1, "{}", ran.report());
+    bench.holds(&books);
+}
+
+#[test]
+fn a_row_that_is_another_file_s_by_now_is_not_taken() {
+    let bench = Bench::new();
+    let books = bench.books(2);
+    // The other file's row is there, and will stay: its addition fails.
+    bench.fault(json!({"on": "POST /api/ebooks/*/add-upload", "kind": "status", "status": 400}));
+    bench.tool(&books[..1]).code(1);
+    let row = bench.number("select max(id) from upload");
+    bench.write_journal(&[head(), step("row", &books[1], json!({"upload_id": row}))]);
+    bench.journaled(&books[1..]).ok();
+    bench.holds(&books[1..]);
+}
+
+#[test]
+fn an_ebook_made_late_by_a_killed_run_is_no_second_one() {
+    let bench = Bench::new();
+    let books = bench.books(1);
+    // The request is still at work when the next run starts.
+    bench.fault(json!({"on": "POST /api/ebooks", "kind": "delay", "millis": 300}));
+    let mut child = bench.journaled(&[]).spawn();
+    let input = bench.dir.write("input", lines(&books));
+    std::io::copy(
+        &mut fs::File::open(input).unwrap(),
+        &mut child.stdin.take().unwrap(),
+    )
+    .unwrap();
+    harness::wait_for("the request", DEADLINE, || {
+        bench
+            .server
+            .log()
+            .iter()
+            .any(|e| e.method == "POST" && e.path == "/api/ebooks")
+            .then_some(())
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let ran = bench.journaled(&books).args(["--retry-wait", "600ms"]).ok();
+    assert_eq!(counts(&ran)["uploaded"], 1, "{}", ran.report());
+    bench.holds(&books);
+    assert_eq!(bench.ebooks(), 1);
+}
