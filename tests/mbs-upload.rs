@@ -39,6 +39,10 @@ mod between;
 #[path = "mbs-upload/known.rs"]
 mod known;
 
+/// Progress, slow files, figures for Prometheus.
+#[path = "mbs-upload/pace.rs"]
+mod pace;
+
 /// How the predecessor left books out.
 #[path = "mbs-upload/omissions.rs"]
 mod omissions;

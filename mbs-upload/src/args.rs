@@ -62,6 +62,19 @@ pub struct Args {
     /// How long a server that is away is waited for
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = time)]
     pub outage: Duration,
+    /// Tell of files that take longer
+    #[arg(long, value_name = "TIME", default_value = "120s", value_parser = time)]
+    pub slow: Duration,
+    /// Write figures for Prometheus to this file, every few seconds and at the end
+    ///
+    /// OpenMetrics text, replaced as a whole, as node_exporter's textfile collector reads it from
+    /// NAME.prom. All names begin with mbs_upload_: files_total by outcome, duplicates_total by who
+    /// told, duration_seconds (a histogram of uploaded files by their largest size), sent_bytes_total,
+    /// retries_total, slow_total, in_flight, jobs (the most at a time), rate (files a second over the
+    /// last 100), running (0 at the end), and the times start_time_seconds, last_end_time_seconds and
+    /// write_time_seconds.
+    #[arg(long, value_name = "FILE.prom")]
+    pub metrics: Option<PathBuf>,
     /// Ask the server, but send and change nothing
     #[arg(long)]
     pub dry_run: bool,

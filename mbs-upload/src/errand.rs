@@ -55,6 +55,20 @@ enum Step {
     },
 }
 
+impl Step {
+    fn waits_for(&self) -> &'static str {
+        match self {
+            Step::Check => "the answer to the check",
+            Step::Send => "its bytes to be sent",
+            Step::Extract { .. } => "the engine's metadata task",
+            Step::Describe { .. } => "what the engine found",
+            Step::Place { .. } => "the search for its ebook",
+            Step::Create { .. } => "its ebook to be made",
+            Step::Add { .. } => "the file to be added to its ebook",
+        }
+    }
+}
+
 /// A file under way.
 pub struct Errand<'a> {
     server: &'a Server,
@@ -276,6 +290,7 @@ impl<'a> Errand<'a> {
 
     /// Takes the next step; an outcome ends the errand.
     fn advance(&mut self) -> Stepped {
+        self.job.stage.set(self.step.waits_for());
         match self.step.clone() {
             Step::Check => self.check(),
             Step::Send => self.send(),

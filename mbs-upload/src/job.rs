@@ -9,6 +9,7 @@ use crate::{
     check::{Question, Verdict},
     known::Content,
     origin::{Origin, stem_and_extension},
+    stage::Stage,
     wanted::{self, Claim},
 };
 
@@ -33,6 +34,8 @@ pub struct Job {
     pub checked: Option<Verdict>,
     /// It has been, or is being, asked about.
     pub asked: bool,
+    /// What it waits for, once it is under way.
+    pub stage: Stage,
 }
 
 impl Job {
@@ -69,6 +72,7 @@ impl Job {
             content,
             checked: None,
             asked: false,
+            stage: Stage::default(),
         })
     }
 

@@ -16,6 +16,7 @@
 //! | [`errand`], [`attempt`] | one file's way through the steps, and when a step is tried again |
 //! | [`stall`], [`outage`] | a file that comes to a stand; a server that is away |
 //! | [`run`], [`outcome`], [`report`] | the whole run, and the record of each file's end |
+//! | [`pace`], [`rate`], [`eta`], [`stage`], [`metrics`] | how the run goes, for people and for Prometheus |
 
 pub mod api;
 pub mod args;
@@ -25,6 +26,7 @@ pub mod check;
 pub mod ebook;
 pub mod engine;
 pub mod errand;
+pub mod eta;
 pub mod extract;
 pub mod failure;
 pub mod fit;
@@ -36,16 +38,20 @@ pub mod known;
 pub mod language;
 pub mod login;
 pub mod matching;
+pub mod metrics;
 pub mod naming;
 pub mod offer;
 pub mod origin;
 pub mod outage;
 pub mod outcome;
+pub mod pace;
 pub mod placed;
 pub mod plan;
+pub mod rate;
 pub mod report;
 pub mod run;
 pub mod server;
+pub mod stage;
 pub mod stall;
 pub mod told;
 pub mod upload;

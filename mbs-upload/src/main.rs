@@ -15,6 +15,7 @@ use mbs_upload::{
     login::Login,
     offer::Offer,
     outage::Outage,
+    pace::Pace,
     placed::Placed,
     run,
     server::Server,
@@ -48,6 +49,7 @@ fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
     let opened = opened
         .map(|file| journal::open(file, args.dry_run))
         .transpose()?;
+    let pace = Pace::new(args.slow, args.metrics.as_deref(), args.jobs)?;
     let mut server = reach(args, &out)?;
     if let Some(opened) = opened {
         server.journal = journal::begin(opened, args.new_server, &server, &out)?;
@@ -60,6 +62,7 @@ fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
         &server,
         known,
         manner,
+        &pace,
         BufReader::new(wire::stop::stdin()),
         out,
     )

@@ -26,6 +26,17 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 7] = [
+        Kind::Uploaded,
+        Kind::Duplicate,
+        Kind::TooBig,
+        Kind::Unsupported,
+        Kind::Failed,
+        Kind::WouldUpload,
+        Kind::Unfinished,
+    ];
+
     /// As it stands in the record.
     pub fn name(self) -> &'static str {
         match self {
@@ -63,6 +74,9 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Who may know a file for a duplicate, from the cheapest to the dearest.
+    pub const BY: [&str; 5] = ["known", "journal", "check", "upload", "add"];
+
     /// An outcome of this kind, all else to be filled in.
     pub fn new(kind: Kind) -> Outcome {
         Outcome {

@@ -11,30 +11,34 @@ use wire::{Writer, records::Summary};
 use crate::{
     job::Job,
     outcome::{Kind, Outcome},
+    pace::Pace,
 };
 
-/// Who may know a file for a duplicate, from the cheapest to the dearest.
-const BY: [&str; 5] = ["known", "journal", "check", "upload", "add"];
-
 /// Writes outcomes and counts them; shared by all workers.
-#[derive(Default)]
-pub struct Report {
+pub struct Report<'a> {
+    pace: &'a Pace,
     uploaded: AtomicU64,
     duplicate: AtomicU64,
-    duplicate_by: [AtomicU64; BY.len()],
+    duplicate_by: [AtomicU64; Outcome::BY.len()],
     too_big: AtomicU64,
     unsupported: AtomicU64,
     would_upload: AtomicU64,
     unfinished: AtomicU64,
-    bytes: AtomicU64,
 }
 
-impl Report {
-    /// Bytes that have just been sent; shown beside the progress.
-    pub fn sent(&self, out: &Writer, bytes: u64) {
-        let all = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        out.progress()
-            .say(format!("{} sent", bytesize::ByteSize(all)));
+impl<'a> Report<'a> {
+    /// Nothing counted yet; `pace` is told of each end, too.
+    pub fn new(pace: &'a Pace) -> Report<'a> {
+        Report {
+            pace,
+            uploaded: AtomicU64::default(),
+            duplicate: AtomicU64::default(),
+            duplicate_by: Default::default(),
+            too_big: AtomicU64::default(),
+            unsupported: AtomicU64::default(),
+            would_upload: AtomicU64::default(),
+            unfinished: AtomicU64::default(),
+        }
     }
 
     /// A file's end.
@@ -48,7 +52,9 @@ impl Report {
         outcome: &Outcome,
         started: Instant,
     ) -> io::Result<()> {
-        let line = outcome.line(job, started.elapsed());
+        let took = started.elapsed();
+        self.pace.ended(job, outcome, took);
+        let line = outcome.line(job, took);
         let reason = outcome.reason.as_deref();
         let count = match outcome.kind {
             Kind::Uploaded => &self.uploaded,
@@ -66,7 +72,7 @@ impl Report {
         };
         count.fetch_add(1, Ordering::Relaxed);
         if outcome.kind == Kind::Duplicate
-            && let Some(by) = BY.iter().position(|&by| outcome.by == Some(by))
+            && let Some(by) = Outcome::BY.iter().position(|&by| outcome.by == Some(by))
         {
             self.duplicate_by[by].fetch_add(1, Ordering::Relaxed);
         }

@@ -4,7 +4,7 @@ use std::{
     io::{self, BufRead},
     sync::{
         Mutex, PoisonError,
-        mpsc::{Receiver, SyncSender, sync_channel},
+        mpsc::{Receiver, SyncSender, channel, sync_channel},
     },
     thread,
     time::Instant,
@@ -21,6 +21,7 @@ use crate::{
     job::Job,
     known::Known,
     outcome::{Kind, Outcome},
+    pace::Pace,
     report::Report,
     server::Server,
 };
@@ -72,7 +73,8 @@ struct Run<'a> {
     floor: Floor,
     manner: Manner,
     out: &'a Writer,
-    report: Report,
+    report: Report<'a>,
+    pace: &'a Pace,
     broken: Mutex<Option<io::Error>>,
 }
 
@@ -84,6 +86,7 @@ pub fn run(
     server: &Server,
     known: Known,
     manner: Manner,
+    pace: &Pace,
     input: impl BufRead + Send + 'static,
     out: Writer,
 ) -> Result<Exit, anyhow::Error> {
@@ -92,7 +95,8 @@ pub fn run(
         floor: Floor::new(ROOM, known),
         manner,
         out: &out,
-        report: Report::default(),
+        report: Report::new(pace),
+        pace,
         broken: Mutex::default(),
     };
     let (sender, feed) = sync_channel(64);
@@ -101,12 +105,18 @@ pub fn run(
     thread::Builder::new()
         .name("input".into())
         .spawn(move || read(input, &reader_end))?;
+    let (at_work, over) = channel();
     let custody = thread::scope(|scope| {
+        let run = &run;
+        scope.spawn(move || pace.keep_telling(&over, run.out));
         for _ in 0..manner.jobs {
-            let (run, abort) = (&run, sender.clone());
-            scope.spawn(move || run.work(&abort));
+            let (abort, at_work) = (sender.clone(), at_work.clone());
+            scope.spawn(move || {
+                run.work(&abort);
+                drop(at_work);
+            });
         }
-        drop(sender);
+        drop((sender, at_work));
         run.feed(&feed)
     });
     let Run {
@@ -172,7 +182,10 @@ impl Run<'_> {
     fn feed(&self, feed: &Receiver<Feed>) -> Result<Option<Box<Custody>>, anyhow::Error> {
         let fed = self.feed_all(feed);
         match &fed {
-            Ok(Some(_)) => self.floor.end(),
+            Ok(Some(_)) => {
+                self.pace.input_ended();
+                self.floor.end();
+            }
             Ok(None) => self.floor.abort("the run was aborted"),
             Err(error) => self.floor.abort(&error.to_string()),
         }
@@ -232,6 +245,7 @@ impl Run<'_> {
                 return Ok(true);
             }
         };
+        self.pace.read(&job);
         if self.floor.is_known(&job.content) {
             let outcome = Outcome::duplicate("known");
             self.report.end(self.out, &job, &outcome, Instant::now())?;
@@ -255,10 +269,11 @@ impl Run<'_> {
         while let Some((mut job, held)) = self.floor.take() {
             let started = Instant::now();
             self.check_ahead(&mut job);
-            let sent = |bytes| self.report.sent(self.out, bytes);
+            let begun = self.pace.begin(&job);
+            let sent = |bytes| self.pace.sent(bytes);
             let errand = Errand::new(self.server, &self.floor, &job, self.manner.dry_run, &sent);
             let mut end = errand.run();
-            drop(held);
+            drop((begun, held));
             self.write_down(&job, &mut end.outcome, started);
             if let Err(error) = self.report.end(self.out, &job, &end.outcome, started) {
                 self.floor.abort("standard output is closed");

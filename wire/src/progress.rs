@@ -46,7 +46,14 @@ pub struct Progress {
     plain: Option<Mutex<Instant>>,
     started: Instant,
     done: AtomicU64,
+    told: Mutex<Option<Told>>,
     watchdog: Option<Watchdog>,
+}
+
+/// What the tool told of its progress last.
+struct Told {
+    total: Option<u64>,
+    words: String,
 }
 
 struct Watchdog {
@@ -74,6 +81,7 @@ impl Progress {
             plain: (mode == Mode::Plain && !quiet).then(|| Mutex::new(Instant::now())),
             started: Instant::now(),
             done: AtomicU64::new(0),
+            told: Mutex::default(),
             watchdog: watchdog(),
         }
     }
@@ -86,9 +94,27 @@ impl Progress {
         self.bar.set_length(total);
     }
 
-    /// A few words beside the bar: what the tool is at.
-    pub fn say(&self, words: impl Into<String>) {
-        self.bar.set_message(words.into());
+    /// What a tool knows better than a count can tell: its own words, rate and ETA among them, and
+    /// how many items there will be, as far as it knows by now. Shown instead of a plain rate and ETA.
+    pub fn tell(&self, total: Option<u64>, words: String) {
+        if let Ok(mut told) = self.told.lock() {
+            let template = match total {
+                Some(_) => "{wide_bar} {human_pos}/{human_len}, {msg}",
+                None => "{spinner} {human_pos} done, {elapsed}, {msg}",
+            };
+            if told
+                .as_ref()
+                .is_none_or(|told| told.total.is_some() != total.is_some())
+            {
+                self.bar.set_style(style(template));
+            }
+            if let Some(total) = total {
+                self.bar
+                    .set_length(total.max(self.done.load(Ordering::Relaxed)));
+            }
+            self.bar.set_message(words.clone());
+            *told = Some(Told { total, words });
+        }
     }
 
     /// One item further.
@@ -112,30 +138,29 @@ impl Progress {
             && last.elapsed() >= PLAIN_EVERY
         {
             *last = Instant::now();
-            let seconds = self.started.elapsed().as_secs_f64();
-            let of = self
-                .bar
-                .length()
-                .map_or(String::new(), |total| format!(" of {total}"));
-            let eta = self
-                .bar
-                .length()
-                .filter(|_| done > 0)
-                .map_or(String::new(), |total| {
-                    let left = total.saturating_sub(done) as f64 * seconds / done as f64;
-                    format!(
-                        ", ETA {}",
-                        indicatif::HumanDuration(Duration::from_secs_f64(left))
-                    )
-                });
-            self.line(&format!(
-                "{tool}: {done}{of} done, {:.1}/s{eta}",
-                done as f64 / seconds
-            ));
+            self.line(&self.plain_line(tool, done));
         }
         if let Some(watchdog) = &self.watchdog {
             watchdog.tell();
         }
+    }
+
+    fn plain_line(&self, tool: &str, done: u64) -> String {
+        let of = |total: Option<u64>| total.map_or(String::new(), |total| format!(" of {total}"));
+        if let Ok(told) = self.told.lock()
+            && let Some(told) = told.as_ref()
+        {
+            return format!("{tool}: {done}{} done, {}", of(told.total), told.words);
+        }
+        let total = self.bar.length();
+        let seconds = self.started.elapsed().as_secs_f64();
+        let eta = total.filter(|_| done > 0).map_or(String::new(), |total| {
+            let left = total.saturating_sub(done) as f64 * seconds / done as f64;
+            let left = indicatif::HumanDuration(Duration::from_secs_f64(left));
+            format!(", ETA {left}")
+        });
+        let rate = done as f64 / seconds;
+        format!("{tool}: {done}{} done, {rate:.1}/s{eta}", of(total))
     }
 
     /// A line on standard error, above the bar where there is one.
@@ -185,4 +210,22 @@ fn watchdog() -> Option<Watchdog> {
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_tool_tells_itself_comes_before_a_plain_rate() {
+        let progress = Progress::new(Mode::None, true);
+        assert!(progress.plain_line("t", 5).starts_with("t: 5 done, "));
+        progress.tell(None, "3 MB sent".into());
+        assert_eq!(progress.plain_line("t", 5), "t: 5 done, 3 MB sent");
+        progress.tell(Some(9), "ETA 2 s to 3 s".into());
+        assert_eq!(
+            progress.plain_line("t", 5),
+            "t: 5 of 9 done, ETA 2 s to 3 s"
+        );
+    }
 }

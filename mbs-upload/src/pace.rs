@@ -1,0 +1,256 @@
+//! How a run goes: for the person who waits, for Prometheus, and for whoever wonders about one file.
+
+use std::{
+    io::Seek,
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use bytesize::ByteSize;
+use wire::{Exit, Fatal, OrFatal, Writer};
+
+use crate::{
+    eta::{self, Bracket, Estimator},
+    job::Job,
+    metrics::Metrics,
+    outcome::Outcome,
+    rate::Rate,
+    stage::Stage,
+};
+
+/// Between two looks at the run.
+const TICK: Duration = Duration::from_secs(1);
+/// Looks between two writes of the figures.
+const TICKS_A_WRITE: u32 = 5;
+
+/// What is told of a run.
+#[derive(Debug)]
+pub struct Pace {
+    started: Instant,
+    /// After this time a file is told of.
+    slow: Duration,
+    /// Where the figures go.
+    file: Option<PathBuf>,
+    /// Bytes of the input, where it is a file.
+    input: Option<u64>,
+    metrics: Metrics,
+    /// The figures could not be written once, which was told.
+    troubled: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    estimator: Estimator,
+    rate: Rate,
+    under_way: Vec<UnderWay>,
+    files: u64,
+    bytes: u64,
+    input_ended: bool,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    path: PathBuf,
+    size: u64,
+    stage: Stage,
+    since: Instant,
+    told: bool,
+}
+
+/// A file under way as long as this lives.
+#[derive(Debug)]
+pub struct Begun<'a> {
+    pace: &'a Pace,
+    since: Instant,
+    path: &'a Path,
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        let mut state = self.pace.lock();
+        let ours = |one: &UnderWay| one.since == self.since && one.path == self.path;
+        if let Some(at) = state.under_way.iter().position(ours) {
+            state.under_way.swap_remove(at);
+        }
+        self.pace.metrics.in_flight.dec();
+    }
+}
+
+impl Pace {
+    /// A run that begins now, with so many workers; `metrics` is written at once.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn new(slow: Duration, metrics: Option<&Path>, jobs: u8) -> Result<Pace, Fatal> {
+        let pace = Pace {
+            started: Instant::now(),
+            slow,
+            file: metrics.map(Path::to_path_buf),
+            input: size_of_input(),
+            metrics: Metrics::default(),
+            troubled: AtomicBool::default(),
+            state: Mutex::default(),
+        };
+        pace.metrics.jobs.set(jobs.into());
+        pace.metrics.running.set(1);
+        if let Some(file) = &pace.file {
+            let shown = file.display();
+            pace.metrics
+                .write(file)
+                .or_fatal(Exit::Usage, format_args!("{shown}: write the metrics"))?;
+        }
+        Ok(pace)
+    }
+
+    /// A file was read from the input.
+    pub fn read(&self, job: &Job) {
+        let mut state = self.lock();
+        state.files += 1;
+        state.bytes += job.record.line().len() as u64 + 1;
+        state.estimator.read(Bracket::of(job.content.size()));
+    }
+
+    /// No more will be read.
+    pub fn input_ended(&self) {
+        self.lock().input_ended = true;
+    }
+
+    /// A worker begins with a file.
+    pub fn begin<'a>(&'a self, job: &'a Job) -> Begun<'a> {
+        let since = Instant::now();
+        self.lock().under_way.push(UnderWay {
+            path: job.path.clone(),
+            size: job.content.size(),
+            stage: job.stage.clone(),
+            since,
+            told: false,
+        });
+        self.metrics.in_flight.inc();
+        Begun {
+            pace: self,
+            since,
+            path: &job.path,
+        }
+    }
+
+    /// Bytes have just been sent.
+    pub fn sent(&self, bytes: u64) {
+        self.metrics.sent.inc_by(bytes);
+    }
+
+    /// A file has ended.
+    pub fn ended(&self, job: &Job, outcome: &Outcome, took: Duration) {
+        let bracket = Bracket::of(job.content.size());
+        self.metrics.ended(bracket, outcome, took);
+        let mut state = self.lock();
+        state.estimator.ended(bracket, took);
+        // What was known is no work, and would drown the rest.
+        if outcome.attempts > 0 {
+            state.rate.ended(self.started.elapsed());
+        }
+    }
+
+    /// Tells how it goes until the last worker has dropped its end of `over`.
+    pub fn keep_telling(&self, over: &Receiver<()>, out: &Writer) {
+        self.tell_progress(out);
+        for tick in 1.. {
+            if over.recv_timeout(TICK) == Err(RecvTimeoutError::Disconnected) {
+                break;
+            }
+            self.tell_slow(out);
+            self.tell_progress(out);
+            if tick % TICKS_A_WRITE == 0 {
+                self.write(out);
+            }
+        }
+        self.tell_progress(out);
+    }
+
+    fn tell_slow(&self, out: &Writer) {
+        let mut slow = Vec::new();
+        for one in &mut self.lock().under_way {
+            let took = one.since.elapsed();
+            if took >= self.slow && !one.told {
+                one.told = true;
+                let wait = match one.stage.get() {
+                    "" => "not begun".into(),
+                    stage => format!("waiting for {stage}"),
+                };
+                let (took, size) = (eta::rough(took), ByteSize(one.size));
+                let words = format!("slow: under way for {took}, {wait} ({size})");
+                slow.push((one.path.display().to_string(), words));
+            }
+        }
+        for (path, words) in slow {
+            self.metrics.slow.inc();
+            out.warn(&path, "upload", &words);
+        }
+    }
+
+    fn tell_progress(&self, out: &Writer) {
+        let state = self.lock();
+        let rate = state.rate.now(self.started.elapsed());
+        self.metrics.rate.set(rate);
+        let unread = match self.input {
+            _ if state.input_ended => Some(0.0),
+            Some(size) if state.bytes > 0 => {
+                Some(size.saturating_sub(state.bytes) as f64 / state.bytes as f64)
+            }
+            _ => None,
+        };
+        let sent = ByteSize(self.metrics.sent.get());
+        let mut words = format!("{sent} sent, {:.0}/min", 60.0 * rate);
+        let workers = state.under_way.len() as f64;
+        if let Some(left) = unread.and_then(|unread| state.estimator.left(unread, workers)) {
+            words += &format!(", ETA {}", eta::told(left));
+        }
+        let total = unread.map(|unread| (state.files as f64 * (1.0 + unread)) as u64);
+        drop(state);
+        out.progress().tell(total, words);
+    }
+
+    fn write(&self, out: &Writer) {
+        if let Some(file) = &self.file
+            && let Err(error) = self.metrics.write(file)
+            && !self.troubled.swap(true, Ordering::Relaxed)
+        {
+            out.warn(
+                &file.display().to_string(),
+                "write the metrics",
+                &error.to_string(),
+            );
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Pace {
+    fn drop(&mut self) {
+        self.metrics.running.set(0);
+        if let Some(file) = &self.file {
+            // That it cannot be written was told before.
+            let _ = self.metrics.write(file);
+        }
+    }
+}
+
+/// What is left of standard input, where it is a regular file.
+fn size_of_input() -> Option<u64> {
+    let mut input = std::fs::File::from(std::io::stdin().as_fd().try_clone_to_owned().ok()?);
+    let size = input
+        .metadata()
+        .ok()
+        .filter(std::fs::Metadata::is_file)?
+        .len();
+    Some(size.saturating_sub(input.stream_position().ok()?))
+}
