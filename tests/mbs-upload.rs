@@ -55,6 +55,10 @@ mod archives;
 #[path = "mbs-upload/journal.rs"]
 mod journal;
 
+/// Links in place of copies.
+#[path = "mbs-upload/links.rs"]
+mod links;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use harness::{

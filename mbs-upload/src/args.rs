@@ -2,8 +2,16 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use clap::Parser;
+use clap::{
+    Parser,
+    builder::{OsStringValueParser, TypedValueParser},
+};
 use wire::{Exit, Fatal};
+
+use crate::{
+    links::Links,
+    path_map::{Mapping, PathMap},
+};
 
 /// Upload e-book files with their metadata into MyBookshelf2, each once.
 ///
@@ -75,6 +83,25 @@ pub struct Args {
     /// write_time_seconds.
     #[arg(long, value_name = "FILE.prom")]
     pub metrics: Option<PathBuf>,
+    /// Have the server keep links to the files in place of copies, if it is one that can
+    ///
+    /// A file that no --path-map covers, a member of an archive and a symbolic link are failures: they
+    /// are not sent, and not copied instead. With --store each link is looked at; a server that made a
+    /// copy is told of, and nothing more is added to it. What is linked to must stay where and as it is:
+    /// the server has no bytes of its own then.
+    #[arg(long, requires = "path_map")]
+    pub symlink: bool,
+    /// What a folder is called where the server runs, like /home/me/Books=/calibre; may be given
+    /// several times, the innermost folder counts
+    #[arg(
+        long,
+        value_name = "HOST=SERVER",
+        value_parser = OsStringValueParser::new().try_map(Mapping::parse)
+    )]
+    pub path_map: Vec<Mapping>,
+    /// The server's data folder (with books, uploads and thumbs in it), where it is visible here
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
     /// Ask the server, but send and change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -94,9 +121,10 @@ Exit codes:
   0    done; duplicates, too big and unsupported files included
   1    some files failed, each with a record that says why
   2    usage
-  3    refused: the journal is another server's, or another process writes it
+  3    refused: the journal is another server's, or another process writes it; --symlink, and nothing
+       shows that the server makes links
   255  gave up: login refused, server away for longer than --outage, standard output closed,
-       journal's disk full";
+       journal's disk full, a file copied that was to be linked to";
 
 fn size(text: &str) -> Result<u64, String> {
     text.parse::<bytesize::ByteSize>().map(|size| size.as_u64())
@@ -112,6 +140,26 @@ fn time(text: &str) -> Result<Duration, String> {
 }
 
 impl Args {
+    /// How links are to be made, if they are.
+    ///
+    /// # Errors
+    /// The store is none.
+    pub fn links(&self) -> Result<Option<Links>, Fatal> {
+        if let Some(store) = self
+            .store
+            .as_ref()
+            .filter(|store| !store.join("books").is_dir())
+        {
+            let why = "no books in it; it is to be the server's data folder";
+            return Err(Fatal::new(
+                Exit::Usage,
+                format!("--store {}: {why}", store.display()),
+            ));
+        }
+        let map = || PathMap::new(self.path_map.clone());
+        Ok(self.symlink.then(|| Links::new(map(), self.store.clone())))
+    }
+
     /// User and password.
     ///
     /// # Errors

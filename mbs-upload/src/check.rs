@@ -80,6 +80,18 @@ impl Batch {
         self.state.load(Ordering::Relaxed) != LACKS
     }
 
+    /// Is it there? Asks about a file that nobody has, unless it is known.
+    ///
+    /// # Errors
+    /// As [`Api::post`].
+    pub fn is_there(&self, api: &Api) -> Result<bool, Failure> {
+        if let Some(content) = Content::new(&"0".repeat(40), 1) {
+            let extension = "epub".into();
+            self.ask(api, &[Question { content, extension }])?;
+        }
+        Ok(self.state.load(Ordering::Relaxed) == HAS)
+    }
+
     /// Asks about up to [`BATCH`] files at once; nothing where the server cannot do that.
     ///
     /// # Errors

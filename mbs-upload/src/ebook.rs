@@ -13,6 +13,8 @@ pub struct Source {
     pub size: u64,
     /// Its format, an extension.
     pub format: String,
+    /// Its path below the server's books.
+    pub location: String,
 }
 
 /// An ebook as the server shows it.
@@ -52,12 +54,17 @@ pub fn create(api: &Api, body: &Value) -> Result<i64, Failure> {
     }
 }
 
-/// Gives an ebook the file of an upload row.
+/// Gives an ebook the file of an upload row; the server keeps a link to `link` in place of a copy, if
+/// it can.
 ///
 /// # Errors
 /// As [`Api::post`]; [`Failure::NotFound`] when either of the two is not there.
-pub fn add(api: &Api, ebook: i64, upload: i64) -> Result<Added, Failure> {
-    let body = json!({"upload_id": upload, "quality": null});
+pub fn add(api: &Api, ebook: i64, upload: i64, link: Option<&str>) -> Result<Added, Failure> {
+    let mut body = json!({"upload_id": upload, "quality": null});
+    if let Some(link) = link {
+        body["use_symlink"] = true.into();
+        body["original_file_path"] = link.into();
+    }
     match api.post(&format!("/api/ebooks/{ebook}/add-upload"), &body) {
         Ok(answer) => Ok(Added::Source(id(&answer)?)),
         Err(Failure::Said { error, details })
@@ -101,6 +108,12 @@ pub fn remove_if_empty(api: &Api, ebook: i64) -> Result<bool, Failure> {
 }
 
 impl Ebook {
+    /// Where the server keeps this file, below its books.
+    pub fn location(&self, source: i64) -> Option<&str> {
+        let source = self.sources.iter().find(|s| s.id == source)?;
+        (!source.location.is_empty()).then_some(&source.location)
+    }
+
     /// The file that looks like this one; its hash is not shown. The newest, if there are several.
     pub fn source_like(&self, content: &Content, extension: &str) -> Option<i64> {
         let like = |s: &&Source| s.size == content.size() && s.format == extension;
@@ -123,6 +136,11 @@ fn read(answer: &Value) -> Option<Ebook> {
             id: source.get("id")?.as_i64()?,
             size: source.get("size")?.as_u64()?,
             format: source.get("format")?.as_str()?.into(),
+            location: source
+                .get("location")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .into(),
         })
     });
     Some(Ebook {

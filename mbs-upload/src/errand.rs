@@ -3,6 +3,7 @@
 
 mod describing;
 mod journaling;
+mod linking;
 mod placing;
 mod sending;
 
@@ -15,6 +16,7 @@ use crate::{
     failure::Failure,
     floor::{Floor, Held},
     job::Job,
+    links::Links,
     outage::Standing,
     outcome::{Kind, Outcome},
     server::Server,
@@ -178,7 +180,8 @@ impl<'a> Errand<'a> {
         }
         End {
             outcome,
-            gone: None,
+            // A server that makes copies in place of links is to make no more of them.
+            gone: self.server.links.as_ref().and_then(Links::refused),
         }
     }
 

@@ -9,6 +9,7 @@
 //! | [`offer`], [`language`] | the server's languages, genres and series |
 //! | [`check`], [`upload`], [`extract`], [`matching`], [`ebook`] | the steps of an upload |
 //! | [`told`], [`book`], [`fit`], [`naming`], [`wanted`], [`placed`] | metadata as the server takes it |
+//! | [`links`], [`path_map`] | links in place of copies, and what paths are called on the server |
 //! | [`origin`] | where a file's bytes are, read only as long as they are those that were hashed |
 //! | [`known`] | contents that the server is known to have |
 //! | [`journal`] | what was done in all runs, so that a killed one can be gone on with |
@@ -36,6 +37,7 @@ pub mod job;
 pub mod journal;
 pub mod known;
 pub mod language;
+pub mod links;
 pub mod login;
 pub mod matching;
 pub mod metrics;
@@ -45,6 +47,7 @@ pub mod origin;
 pub mod outage;
 pub mod outcome;
 pub mod pace;
+pub mod path_map;
 pub mod placed;
 pub mod plan;
 pub mod rate;

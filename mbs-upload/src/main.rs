@@ -12,6 +12,7 @@ use mbs_upload::{
     failure::Failure,
     journal::{self, Journal},
     known, language,
+    links::Links,
     login::Login,
     offer::Offer,
     outage::Outage,
@@ -72,6 +73,7 @@ fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
 fn reach(args: &Args, out: &Writer) -> Result<Server, Fatal> {
     let (base, ws) = args.addresses()?;
     let (user, password) = args.credentials()?;
+    let links = args.links()?;
     let policy = Policy {
         retries: args.retries,
         wait: args.retry_wait,
@@ -110,11 +112,23 @@ fn reach(args: &Args, out: &Writer) -> Result<Server, Fatal> {
                 .or_fatal(Exit::GaveUp, format_args!("{ws}: connect"))?,
         ),
     };
+    let batch = Batch::default();
+    if links.as_ref().is_some_and(|links| !links.sees()) {
+        let known_to_link = run::patiently(policy, || batch.is_there(&api)).or_fatal(
+            Exit::GaveUp,
+            format_args!("{base}: ask whether it makes links"),
+        )?;
+        if !known_to_link {
+            return Err(Links::unlikely());
+        }
+        out.warn(&base, "link", "nobody looks whether it does: --store");
+    }
     Ok(Server {
         api,
         engine,
         offer,
-        batch: Batch::default(),
+        batch,
+        links,
         policy,
         outage,
         default_language,

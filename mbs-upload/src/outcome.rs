@@ -63,6 +63,8 @@ pub struct Outcome {
     pub ebook: Option<i64>,
     /// The server's file.
     pub source: Option<i64>,
+    /// What it is a link to on the server, where it was to be one.
+    pub link: Option<String>,
     /// Why it is not simply uploaded.
     pub reason: Option<String>,
     /// What was changed in the metadata on the way.
@@ -84,6 +86,7 @@ impl Outcome {
             by: None,
             ebook: None,
             source: None,
+            link: None,
             reason: None,
             notes: Vec::new(),
             attempts: 0,
@@ -129,6 +132,7 @@ impl Outcome {
         if let Some(source) = self.source {
             line.int("source_id", source);
         }
+        line.opt_text("link", self.link.as_deref());
         line.int("attempts", self.attempts)
             .float("seconds", (took.as_secs_f64() * 1000.0).round() / 1000.0)
             .opt_text("reason", self.short_reason())

@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::AtomicI64};
 
 use crate::{
     api::Api, attempt::Policy, check::Batch, engine::Engine, failure::Failure, journal::Journal,
-    known::Content, language::Language, offer::Offer, outage::Outage, placed::Placed,
+    known::Content, language::Language, links::Links, offer::Offer, outage::Outage, placed::Placed,
 };
 
 /// The server as the workers see it.
@@ -30,6 +30,8 @@ pub struct Server {
     pub newest_upload: AtomicI64,
     /// What was done in earlier runs, and what is done in this one.
     pub journal: Journal,
+    /// How it makes links in place of copies, where it is to make them.
+    pub links: Option<Links>,
     /// Where the last books went.
     pub placed: Placed,
 }

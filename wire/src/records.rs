@@ -256,6 +256,8 @@ records! {
         ebook_id: Option<i64>,
         /// The server's row for this file.
         source_id: Option<i64>,
+        /// With --symlink: the server's own path of the file, to which it keeps a link, not a copy.
+        link: Option<String>,
         /// How often it was tried; 0 where the server was not asked.
         attempts: u64,
         /// Time from the first step to the outcome.

@@ -5,6 +5,7 @@ use crate::{
     check::{self, Verdict},
     ebook::{self, Added},
     failure::Failure,
+    links::Links,
     matching,
     outcome::{Kind, Outcome},
     wanted::Wanted,
@@ -79,7 +80,13 @@ impl Errand<'_> {
         {
             return Ok(Some(outcome));
         }
-        match ebook::add(&self.server.api, ebook, upload) {
+        let links = self.server.links.as_ref();
+        let _turn = match links.map(Links::turn).transpose() {
+            Ok(turn) => turn,
+            Err(why) => return Ok(Some(Outcome::because(Kind::Failed, why))),
+        };
+        let link = self.link()?;
+        match ebook::add(&self.server.api, ebook, upload, link.as_deref()) {
             Ok(Added::Source(source)) => Ok(Some(self.arrived(&wanted, ebook, Some(source)))),
             Ok(Added::Exists {
                 source,
@@ -112,11 +119,13 @@ impl Errand<'_> {
 
     pub(super) fn arrived(&mut self, wanted: &Wanted, ebook: i64, source: Option<i64>) -> Outcome {
         self.server.placed.put(wanted, ebook);
-        Outcome {
+        let mut outcome = Outcome {
             ebook: Some(ebook),
             source,
             ..Outcome::new(Kind::Uploaded)
-        }
+        };
+        self.look_at_link(&mut outcome);
+        outcome
     }
 
     /// The ebook or the upload's row is not there: which?

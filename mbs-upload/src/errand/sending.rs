@@ -58,8 +58,12 @@ impl Errand<'_> {
         {
             return Ok(Some(self.lacking_language()));
         }
+        let link = self.link()?;
         if self.dry_run {
-            return Ok(Some(Outcome::new(Kind::WouldUpload)));
+            return Ok(Some(Outcome {
+                link,
+                ..Outcome::new(Kind::WouldUpload)
+            }));
         }
         self.set_out()
     }
