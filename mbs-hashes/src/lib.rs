@@ -10,10 +10,12 @@
 //! | [`session`] | one read-only connection that gives up when the server falls silent |
 //! | [`failure`] | what can go wrong with it, in one line each |
 //! | [`tuples`] | the rows of a binary COPY |
+//! | [`known`] | contents that the server is known to have, by SHA-1 and size |
 //! | [`source`] | the rows of the server's table `source` |
 
 pub mod conninfo;
 pub mod failure;
+pub mod known;
 pub mod passfile;
 pub mod patience;
 pub mod session;

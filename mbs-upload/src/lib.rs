@@ -9,9 +9,9 @@
 //! | [`offer`], [`language`] | the server's languages, genres and series |
 //! | [`check`], [`upload`], [`extract`], [`matching`], [`ebook`] | the steps of an upload |
 //! | [`told`], [`book`], [`fit`], [`naming`], [`wanted`], [`placed`] | metadata as the server takes it |
-//! | [`links`], [`path_map`] | links in place of copies, and what paths are called on the server |
+//! | [`links`], [`path_map`] | links in place of copies, and what paths are called on the server (from `wire`) |
 //! | [`origin`] | where a file's bytes are, read only as long as they are those that were hashed |
-//! | [`known`] | contents that the server is known to have |
+//! | [`known`] | contents that the server is known to have (the set of `mbs-hashes`) |
 //! | [`journal`] | what was done in all runs, so that a killed one can be gone on with |
 //! | [`job`], [`plan`], [`floor`] | what is to be done, and what may be done at the same time |
 //! | [`errand`], [`attempt`] | one file's way through the steps, and when a step is tried again |
@@ -35,7 +35,6 @@ pub mod floor;
 pub mod http;
 pub mod job;
 pub mod journal;
-pub mod known;
 pub mod language;
 pub mod links;
 pub mod login;
@@ -47,7 +46,6 @@ pub mod origin;
 pub mod outage;
 pub mod outcome;
 pub mod pace;
-pub mod path_map;
 pub mod placed;
 pub mod plan;
 pub mod rate;
@@ -59,3 +57,6 @@ pub mod stall;
 pub mod told;
 pub mod upload;
 pub mod wanted;
+
+pub use mbs_hashes::known;
+pub use wire::path_map;

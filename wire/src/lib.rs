@@ -8,6 +8,7 @@
 //! | [`records`] | every record type, documented once |
 //! | [`schema`] | those types as JSON Schema, a DuckDB query, SQLite views (`--schema`) |
 //! | [`path`] | file names that survive JSON although they are not UTF-8 |
+//! | [`path_map`] | one folder as this machine and as the server's call it (`--path-map`) |
 //! | [`mod@line`], [`lines`] | making one line, inheriting the fields of another without parsing them; many in one buffer |
 //! | [`record`], [`read`] | one line read, its fields found but left raw; a stream of them |
 //! | [`custody`] | is a stream whole? Summaries checked against what was counted |
@@ -22,6 +23,7 @@ pub mod exit;
 pub mod line;
 pub mod lines;
 pub mod path;
+pub mod path_map;
 pub mod progress;
 pub mod read;
 pub mod record;

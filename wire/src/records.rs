@@ -368,6 +368,73 @@ records! {
         default_language: Option<String>,
     }
 
+    /// One entry of a library's folder, or one tracked file that is not there, in exactly one class.
+    Finding FINDING "finding" {
+        /// Absolute path of the entry. Of a missing file: where it should be.
+        path: String,
+        /// The exact bytes of `path` in base64, only where it is not UTF-8.
+        path_b64: Option<String>,
+        /// tracked, in_use, duplicate_of_server, not_uploaded, unknown, internal, foreign, extra_data,
+        /// heal_candidate, case_mismatch, unreadable, untracked, untracked_on_server or missing.
+        class: String,
+        /// Why it is of this class, for a person.
+        why: String,
+        /// May its bytes be removed without loss, as far as the scan can tell: yes, no or unknown.
+        /// orphan-rm proves it again.
+        removable: String,
+        /// SHA-1 of the bytes, where it was told or found out, and holds for the file as it is.
+        sha1: Option<String>,
+        /// Size in bytes.
+        size: Option<u64>,
+        /// Time of last change, with nanoseconds.
+        mtime: Option<String>,
+        /// The device that holds it.
+        dev: Option<String>,
+        /// Its number on that device.
+        inode: Option<String>,
+        /// How many names the file has.
+        nlink: Option<u64>,
+        /// Calibre's number of the book that the row belongs to.
+        book_id: Option<i64>,
+        /// The row's format in lower case.
+        format: Option<String>,
+        /// The uuid of the book that the row belongs to.
+        uuid: Option<String>,
+        /// The tracked path that this entry is, or would mend, as the list of tracked files has it.
+        row: Option<String>,
+        /// The exact bytes of `row` in base64, only where it is not UTF-8.
+        row_b64: Option<String>,
+    }
+
+    /// Something in the server that lacks its other half: an ebook without files, a row without its
+    /// file, a stored file without its row.
+    ServerFinding SERVER_FINDING "server_finding" {
+        /// ebook_without_source, source_without_file or file_without_source.
+        class: String,
+        /// Why it is of this class, for a person.
+        why: String,
+        /// The ebook.
+        ebook_id: Option<i64>,
+        /// The ebook's title.
+        title: Option<String>,
+        /// When the row was made.
+        created: Option<String>,
+        /// The row of the table source.
+        source_id: Option<i64>,
+        /// SHA-1 that the row tells.
+        sha1: Option<String>,
+        /// Size in bytes, as the row or the file tells.
+        size: Option<u64>,
+        /// Path below the server's books folder.
+        location: Option<String>,
+        /// The exact bytes of `location` in base64, only where it is not UTF-8.
+        location_b64: Option<String>,
+        /// Absolute path of the stored file on this machine.
+        path: Option<String>,
+        /// The exact bytes of `path` in base64, only where it is not UTF-8.
+        path_b64: Option<String>,
+    }
+
     /// Counts of the server's rows; a count that could not be had is left out.
     MbsStats MBS_STATS "mbs_stats" {
         /// Rows of the table ebook.
@@ -435,6 +502,82 @@ records! {
         unsupported: Option<u64>,
         /// mbs-upload --dry-run: files that would be sent.
         would_upload: Option<u64>,
+        /// orphan-scan: entries of the library that are no folders, and folders that were not entered.
+        walked: Option<u64>,
+        /// Their bytes.
+        walked_bytes: Option<u64>,
+        /// Entries that were gone when they were looked at; they have no finding.
+        vanished: Option<u64>,
+        /// Distinct paths that are tracked.
+        rows: Option<u64>,
+        /// Those among them that are there, be it under another normalisation or case.
+        rows_found: Option<u64>,
+        /// Those that are not; each has a finding.
+        missing: Option<u64>,
+        /// Distinct contents that the server is known to have.
+        known: Option<u64>,
+        /// Those among them that a finding of this run has.
+        known_matched: Option<u64>,
+        /// Those that none has.
+        known_unmatched: Option<u64>,
+        /// Tracked files, the server not asked.
+        tracked: Option<u64>,
+        /// Their bytes.
+        tracked_bytes: Option<u64>,
+        /// Files that a link of the server's store leads to.
+        in_use: Option<u64>,
+        /// Their bytes.
+        in_use_bytes: Option<u64>,
+        /// Tracked files that the server has, too.
+        duplicate_of_server: Option<u64>,
+        /// Their bytes.
+        duplicate_of_server_bytes: Option<u64>,
+        /// Tracked files that the server lacks.
+        not_uploaded: Option<u64>,
+        /// Their bytes.
+        not_uploaded_bytes: Option<u64>,
+        /// Entries of which no class is certain.
+        unknown: Option<u64>,
+        /// Their bytes.
+        unknown_bytes: Option<u64>,
+        /// What Calibre keeps for itself.
+        internal: Option<u64>,
+        /// Their bytes.
+        internal_bytes: Option<u64>,
+        /// What other programs keep there, links, other libraries and file systems.
+        foreign: Option<u64>,
+        /// Their bytes.
+        foreign_bytes: Option<u64>,
+        /// Files in the data folder of a book.
+        extra_data: Option<u64>,
+        /// Their bytes.
+        extra_data_bytes: Option<u64>,
+        /// Files that Calibre may take for a missing one.
+        heal_candidate: Option<u64>,
+        /// Their bytes.
+        heal_candidate_bytes: Option<u64>,
+        /// Files whose tracked name differs by case.
+        case_mismatch: Option<u64>,
+        /// Their bytes.
+        case_mismatch_bytes: Option<u64>,
+        /// Entries that cannot be read.
+        unreadable: Option<u64>,
+        /// Their bytes.
+        unreadable_bytes: Option<u64>,
+        /// Files that nobody has on record.
+        untracked: Option<u64>,
+        /// Their bytes.
+        untracked_bytes: Option<u64>,
+        /// Such files that the server has.
+        untracked_on_server: Option<u64>,
+        /// Their bytes.
+        untracked_on_server_bytes: Option<u64>,
+        /// orphan-scan --server-ebooks: ebooks that have no file.
+        ebook_without_source: Option<u64>,
+        /// Rows whose stored file is not there.
+        source_without_file: Option<u64>,
+        /// Stored files that no row names.
+        file_without_source: Option<u64>,
     }
 }
 

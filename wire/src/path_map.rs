@@ -59,6 +59,19 @@ impl PathMap {
             Some(folder.server.join(rest))
         })
     }
+
+    /// Our name of a file of the server's; nothing, where no folder holds it, or its path climbs.
+    pub fn to_host(&self, path: &Path) -> Option<PathBuf> {
+        if climbs(path) {
+            return None;
+        }
+        let holding = self.0.iter().filter_map(|folder| {
+            let rest = path.strip_prefix(&folder.server).ok()?;
+            Some((folder.server.components().count(), &folder.host, rest))
+        });
+        let (_, host, rest) = holding.max_by_key(|(length, ..)| *length)?;
+        Some(host.join(rest))
+    }
 }
 
 /// Does the path leave a folder again? Then, with symbolic links, its names do not tell where it is.
@@ -91,6 +104,17 @@ mod tests {
         );
         assert_eq!(server("/library/a.epub"), Path::new("/host/library/a.epub"));
         assert_eq!(server("/lib/new"), Path::new("/new"));
+    }
+
+    #[test]
+    fn the_way_back_goes_by_the_server_s_innermost_folder() {
+        let map = map(&["/lib=/data/lib", "/new=/data/lib/new", "/x=/"]);
+        let host = |path: &str| map.to_host(Path::new(path)).unwrap();
+        assert_eq!(host("/data/lib/a.epub"), Path::new("/lib/a.epub"));
+        assert_eq!(host("/data/lib/new/a.epub"), Path::new("/new/a.epub"));
+        assert_eq!(host("/data/lib/newer/a"), Path::new("/lib/newer/a"));
+        assert_eq!(host("/data/library/a"), Path::new("/x/data/library/a"));
+        assert_eq!(map.to_host(Path::new("/data/lib/../a")), None);
     }
 
     #[test]

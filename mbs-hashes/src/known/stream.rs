@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::{fs::OFlags, io::Errno};
-use wire::{Exit, Fatal, Item, OrFatal, Reader, Voice, Writer, stop};
+use wire::{Exit, Fatal, Item, OrFatal, Reader, Record, Voice, Writer, stop};
 
 use super::{Content, Known};
 
@@ -27,7 +27,7 @@ pub fn read(files: &[impl AsRef<Path>], out: &Writer) -> Result<Known, Fatal> {
         let mut set = known.own();
         for file in files.iter().map(AsRef::as_ref) {
             let mut stream = Stream::open(file)?;
-            let caught_up = stream.pass(|content| set.push(content));
+            let caught_up = stream.pass(|content, _| set.push(content));
             let caught_up =
                 caught_up.or_fatal(Exit::Usage, format_args!("{}: read", stream.shown))?;
             let rows = format!("{} contents are known", stream.rows);
@@ -47,6 +47,29 @@ pub fn read(files: &[impl AsRef<Path>], out: &Writer) -> Result<Known, Fatal> {
             .or_fatal(Exit::GaveUp, "known: start a thread")?;
     }
     Ok(known)
+}
+
+/// Reads a file to its end, or a pipe to the end of its first pass, and hands over each content and
+/// the record that named it. Says why the stream may not name all, where that is so.
+///
+/// # Errors
+/// The file cannot be opened or read.
+pub fn first_pass(
+    file: &Path,
+    each: impl FnMut(Content, &Record),
+) -> Result<Option<String>, Fatal> {
+    let mut stream = Stream::open(file)?;
+    let caught_up = stream.pass(each);
+    if caught_up.or_fatal(Exit::Usage, format_args!("{}: read", stream.shown))? {
+        return Ok(None);
+    }
+    if stream.unusable > 0 {
+        return Ok(Some(format!(
+            "{} lines of it name no content",
+            stream.unusable
+        )));
+    }
+    Ok(stream.reader.custody().verdict().why)
 }
 
 struct Stream {
@@ -71,22 +94,23 @@ impl Stream {
     }
 
     /// Reads to the end, or of a pipe to its next `caught_up`; says whether that was it.
-    fn pass(&mut self, mut each: impl FnMut(Content)) -> io::Result<bool> {
+    fn pass(&mut self, mut each: impl FnMut(Content, &Record)) -> io::Result<bool> {
         while let Some(item) = self.reader.next_item()? {
-            let content = match &item {
+            let named = match &item {
                 Item::Record(record) if record.kind() == "known_hash" => record
                     .get::<u64>("size")
-                    .and_then(|size| Content::new(&record.text("sha1")?, size)),
+                    .and_then(|size| Content::new(&record.text("sha1")?, size))
+                    .map(|content| (content, record)),
                 Item::Record(record) if record.kind() == "caught_up" && self.pipe => {
                     return Ok(true);
                 }
                 Item::Record(_) => continue,
                 Item::Unusable(..) => None,
             };
-            match content {
-                Some(content) => {
+            match named {
+                Some((content, record)) => {
                     self.rows += 1;
-                    each(content);
+                    each(content, record);
                 }
                 None => self.unusable += 1,
             }
@@ -96,7 +120,7 @@ impl Stream {
 
     fn follow(mut self, known: &Known, voice: &Voice) {
         loop {
-            match self.pass(|content| known.add(content)) {
+            match self.pass(|content, _| known.add(content)) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => return voice.warn(&self.shown, "read", &error.to_string()),

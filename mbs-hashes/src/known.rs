@@ -6,7 +6,7 @@ mod stream;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use set::Set;
-pub use stream::read;
+pub use stream::{first_pass, read};
 
 /// A file's identity on the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +31,14 @@ impl Content {
         }
         bytes[20..].copy_from_slice(&size.to_be_bytes());
         Some(Content { bytes })
+    }
+
+    /// From a SHA-1 that was computed.
+    pub fn of(sha1: &[u8; 20], size: u64) -> Content {
+        let mut bytes = [0; 28];
+        bytes[..20].copy_from_slice(sha1);
+        bytes[20..].copy_from_slice(&size.to_be_bytes());
+        Content { bytes }
     }
 
     /// The SHA-1 in lower-case hex.

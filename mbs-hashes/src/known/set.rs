@@ -64,12 +64,21 @@ impl Set {
 
     /// Is it in the set?
     pub fn has(&self, content: &Content) -> bool {
+        (!self.later.is_empty() && self.later.contains(content)) || self.find(content).is_some()
+    }
+
+    /// The place of a content among those that were there when the set was last sealed.
+    pub fn find(&self, content: &Content) -> Option<u32> {
         let at = beginning(content, self.shift);
-        let sorted = || match self.starts.get(at..at + 2) {
-            Some(ends) => self.sorted[ends[0] as usize..ends[1] as usize].contains(content),
-            None => false,
-        };
-        (!self.later.is_empty() && self.later.contains(content)) || sorted()
+        let ends = self.starts.get(at..at + 2)?;
+        let alike = &self.sorted[ends[0] as usize..ends[1] as usize];
+        let place = alike.iter().position(|one| one == content)?;
+        Some(ends[0] + place as u32)
+    }
+
+    /// Those that were there when the set was last sealed, sorted; [`Set::find`] gives places here.
+    pub fn sorted(&self) -> &[Content] {
+        &self.sorted
     }
 
     /// Takes in one more, at any time.

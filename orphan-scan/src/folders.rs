@@ -1,0 +1,297 @@
+//! All folders below one, read by many threads at once: on a cold disk it is the number of requests
+//! under way that decides. Each folder is opened by its own name in its parent, so that neither the
+//! length of a path nor a link that is swapped in leads elsewhere; links are never followed.
+//!
+//! Memory depends on the largest folder and on the folders that wait, whose names alone are kept.
+
+mod entries;
+mod queue;
+
+use std::{
+    ffi::CStr,
+    fmt,
+    os::fd::{AsFd, OwnedFd},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use rustix::{
+    fs::{self, AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxAttributes, StatxFlags},
+    io::Errno,
+};
+
+pub use entries::{Entries, Entry};
+use queue::Queue;
+
+/// Where to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Border {
+    /// At other file systems and at all that is mounted.
+    FileSystem,
+    /// Nowhere.
+    None,
+}
+
+/// A folder that is open.
+#[derive(Debug)]
+pub struct Folder<C> {
+    /// Its descriptor; entries are looked at relative to it.
+    pub fd: OwnedFd,
+    /// Its path relative to the one where the walk began; empty for that one.
+    pub path: Vec<u8>,
+    /// What the visitor said of it when it was found.
+    pub context: C,
+}
+
+impl<C> Folder<C> {
+    /// The path of an entry, relative to where the walk began.
+    pub fn below(&self, name: &[u8]) -> Vec<u8> {
+        match self.path.is_empty() {
+            true => name.to_vec(),
+            false => [&self.path, &b"/"[..], name].concat(),
+        }
+    }
+
+    /// Looks at an entry, not at what a link leads to.
+    ///
+    /// # Errors
+    /// What the system says; [`Errno::NOENT`] when it is gone.
+    pub fn look(&self, name: &CStr) -> Result<Statx, Errno> {
+        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+        fs::statx(&self.fd, name, flags, StatxFlags::BASIC_STATS)
+    }
+}
+
+/// Why a folder was not entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// It is another file system, or something is mounted there.
+    Border,
+    /// It is a folder no more, but a link, a file, or gone.
+    Replaced(Errno),
+    /// The system says no.
+    Failed(Errno),
+}
+
+/// What is done with each folder. One visitor a thread.
+pub trait Visitor<C> {
+    /// What ends the walk early.
+    type Error: Send;
+
+    /// A folder was read. Says for each folder in it, by its index in `entries`, whether to enter it and
+    /// with which context, by calling `enter`.
+    ///
+    /// # Errors
+    /// The walk ends, in all threads.
+    fn folder(
+        &mut self,
+        folder: &Folder<C>,
+        entries: &Entries,
+        enter: &mut dyn FnMut(&CStr),
+    ) -> Result<(), Self::Error>;
+
+    /// The context of a folder about to be opened.
+    fn context(&mut self, parent: &Folder<C>, name: &CStr) -> C;
+
+    /// A folder could not be opened.
+    ///
+    /// # Errors
+    /// The walk ends, in all threads.
+    fn closed(
+        &mut self,
+        parent: &Folder<C>,
+        name: &CStr,
+        context: C,
+        why: Closed,
+    ) -> Result<(), Self::Error>;
+}
+
+/// The folder itself cannot be opened.
+#[derive(Debug)]
+pub struct RootError(pub Errno);
+
+impl fmt::Display for RootError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        std::io::Error::from(self.0).fmt(f)
+    }
+}
+
+impl std::error::Error for RootError {}
+
+/// The folder where a walk begins; links in its own path are followed.
+///
+/// # Errors
+/// It cannot be opened.
+pub fn open_root<C>(path: &Path, context: C) -> Result<Folder<C>, RootError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(Folder {
+        fd: fs::open(path, flags, Mode::empty()).map_err(RootError)?,
+        path: Vec::new(),
+        context,
+    })
+}
+
+/// Visits `root` and all folders below it by as many threads as there are visitors. Ends early, and
+/// says so by `false`, when the process is asked to stop.
+///
+/// # Errors
+/// The first that a visitor met.
+pub fn walk<C: Send + Sync, V: Visitor<C> + Send>(
+    root: Folder<C>,
+    border: Border,
+    visitors: &mut [V],
+) -> Result<bool, V::Error> {
+    let opener = match Opener::at(&root.fd, border) {
+        Ok(opener) => opener,
+        // Without its device no border could be told; nothing is entered then.
+        Err(_) => Opener::closed(border),
+    };
+    let queue = Queue::new(root);
+    thread::scope(|scope| {
+        let walk = |visitor| {
+            let (queue, opener) = (&queue, &opener);
+            move || run(queue, opener, visitor)
+        };
+        let threads: Vec<_> = visitors.iter_mut().map(|v| scope.spawn(walk(v))).collect();
+        let mut ended = Ok(true);
+        for thread in threads {
+            match thread.join() {
+                Ok(Ok(whole)) => ended = ended.map(|before| before && whole),
+                Ok(Err(error)) => ended = ended.and(Err(error)),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        ended
+    })
+}
+
+fn run<C, V: Visitor<C>>(
+    queue: &Queue<C>,
+    opener: &Opener,
+    visitor: &mut V,
+) -> Result<bool, V::Error> {
+    let _leaving = queue.enter();
+    let mut entries = Entries::default();
+    let mut taken = Vec::new();
+    while let Some(parent) = queue.take(&mut taken) {
+        let Some(parent) = parent else {
+            // The folder where all begins is open already.
+            if let Some(root) = queue.root() {
+                visit(queue, root, visitor, &mut entries)?;
+            }
+            continue;
+        };
+        for name in taken.drain(..) {
+            let context = visitor.context(&parent, &name);
+            match opener.open(&parent.fd, &name) {
+                Ok(fd) => {
+                    let folder = Folder {
+                        fd,
+                        path: parent.below(name.to_bytes()),
+                        context,
+                    };
+                    visit(queue, Arc::new(folder), visitor, &mut entries)?;
+                }
+                Err(why) => visitor.closed(&parent, &name, context, why)?,
+            }
+            if wire::stop::requested() {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(!wire::stop::requested())
+}
+
+fn visit<C, V: Visitor<C>>(
+    queue: &Queue<C>,
+    folder: Arc<Folder<C>>,
+    visitor: &mut V,
+    entries: &mut Entries,
+) -> Result<(), V::Error> {
+    entries.read(folder.fd.as_fd());
+    let mut names = queue::Names::default();
+    visitor.folder(&folder, entries, &mut |name| names.push(name))?;
+    queue.push(folder, names);
+    Ok(())
+}
+
+/// Opens folders and tells borders.
+struct Opener {
+    border: Border,
+    device: Option<(u32, u32)>,
+    /// Not everybody may ask that a folder's time of access stays.
+    may_hide: AtomicBool,
+    /// Older kernels and some containers have no openat2.
+    may_resolve: AtomicBool,
+}
+
+impl Opener {
+    fn at(root: &OwnedFd, border: Border) -> Result<Opener, Errno> {
+        let seen = fs::statx(root, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?;
+        Ok(Opener {
+            device: Some((seen.stx_dev_major, seen.stx_dev_minor)),
+            ..Opener::closed(border)
+        })
+    }
+
+    fn closed(border: Border) -> Opener {
+        Opener {
+            border,
+            device: None,
+            may_hide: AtomicBool::new(true),
+            may_resolve: AtomicBool::new(true),
+        }
+    }
+
+    fn open(&self, parent: &OwnedFd, name: &CStr) -> Result<OwnedFd, Closed> {
+        let fd = match self.open_hidden(parent, name) {
+            Ok(fd) => fd,
+            Err(Errno::XDEV) => return Err(Closed::Border),
+            Err(why @ (Errno::LOOP | Errno::NOTDIR | Errno::NOENT)) => {
+                return Err(Closed::Replaced(why));
+            }
+            Err(why) => return Err(Closed::Failed(why)),
+        };
+        if self.border == Border::FileSystem {
+            let seen = fs::statx(&fd, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
+                .map_err(Closed::Failed)?;
+            let device = (seen.stx_dev_major, seen.stx_dev_minor);
+            if is_mounted(&seen) || self.device != Some(device) {
+                return Err(Closed::Border);
+            }
+        }
+        Ok(fd)
+    }
+
+    fn open_hidden(&self, parent: &OwnedFd, name: &CStr) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        if self.may_hide.load(Ordering::Relaxed) {
+            match self.open_with(parent, name, flags | OFlags::NOATIME) {
+                Err(Errno::PERM) => self.may_hide.store(false, Ordering::Relaxed),
+                opened => return opened,
+            }
+        }
+        self.open_with(parent, name, flags)
+    }
+
+    fn open_with(&self, parent: &OwnedFd, name: &CStr, flags: OFlags) -> Result<OwnedFd, Errno> {
+        if self.border == Border::FileSystem && self.may_resolve.load(Ordering::Relaxed) {
+            let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+            match fs::openat2(parent, name, flags, Mode::empty(), resolve) {
+                Err(Errno::NOSYS) => self.may_resolve.store(false, Ordering::Relaxed),
+                opened => return opened,
+            }
+        }
+        fs::openat(parent, name, flags, Mode::empty())
+    }
+}
+
+/// Is something mounted on this very entry?
+pub fn is_mounted(seen: &Statx) -> bool {
+    let mount = StatxAttributes::MOUNT_ROOT;
+    seen.stx_attributes_mask.contains(mount) && seen.stx_attributes.contains(mount)
+}

@@ -1,0 +1,15 @@
+//! What is in a library's folder, and what may leave it.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`classes`] | one entry and what is known of it, to its class: a pure decision |
+//! | [`zones`] | the parts of a library that belong to Calibre or to other programs |
+//! | [`names`] | when two names are one, but for case or Unicode normalisation |
+//! | [`books`] | the extensions that e-books have |
+//! | [`folders`] | all folders below one, read by many threads, no link followed, no border crossed |
+
+pub mod books;
+pub mod classes;
+pub mod folders;
+pub mod names;
+pub mod zones;
