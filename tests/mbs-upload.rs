@@ -39,6 +39,9 @@ mod between;
 #[path = "mbs-upload/known.rs"]
 mod known;
 
+/// Several uploaders at a time, kept apart by locks in the server's database.
+#[path = "mbs-upload/claims.rs"]
+mod claims;
 /// Progress, slow files, figures for Prometheus.
 #[path = "mbs-upload/pace.rs"]
 mod pace;

@@ -1,5 +1,5 @@
-//! One read-only connection. It waits for a server no longer than it is told to, and never past the
-//! signal that asks the process to stop.
+//! One read-only connection. It waits for a server no longer than it is told to, and unless told
+//! otherwise not past the signal that asks the process to stop.
 
 use std::{
     future::Future,
@@ -31,14 +31,23 @@ pub struct Terms {
     pub patience: Duration,
     /// How long one statement may run, on the server's clock; without it as long as rows come.
     pub statement: Option<Duration>,
+    /// Does a request to stop end its waiting? Not where work in flight is still to be finished.
+    pub heeds_stop: bool,
 }
 
 /// A connection that only reads.
 pub struct Session {
     client: Client,
     runtime: Runtime,
-    patience: Duration,
+    patience: Patience,
     encoding: String,
+}
+
+/// How long to wait for an answer.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    most: Duration,
+    heeds_stop: bool,
 }
 
 /// Connects, and tries again after 1, 2 and 4 s where the reason may pass and [`Terms::patience`] is
@@ -106,7 +115,11 @@ impl Session {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let client = match runtime.block_on(wait(limit, config.connect(tls))) {
+        let patience = |most| Patience {
+            most,
+            heeds_stop: terms.heeds_stop,
+        };
+        let client = match runtime.block_on(wait(patience(limit), config.connect(tls))) {
             Ok(Ok((client, connection))) => {
                 // Its end, good or bad, is seen by whoever waits for an answer.
                 runtime.spawn(async { drop(connection.await) });
@@ -127,7 +140,7 @@ impl Session {
         let mut session = Session {
             client,
             runtime,
-            patience: terms.patience,
+            patience: patience(terms.patience),
             encoding: String::new(),
         };
         let statement = terms.statement.unwrap_or_default().as_millis();
@@ -216,19 +229,20 @@ impl Session {
     }
 }
 
-/// Waits for an answer, but not past `patience` and not past a request to stop.
-async fn wait<T>(patience: Duration, answer: impl Future<Output = T>) -> Result<T, Failure> {
+/// Waits for an answer, but not past `patience`, and not past a request to stop where it is heeded.
+async fn wait<T>(patience: Patience, answer: impl Future<Output = T>) -> Result<T, Failure> {
+    let Patience { most, heeds_stop } = patience;
     let mut answer = pin!(answer);
     let mut waited = Duration::ZERO;
     loop {
-        let tick = TICK.min(patience.saturating_sub(waited));
+        let tick = TICK.min(most.saturating_sub(waited));
         match timeout(tick, &mut answer).await {
             Ok(answer) => return Ok(answer),
-            Err(_) if wire::stop::requested() => return Err(Failure::Stopped),
+            Err(_) if heeds_stop && wire::stop::requested() => return Err(Failure::Stopped),
             Err(_) => waited += tick,
         }
-        if waited >= patience {
-            return Err(Failure::Silent(patience));
+        if waited >= most {
+            return Err(Failure::Silent(most));
         }
     }
 }

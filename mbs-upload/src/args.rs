@@ -107,6 +107,9 @@ pub struct Args {
     pub dry_run: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
+    pub database: mbs_hashes::Database,
+    #[command(flatten)]
+    #[allow(missing_docs)]
     pub output: wire::Output,
 }
 
@@ -115,14 +118,19 @@ Examples:
   calibre-list ~/Library | hash-files | mbs-upload --user me --password-file ~/.mbs >uploads.ndjson
   mbs-hashes >known.ndjson; mbs-upload --known known.ndjson <hashed.ndjson >uploads.ndjson
   mbs-upload --journal ~/mbs.journal <hashed.ndjson >>uploads.ndjson    # again after any end
+  mbs-upload --known <(mbs-hashes --follow) --db postgresql://ebooks@db/ebooks <hashed.ndjson
   mbs-upload --dry-run <hashed.ndjson | jq -r .outcome | sort | uniq -c
+
+Several uploaders on one server double what they send at the same time, unless all
+are given --db (or MBS_DB): then they keep out of each other's way by locks there,
+whatever lists and machines they work on. The role needs SELECT on source.
 
 Exit codes:
   0    done; duplicates, too big and unsupported files included
   1    some files failed, each with a record that says why
   2    usage
-  3    refused: the journal is another server's, or another process writes it; --symlink, and nothing
-       shows that the server makes links
+  3    refused: the journal is another server's, or another process writes it; --db is not the server's;
+       --symlink, and nothing shows that the server makes links
   255  gave up: login refused, server away for longer than --outage, standard output closed,
        journal's disk full, a file copied that was to be linked to";
 
@@ -158,6 +166,17 @@ impl Args {
         }
         let map = || PathMap::new(self.path_map.clone());
         Ok(self.symlink.then(|| Links::new(map(), self.store.clone())))
+    }
+
+    /// The database that keeps several uploaders apart, where one is named for that: the account's own
+    /// settings for PostgreSQL may be meant for something else.
+    ///
+    /// # Errors
+    /// As [`mbs_hashes::Database::settings`].
+    pub fn claims(&self) -> Result<Option<mbs_hashes::Settings>, Fatal> {
+        let named = self.database.db.is_some()
+            || std::env::var_os("MBS_DB").is_some_and(|value| !value.is_empty());
+        named.then(|| self.database.settings()).transpose()
     }
 
     /// User and password.

@@ -1,6 +1,7 @@
 //! One file's way to the server, step by step. Each step can be taken again after a failure; the
 //! steps that must not be done twice first ask what became of the earlier try.
 
+mod claiming;
 mod describing;
 mod journaling;
 mod linking;
@@ -12,6 +13,7 @@ use std::thread;
 use crate::{
     attempt::{Next, chance},
     book::Book,
+    claims::Grip,
     extract::Since,
     failure::Failure,
     floor::{Floor, Held},
@@ -77,6 +79,8 @@ pub struct Errand<'a> {
     floor: &'a Floor,
     job: &'a Job,
     dry_run: bool,
+    /// Its claims among all uploaders.
+    grip: Option<Grip<'a>>,
     sent: &'a dyn Fn(u64),
     book: Book,
     step: Step,
@@ -126,13 +130,31 @@ struct Tries {
 
 type Stepped = Result<Option<Outcome>, Failure>;
 
+impl End {
+    /// One that failed before its first step.
+    pub fn failed(failure: Failure) -> End {
+        let why = failure.to_string();
+        match failure {
+            Failure::NoDatabase(_) => End {
+                outcome: Outcome::because(Kind::Unfinished, why.as_str()),
+                gone: Some(why),
+            },
+            _ => End {
+                outcome: Outcome::because(Kind::Failed, why),
+                gone: None,
+            },
+        }
+    }
+}
+
 impl<'a> Errand<'a> {
-    /// The way of `job`; `sent` is told the bytes as they go.
+    /// The way of `job`, off which `grip` keeps other uploaders; `sent` is told the bytes as they go.
     pub fn new(
         server: &'a Server,
         floor: &'a Floor,
         job: &'a Job,
         dry_run: bool,
+        grip: Option<Grip<'a>>,
         sent: &'a dyn Fn(u64),
     ) -> Errand<'a> {
         Errand {
@@ -140,6 +162,7 @@ impl<'a> Errand<'a> {
             floor,
             job,
             dry_run,
+            grip,
             sent,
             book: job.book.clone(),
             step: Step::Check,

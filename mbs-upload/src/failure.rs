@@ -51,6 +51,9 @@ pub enum Failure {
     /// The task engine is out of reach, after all the tries to get it back.
     #[error("engine: {0}")]
     NoEngine(String),
+    /// The database that keeps uploaders apart is out of reach, after all the tries to get it back.
+    #[error("{0}")]
+    NoDatabase(String),
     /// The metadata task ended with an error; it stored nothing.
     #[error("metadata task: {0}")]
     Task(String),
@@ -73,7 +76,8 @@ impl Failure {
         match self {
             NotReached(_) | NoAnswer(_) | Interrupted(_) => true,
             Busy { .. } | Server(_) | Task(_) => true,
-            NotFound(_) | TooLarge(_) | Refused(_) | Said { .. } | Denied(_) | NoEngine(_) => false,
+            NotFound(_) | TooLarge(_) | Refused(_) | Said { .. } | Denied(_) => false,
+            NoEngine(_) | NoDatabase(_) => false,
             Local(_) => false,
         }
     }
@@ -91,7 +95,13 @@ impl Failure {
         // engine without it fails each task.
         matches!(
             self,
-            NotReached(_) | NoAnswer(_) | Denied(_) | NoEngine(_) | Server(_) | Task(_)
+            NotReached(_)
+                | NoAnswer(_)
+                | Denied(_)
+                | NoEngine(_)
+                | NoDatabase(_)
+                | Server(_)
+                | Task(_)
         )
     }
 }

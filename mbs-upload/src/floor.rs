@@ -1,13 +1,16 @@
 //! Where the reader of the input and the workers meet: the plan under a lock.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use crate::{
     check::{Question, Verdict},
-    job::Job,
+    claim::Claim,
+    job::{Job, PutOff},
     known::{Content, Known},
     plan::Plan,
-    wanted::Claim,
 };
 
 /// The plan and the known set, shared by all threads.
@@ -93,7 +96,7 @@ impl Floor {
             if state.aborted.is_some() {
                 return None;
             }
-            if let Some(job) = state.plan.take() {
+            if let Some(job) = state.plan.take(Instant::now()) {
                 self.change.notify_all();
                 let claims = job.claims.clone();
                 return Some((
@@ -107,8 +110,30 @@ impl Floor {
             if state.ended && state.plan.waiting() == 0 {
                 return None;
             }
-            state = self.wait(state);
+            state = match state.plan.due() {
+                None => self.wait(state),
+                Some(due) => self.wait_until(state, due),
+            };
         }
+    }
+
+    /// Hands a job back that another uploader keeps from being done, to be tried again after `pause`.
+    /// The input's jobs come first, so that two uploaders of one list do not wait for each other.
+    pub fn put_off(&self, mut job: Job, pause: Duration) {
+        let now = Instant::now();
+        let since = job.put_off.map_or(now, |off| off.since);
+        let until = now + pause;
+        job.put_off = Some(PutOff { since, until });
+        self.lock().plan.push(job);
+        self.change.notify_all();
+    }
+
+    /// As [`Floor::hold`], but only where that needs no waiting.
+    pub fn try_hold(&self, claims: &[Claim]) -> Option<Held<'_>> {
+        self.lock().plan.hold(claims).then(|| Held {
+            floor: self,
+            claims: claims.to_vec(),
+        })
     }
 
     /// Holds further claims for a job under way, waiting until they are free. Only for jobs that hold
@@ -155,6 +180,14 @@ impl Floor {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_until<'a>(&self, state: MutexGuard<'a, State>, due: Instant) -> MutexGuard<'a, State> {
+        let left = due.saturating_duration_since(Instant::now());
+        match self.change.wait_timeout(state, left) {
+            Ok((state, _)) => state,
+            Err(poisoned) => poisoned.into_inner().0,
+        }
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {

@@ -1,16 +1,17 @@
 //! One file to bring to the server, as the input names it.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Instant};
 
 use wire::Record;
 
 use crate::{
     book::Book,
     check::{Question, Verdict},
+    claim::{self, Claim},
     known::Content,
     origin::{Origin, stem_and_extension},
     stage::Stage,
-    wanted::{self, Claim},
+    wanted,
 };
 
 /// A file, its identity and its book.
@@ -36,6 +37,17 @@ pub struct Job {
     pub asked: bool,
     /// What it waits for, once it is under way.
     pub stage: Stage,
+    /// Another uploader holds its book or content.
+    pub put_off: Option<PutOff>,
+}
+
+/// Since when a job waits for another uploader, and until when it is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PutOff {
+    /// The first time.
+    pub since: Instant,
+    /// When it is to be tried again.
+    pub until: Instant,
 }
 
 impl Job {
@@ -64,7 +76,7 @@ impl Job {
         let content = Content::new(&sha1, size).ok_or_else(|| format!("{sha1:?} is no SHA-1"))?;
         Ok(Job {
             extension: extension(&record, &origin),
-            claims: vec![wanted::claim(&content)],
+            claims: vec![claim::content(&content)],
             book: Book::default(),
             path: record.path()?,
             record,
@@ -73,6 +85,7 @@ impl Job {
             checked: None,
             asked: false,
             stage: Stage::default(),
+            put_off: None,
         })
     }
 

@@ -11,6 +11,7 @@
 //! | [`told`], [`book`], [`fit`], [`naming`], [`wanted`], [`placed`] | metadata as the server takes it |
 //! | [`links`], [`path_map`] | links in place of copies, and what paths are called on the server (from `wire`) |
 //! | [`origin`] | where a file's bytes are, read only as long as they are those that were hashed |
+//! | [`claim`], [`claims`] | what must not be worked on twice at a time, here and by other uploaders |
 //! | [`known`] | contents that the server is known to have (the set of `mbs-hashes`) |
 //! | [`journal`] | what was done in all runs, so that a killed one can be gone on with |
 //! | [`job`], [`plan`], [`floor`] | what is to be done, and what may be done at the same time |
@@ -24,6 +25,8 @@ pub mod args;
 pub mod attempt;
 pub mod book;
 pub mod check;
+pub mod claim;
+pub mod claims;
 pub mod ebook;
 pub mod engine;
 pub mod errand;

@@ -1,13 +1,15 @@
 //! Uploads e-book files with their metadata into MyBookshelf2, each once.
 
-use std::{io::BufReader, process::ExitCode, sync::Arc};
+use std::{io::BufReader, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
+use mbs_hashes::Settings;
 use mbs_upload::{
     api::Api,
     args::Args,
     attempt::Policy,
     check::Batch,
+    claims::{self, Claims, Same},
     engine::Engine,
     failure::Failure,
     journal::{self, Journal},
@@ -74,6 +76,7 @@ fn reach(args: &Args, out: &Writer) -> Result<Server, Fatal> {
     let (base, ws) = args.addresses()?;
     let (user, password) = args.credentials()?;
     let links = args.links()?;
+    let database = args.claims()?.filter(|_| !args.dry_run);
     let policy = Policy {
         retries: args.retries,
         wait: args.retry_wait,
@@ -105,6 +108,9 @@ fn reach(args: &Args, out: &Writer) -> Result<Server, Fatal> {
         voice.warn(&shown, "away", text);
     });
     let outage = Arc::new(outage);
+    let claims = database
+        .map(|settings| claim(settings, &api, policy, args.outage, out))
+        .transpose()?;
     let engine = match args.dry_run {
         true => None,
         false => Some(
@@ -135,6 +141,37 @@ fn reach(args: &Args, out: &Writer) -> Result<Server, Fatal> {
         max_size: args.max_size,
         newest_upload: 0.into(),
         journal: Journal::default(),
+        claims,
         placed: Placed::default(),
     })
+}
+
+/// Connects to the database that keeps uploaders apart, and makes sure that it is this server's.
+fn claim(
+    settings: Settings,
+    api: &Api,
+    policy: Policy,
+    outage: Duration,
+    out: &Writer,
+) -> Result<Claims, Fatal> {
+    let object = settings.to_string();
+    if let Some(oddity) = &settings.oddity {
+        out.warn("password file", "read", oddity);
+    }
+    let claims = Claims::open(settings, outage, out.voice())
+        .map_err(|failure| failure.fatal(&object, "connect"))?;
+    match run::patiently(policy, || claims::same(api, &claims)) {
+        Ok(Same::Yes | Same::Unknown(_)) => Ok(claims),
+        Ok(Same::No(why)) => Err(Fatal::new(
+            Exit::Refused,
+            format!(
+                "{object}: compare: not the database of {}: {why}",
+                api.base()
+            ),
+        )),
+        Err(failure) => Err(Fatal::new(
+            Exit::GaveUp,
+            format!("{object}: compare with {}: {failure}", api.base()),
+        )),
+    }
 }

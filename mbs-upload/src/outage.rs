@@ -80,7 +80,7 @@ impl Outage {
     /// What a worker's `failure` means for the run. Where the server may be away, `ask` finds out:
     /// called by one worker at a time, while the others wait for the answer that it gets.
     pub fn standing(&self, failure: &Failure, ask: impl Fn() -> Result<(), Failure>) -> Standing {
-        if let Failure::NoEngine(why) = failure {
+        if let Failure::NoEngine(why) | Failure::NoDatabase(why) = failure {
             self.give_up(why);
         }
         // It has been waited for by those who keep the connection.

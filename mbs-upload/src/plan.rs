@@ -1,12 +1,15 @@
 //! What may be worked on now: no two files of the same content, and no two of books that may be one
 //! ebook, at the same time. Pure; the threads are elsewhere.
 
-use std::collections::{HashSet, VecDeque};
+use std::{
+    collections::{HashSet, VecDeque},
+    time::Instant,
+};
 
 use crate::{
     check::{Question, Verdict},
+    claim::Claim,
     job::Job,
-    wanted::Claim,
 };
 
 /// Jobs that wait, and claims that are held.
@@ -43,9 +46,13 @@ impl Plan {
     }
 
     /// The first job that shares nothing with those under way, nor with an earlier one that waits.
-    pub fn take(&mut self) -> Option<Job> {
+    /// What is put off beyond `now` stays.
+    pub fn take(&mut self, now: Instant) -> Option<Job> {
         let mut reserved: HashSet<Claim> = HashSet::new();
         let free = self.waiting.iter().position(|job| {
+            if job.put_off.is_some_and(|off| off.until > now) {
+                return false;
+            }
             let free = job
                 .claims
                 .iter()
@@ -58,6 +65,12 @@ impl Plan {
         let job = self.waiting.remove(free)?;
         self.held.extend(&job.claims);
         Some(job)
+    }
+
+    /// When the first of the jobs that are put off is to be tried again.
+    pub fn due(&self) -> Option<Instant> {
+        let until = |job: &Job| job.put_off.map(|off| off.until);
+        self.waiting.iter().filter_map(until).min()
     }
 
     /// Holds these claims for a job under way, all or none; says whether it does now.
@@ -98,8 +111,12 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
+
     use wire::Record;
+
+    use super::*;
+    use crate::job::PutOff;
 
     fn job(name: &str, digit: char, author: &str) -> Job {
         let sha1 = digit.to_string().repeat(40);
@@ -110,7 +127,7 @@ mod tests {
     }
 
     fn take(plan: &mut Plan) -> Option<String> {
-        plan.take().map(|job| job.stem())
+        plan.take(Instant::now()).map(|job| job.stem())
     }
 
     #[test]
@@ -124,7 +141,7 @@ mod tests {
         ] {
             plan.push(job);
         }
-        let first = plan.take().unwrap();
+        let first = plan.take(Instant::now()).unwrap();
         assert_eq!(take(&mut plan).unwrap(), "d");
         assert_eq!(take(&mut plan), None);
         plan.release(&first.claims);
@@ -136,13 +153,31 @@ mod tests {
     fn an_earlier_job_is_not_starved_by_later_ones() {
         let mut plan = Plan::new(10);
         plan.push(job("a", '1', "A"));
-        let a = plan.take().unwrap();
+        let a = plan.take(Instant::now()).unwrap();
         // b waits for a's author and wants content 2; c wants content 2 alone.
         plan.push(job("b", '2', "A"));
         plan.push(job("c", '2', "C"));
         assert_eq!(take(&mut plan), None);
         plan.release(&a.claims);
         assert_eq!(take(&mut plan).unwrap(), "b");
+    }
+
+    #[test]
+    fn what_is_put_off_lets_others_by_until_it_is_due() {
+        let mut plan = Plan::new(10);
+        let now = Instant::now();
+        let until = now + Duration::from_secs(1);
+        let mut off = job("a", '1', "A");
+        off.put_off = Some(PutOff { since: now, until });
+        plan.push(off);
+        plan.push(job("b", '2', "A"));
+        assert_eq!(plan.due(), Some(until));
+        let b = plan.take(now).unwrap();
+        assert_eq!(b.stem(), "b");
+        assert!(plan.take(until).is_none());
+        plan.release(&b.claims);
+        assert_eq!(plan.take(until).unwrap().stem(), "a");
+        assert_eq!(plan.due(), None);
     }
 
     #[test]
@@ -163,7 +198,8 @@ mod tests {
         assert_eq!(asked.len(), 2);
         assert!(plan.unasked(200).is_empty());
         plan.answer([(asked[1].clone(), Verdict::Exists)]);
-        assert_eq!(plan.take().unwrap().checked, None);
-        assert_eq!(plan.take().unwrap().checked, Some(Verdict::Exists));
+        let now = Instant::now();
+        assert_eq!(plan.take(now).unwrap().checked, None);
+        assert_eq!(plan.take(now).unwrap().checked, Some(Verdict::Exists));
     }
 }

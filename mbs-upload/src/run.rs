@@ -15,7 +15,8 @@ use wire::{Custody, Exit, Fatal, Item, Reader, Record, Writer, records::Summary,
 use crate::{
     attempt::{Next, Policy, chance},
     check,
-    errand::Errand,
+    claims::{self, Turn},
+    errand::{End, Errand},
     failure::Failure,
     floor::Floor,
     job::Job,
@@ -268,12 +269,21 @@ impl Run<'_> {
     fn work(&self, abort: &SyncSender<Feed>) {
         while let Some((mut job, held)) = self.floor.take() {
             let started = Instant::now();
-            self.check_ahead(&mut job);
-            let begun = self.pace.begin(&job);
-            let sent = |bytes| self.pace.sent(bytes);
-            let errand = Errand::new(self.server, &self.floor, &job, self.manner.dry_run, &sent);
-            let mut end = errand.run();
-            drop((begun, held));
+            let mut end = match self.turn(&job) {
+                Ok(Turn::Ours(grip)) => {
+                    self.check_ahead(&mut job);
+                    let _begun = self.pace.begin(&job);
+                    let sent = |bytes| self.pace.sent(bytes);
+                    let dry_run = self.manner.dry_run;
+                    Errand::new(self.server, &self.floor, &job, dry_run, grip, &sent).run()
+                }
+                Ok(Turn::Theirs) => {
+                    self.floor.put_off(job, claims::AGAIN);
+                    continue;
+                }
+                Err(failure) => End::failed(failure),
+            };
+            drop(held);
             self.write_down(&job, &mut end.outcome, started);
             if let Err(error) = self.report.end(self.out, &job, &end.outcome, started) {
                 self.floor.abort("standard output is closed");
@@ -310,6 +320,16 @@ impl Run<'_> {
                 outcome.kind = Kind::Failed;
             }
             self.floor.abort(&why);
+        }
+    }
+
+    /// Keeps other uploaders off a file, where that is asked for and worth it.
+    fn turn(&self, job: &Job) -> Result<Turn<'_>, Failure> {
+        match &self.server.claims {
+            Some(claims) if !self.floor.is_known(&job.content) => {
+                claims.turn(job, self.server.policy)
+            }
+            _ => Ok(Turn::Ours(None)),
         }
     }
 

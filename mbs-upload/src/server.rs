@@ -3,8 +3,9 @@
 use std::sync::{Arc, atomic::AtomicI64};
 
 use crate::{
-    api::Api, attempt::Policy, check::Batch, engine::Engine, failure::Failure, journal::Journal,
-    known::Content, language::Language, links::Links, offer::Offer, outage::Outage, placed::Placed,
+    api::Api, attempt::Policy, check::Batch, claims::Claims, engine::Engine, failure::Failure,
+    journal::Journal, known::Content, language::Language, links::Links, offer::Offer,
+    outage::Outage, placed::Placed,
 };
 
 /// The server as the workers see it.
@@ -32,6 +33,8 @@ pub struct Server {
     pub journal: Journal,
     /// How it makes links in place of copies, where it is to make them.
     pub links: Option<Links>,
+    /// What keeps other uploaders off the books and contents under way; with `--db` only.
+    pub claims: Option<Claims>,
     /// Where the last books went.
     pub placed: Placed,
 }

@@ -1,11 +1,11 @@
 //! A book ready for the server: all that identifies an ebook there, languages and series resolved.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-
 use serde_json::{Value, json};
-use unicode_normalization::UnicodeNormalization;
 
-use crate::book::{Author, Book, Series};
+use crate::{
+    book::{Author, Book, Series},
+    claim::{self, Claim},
+};
 
 /// What an ebook must be like for a file to belong to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,10 +19,6 @@ pub struct Wanted {
     /// The language's row.
     pub language: i64,
 }
-
-/// One thing that must not be worked on twice at a time: a content, or a title with one of its
-/// authors. Two that differ may, rarely, have one number; then one of them waits for nothing.
-pub type Claim = u64;
 
 impl Wanted {
     /// This book in this language. A book without a title has not been made fit yet.
@@ -67,25 +63,16 @@ pub fn authors(authors: &[Author]) -> Value {
 }
 
 /// What a book holds while it is worked on: its title with each of its authors, since ebooks with a
-/// common title and a common author may be one. Case and the form of accents are looked through.
+/// common title and a common author may be one.
 pub fn claims(book: &Book) -> Vec<Claim> {
-    let fold = |text: &str| {
-        text.trim()
-            .nfkc()
-            .flat_map(char::to_lowercase)
-            .collect::<String>()
-    };
-    let title = fold(book.title.as_deref().unwrap_or_default());
-    let claim = |author: &str| claim(&("book", &title, fold(author)));
+    let title = book.title.as_deref().unwrap_or_default();
     match book.authors.as_slice() {
-        [] => vec![claim("")],
-        authors => authors.iter().map(|author| claim(&author.last)).collect(),
+        [] => vec![claim::book(title, "")],
+        authors => authors
+            .iter()
+            .map(|author| claim::book(title, &author.last))
+            .collect(),
     }
-}
-
-/// The number of a thing.
-pub fn claim(thing: &impl std::hash::Hash) -> Claim {
-    BuildHasherDefault::<DefaultHasher>::default().hash_one(thing)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::{
     journal::Refused,
     outcome::{Kind, Outcome},
     upload,
-    wanted::{self, Wanted},
+    wanted::Wanted,
 };
 
 impl Errand<'_> {
@@ -51,9 +51,7 @@ impl Errand<'_> {
             }));
         };
         self.resolve();
-        if !self.job.knows_its_book() && self.late.is_none() {
-            self.late = Some(self.floor.hold(wanted::claims(&self.book)));
-        }
+        self.hold_book()?;
         let wanted = Wanted::new(&self.book, language);
         self.then(Step::Place { upload, wanted })
     }

@@ -1,6 +1,6 @@
 //! The ebook: found or made, given the file, removed again when it stays empty.
 
-use super::{Errand, LEFT, Step, Stepped};
+use super::{Errand, LEFT, Step, Stepped, claiming::Sure};
 use crate::{
     check::{self, Verdict},
     ebook::{self, Added},
@@ -36,6 +36,11 @@ impl Errand<'_> {
                 wanted,
                 ebook,
             });
+        }
+        match self.made_by_now(upload, &wanted)? {
+            Sure::Yes => {}
+            Sure::Elsewhere => return Ok(None),
+            Sure::Ended(outcome) => return Ok(Some(outcome)),
         }
         // From here on it may be done without our hearing of it.
         let body = wanted.body(self.series, &self.genres);
@@ -75,10 +80,14 @@ impl Errand<'_> {
     }
 
     pub(super) fn add(&mut self, upload: i64, wanted: Wanted, ebook: i64) -> Stepped {
+        let there = self.there_by_now("add")?;
         if self.doubted.add
             && let Some(outcome) = self.added(&wanted, ebook)?
         {
             return Ok(Some(outcome));
+        }
+        if there.is_some() {
+            return Ok(there);
         }
         let links = self.server.links.as_ref();
         let _turn = match links.map(Links::turn).transpose() {

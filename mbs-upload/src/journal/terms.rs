@@ -1,7 +1,9 @@
 //! On what terms a refusal holds: limits, formats and languages may change, and then the file is to
 //! be asked about again.
 
-use crate::{known::Content, wanted};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
+use crate::known::Content;
 
 /// What a file was refused for, and by which rules.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -25,9 +27,11 @@ impl Terms {
     /// The number of this content's refusal on these terms. Sizes are compared with the server's
     /// limit of the day, so the number says only that size was the reason.
     pub fn number(&self, content: &Content) -> u64 {
+        // The same in each run of this process, and kept nowhere else.
+        let hasher = BuildHasherDefault::<DefaultHasher>::default();
         match self {
-            Terms::Size(_) => wanted::claim(&(content, "size")),
-            other => wanted::claim(&(content, other)),
+            Terms::Size(_) => hasher.hash_one((content, "size")),
+            other => hasher.hash_one((content, other)),
         }
     }
 }

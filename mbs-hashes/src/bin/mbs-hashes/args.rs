@@ -95,6 +95,7 @@ impl Args {
                 tool: "mbs-hashes",
                 patience: self.db_timeout,
                 statement: None,
+                heeds_stop: true,
             },
             after_id: self.after_id,
             follow: self.follow.then_some(self.interval),

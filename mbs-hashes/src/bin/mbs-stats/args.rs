@@ -75,6 +75,7 @@ impl Args {
             // A little longer than the server itself is told, so that it can say why.
             patience: self.db_timeout + Duration::from_millis(500),
             statement: Some(self.db_timeout),
+            heeds_stop: true,
         };
         let database = if self.database.is_named() || self.api.is_none() {
             Some((self.database.settings()?, terms))

@@ -1,0 +1,65 @@
+//! What must not be worked on twice at a time: a content, or a title with one of its authors. A claim
+//! on it is a number of 64 bits, within this process and, with a database, among all uploaders.
+//!
+//! The number is the first 8 bytes of the SHA-1 of a text that begins with the kind of thing, and a
+//! NUL between its parts. It must never change: uploaders of different versions meet in it. As an
+//! advisory lock of PostgreSQL (`pg_advisory_lock(bigint)`, which the server itself does not use) it
+//! stands among those of the whole database; the kind's name keeps it apart from those of others
+//! who derive theirs likewise. Two things may, once in 2^64, have one number; then one of them waits
+//! for nothing.
+
+use sha1::{Digest, Sha1};
+use unicode_normalization::UnicodeNormalization;
+
+use crate::known::Content;
+
+/// The number of a thing.
+pub type Claim = u64;
+
+/// The claim on a content.
+pub fn content(content: &Content) -> Claim {
+    let size = content.size().to_string();
+    number(&["mbs-upload content", &content.sha1(), &size])
+}
+
+/// The claim on a title with one author's last name, or with none. Case and the form of accents are
+/// looked through.
+pub fn book(title: &str, author: &str) -> Claim {
+    number(&["mbs-upload book", &fold(title), &fold(author)])
+}
+
+fn fold(text: &str) -> String {
+    let lower = text.trim().nfkc().flat_map(char::to_lowercase);
+    // Lower case may come apart again: İ.
+    lower.collect::<String>().nfkc().collect()
+}
+
+fn number(parts: &[&str]) -> Claim {
+    let mut hash = Sha1::new();
+    for (i, part) in parts.iter().enumerate() {
+        if i > 0 {
+            hash.update([0]);
+        }
+        hash.update(part.as_bytes());
+    }
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.finalize()[..8]);
+    u64::from_be_bytes(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_those_of_all_versions() {
+        let bytes = Content::new(&"a".repeat(40), 12).unwrap();
+        assert_eq!(content(&bytes), 0xf7ff66d4fc82dad3);
+        assert_eq!(book("Válka s mloky", "Čapek"), 0xa5f8c86ed4ce8adc);
+        assert_eq!(
+            book(" VA\u{301}LKA s mloky", "čapek"),
+            book("Válka s mloky", "Čapek")
+        );
+        assert_ne!(book("ab", "c"), book("a", "bc"));
+    }
+}

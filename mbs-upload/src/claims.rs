@@ -1,0 +1,216 @@
+//! Claims that hold among all uploaders of one database, on whatever machines: advisory locks of
+//! PostgreSQL, all on one connection of this process.
+//!
+//! Within the process the [plan](crate::plan) keeps apart what shares a claim. That is also why one
+//! connection does: to its own session the server would grant a lock twice.
+//!
+//! The locks of a file, its book's and its content's, are taken all or none, and whoever has to wait
+//! for one holds none meanwhile; so nobody waits in a circle, in whatever order lists are. They are
+//! held over check, creation and adding. When the connection is lost, they are lost. Then sending
+//! pauses until it is back, each file under way takes its locks again, and asks again what has
+//! become of its content and of its book meanwhile.
+
+mod grip;
+mod line;
+mod same;
+mod turn;
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+pub use grip::{Grip, Stand};
+use mbs_hashes::Settings;
+pub use same::{Same, same};
+pub use turn::Turn;
+use wire::Voice;
+
+use crate::{claim::Claim, failure::Failure, known::Content};
+use line::{Backend, Line};
+
+/// How long others may hold what a file needs before that is a failure of the file. Theirs may be a
+/// large file on a slow line, tried several times.
+pub const OTHERS_WITHIN: Duration = Duration::from_secs(3600);
+/// How often what others hold is tried again.
+pub const AGAIN: Duration = Duration::from_millis(500);
+/// How often one question may lose the connection.
+const LOSSES: u32 = 5;
+/// The longest pause between two tries to get the connection back.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// The way to the locks; may be shared by all threads.
+#[derive(Debug)]
+pub struct Claims {
+    settings: Settings,
+    /// How long a database that went away is waited for.
+    outage: Duration,
+    voice: Voice,
+    state: Mutex<State>,
+    /// Counts the connections; what was locked on an earlier one is not locked any more.
+    epoch: AtomicU64,
+}
+
+#[derive(Debug)]
+struct State {
+    line: Option<Line>,
+    /// The server's name for the last one.
+    backend: Backend,
+    /// It did not come back in time: nobody waits for it again.
+    gone: Option<String>,
+}
+
+/// A file of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct There {
+    /// Its row.
+    pub source: Option<i64>,
+    /// Its ebook.
+    pub ebook: Option<i64>,
+}
+
+fn too_long() -> Failure {
+    Failure::Refused("another uploader is at work on this book or content".into())
+}
+
+impl Claims {
+    /// Connects. `outage` is how long a connection that is lost later is waited for; `voice` tells of
+    /// that.
+    ///
+    /// # Errors
+    /// The database is out of reach, or locks taken there would hold for nobody else.
+    pub fn open(
+        settings: Settings,
+        outage: Duration,
+        voice: Voice,
+    ) -> Result<Claims, mbs_hashes::Failure> {
+        let object = settings.to_string();
+        let line = Line::first(&settings, |why| voice.warn(&object, "connect", why))?;
+        Ok(Claims {
+            settings,
+            outage,
+            voice,
+            state: Mutex::new(State {
+                backend: line.backend.clone(),
+                line: Some(line),
+                gone: None,
+            }),
+            epoch: AtomicU64::new(0),
+        })
+    }
+
+    /// The database, as messages name it.
+    pub fn database(&self) -> String {
+        self.settings.to_string()
+    }
+
+    /// Takes all these claims, or says that others hold one of them.
+    ///
+    /// # Errors
+    /// [`Failure::NoDatabase`] when the database does not come back in time, [`Failure::Busy`] when
+    /// it could not do it just now.
+    pub fn take(&self, claims: &[Claim]) -> Result<Option<Grip<'_>>, Failure> {
+        let mut grip = Grip::new(self, claims);
+        Ok(grip.take()?.then_some(grip))
+    }
+
+    /// Does the server have this content?
+    ///
+    /// # Errors
+    /// As [`Claims::take`].
+    pub fn there(&self, content: &Content) -> Result<Option<There>, Failure> {
+        self.ask(|line| line.there(content)).map(|(there, _)| there)
+    }
+
+    /// Asks on the connection, made again where it is lost, and says on which one that was.
+    fn ask<T>(
+        &self,
+        ask: impl Fn(&mut Line) -> Result<T, mbs_hashes::Failure>,
+    ) -> Result<(T, u64), Failure> {
+        let mut state = self.lock();
+        let busy = |failure: mbs_hashes::Failure| Failure::Busy {
+            after: None,
+            message: format!("{}: locks: {failure}", self.settings),
+        };
+        for losses in 1.. {
+            let line = match &mut state.line {
+                Some(line) => line,
+                None => self.back(&mut state, "the connection broke")?,
+            };
+            match ask(line) {
+                Ok(answer) => return Ok((answer, self.epoch.load(Ordering::Relaxed))),
+                Err(wrong @ mbs_hashes::Failure::Protocol(_)) => return Err(self.gone(&wrong)),
+                Err(lost) if lost.ends_session() => {
+                    self.back(&mut state, &lost.to_string())?;
+                    if losses >= LOSSES {
+                        return Err(busy(lost));
+                    }
+                }
+                Err(failure) if failure.may_pass() => return Err(busy(failure)),
+                Err(other) => return Err(self.gone(&other)),
+            }
+        }
+        unreachable!("the losses come to an end")
+    }
+
+    /// Gives back what was taken on this connection; with a lost one, it is given back already.
+    fn release(&self, claims: &[Claim], epoch: u64) {
+        if self.epoch.load(Ordering::Relaxed) != epoch {
+            return;
+        }
+        let mut state = self.lock();
+        if let Some(line) = &mut state.line
+            && self.epoch.load(Ordering::Relaxed) == epoch
+            && line.release(claims).is_err()
+        {
+            // Whatever became of it, a closed connection holds no locks.
+            state.line = None;
+        }
+    }
+
+    /// Gets the connection back. Whoever else needs it waits meanwhile, so nothing is sent.
+    fn back<'a>(&self, state: &'a mut State, lost: &str) -> Result<&'a mut Line, Failure> {
+        if let Some(why) = &state.gone {
+            return Err(Failure::NoDatabase(why.clone()));
+        }
+        state.line = None;
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+        let object = self.database();
+        let paused = format!("{lost}; nothing is sent until the connection is back");
+        self.voice.warn(&object, "locks", &paused);
+        let deadline = Instant::now() + self.outage;
+        let mut pause = Duration::from_secs(1);
+        loop {
+            match Line::open(&self.settings, &state.backend) {
+                Ok(line) => {
+                    state.backend = line.backend.clone();
+                    self.voice.warn(&object, "locks", "connected again");
+                    return Ok(state.line.insert(line));
+                }
+                Err(failure)
+                    if failure.may_pass()
+                        && Instant::now() + pause < deadline
+                        && !wire::stop::sleep(pause) =>
+                {
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                Err(failure) => {
+                    let why = self.gone(&failure);
+                    state.gone = Some(why.to_string());
+                    return Err(why);
+                }
+            }
+        }
+    }
+
+    fn gone(&self, failure: &mbs_hashes::Failure) -> Failure {
+        Failure::NoDatabase(format!("{}: locks: {failure}", self.settings))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

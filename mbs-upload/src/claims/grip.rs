@@ -1,0 +1,126 @@
+//! The claims of one file under way.
+
+use std::{sync::atomic::Ordering, thread, time::Instant};
+
+use super::{AGAIN, Claims, OTHERS_WITHIN, There};
+use crate::{claim::Claim, failure::Failure, known::Content};
+
+/// Claims held as long as this lives and the connection does.
+#[derive(Debug)]
+pub struct Grip<'a> {
+    claims: &'a Claims,
+    wanted: Vec<Claim>,
+    /// The connection on which they are held.
+    epoch: Option<u64>,
+}
+
+/// How a file stands just before a step that must not be taken twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stand {
+    /// Its claims were held all the time, and the server does not have it.
+    Firm,
+    /// They are held again; others may have made its ebook meanwhile.
+    Shaken,
+    /// The server has it by now.
+    There(There),
+}
+
+impl<'a> Grip<'a> {
+    pub(super) fn new(claims: &'a Claims, wanted: &[Claim]) -> Grip<'a> {
+        let mut grip = Grip {
+            claims,
+            wanted: Vec::new(),
+            epoch: None,
+        };
+        grip.want(wanted);
+        grip
+    }
+
+    fn want(&mut self, more: &[Claim]) {
+        self.wanted.extend(more);
+        // A lock that is granted twice would have to be given back twice.
+        self.wanted.sort_unstable();
+        self.wanted.dedup();
+    }
+
+    /// Takes all of them or none, at once.
+    pub(super) fn take(&mut self) -> Result<bool, Failure> {
+        let (taken, epoch) = self.claims.ask(|line| line.take(&self.wanted))?;
+        self.epoch = taken.then_some(epoch);
+        Ok(taken)
+    }
+
+    fn holds(&self) -> bool {
+        self.epoch == Some(self.claims.epoch.load(Ordering::Relaxed))
+    }
+
+    /// Takes further claims where that needs no waiting. Else none at all is held any more, and
+    /// [`Grip::stand`] will wait for all of them.
+    ///
+    /// # Errors
+    /// As [`Claims::take`].
+    pub fn widen(&mut self, more: &[Claim]) -> Result<(), Failure> {
+        let mut further = more.to_vec();
+        further.retain(|claim| !self.wanted.contains(claim));
+        further.sort_unstable();
+        further.dedup();
+        let answer = self.claims.ask(|line| line.take(&further));
+        match &answer {
+            Ok((true, epoch)) if self.epoch == Some(*epoch) => {}
+            Ok((taken, epoch)) => {
+                self.let_go();
+                if *taken {
+                    self.claims.release(&further, *epoch);
+                }
+            }
+            Err(_) => self.let_go(),
+        }
+        self.want(&further);
+        answer.map(drop)
+    }
+
+    /// Gives all of them back before waiting for something else.
+    pub fn let_go(&mut self) {
+        if let Some(epoch) = self.epoch.take() {
+            self.claims.release(&self.wanted, epoch);
+        }
+    }
+
+    /// Makes sure of the claims, waiting for them where they were lost, and asks for the content.
+    ///
+    /// # Errors
+    /// As [`Claims::take`]; [`Failure::Refused`] when others hold them for too long.
+    pub fn stand(&mut self, content: &Content) -> Result<Stand, Failure> {
+        let mut shaken = false;
+        loop {
+            if !self.holds() {
+                shaken = true;
+                self.wait()?;
+            }
+            let (there, epoch) = self.claims.ask(|line| line.there(content))?;
+            match there {
+                Some(there) => return Ok(Stand::There(there)),
+                None if self.epoch != Some(epoch) => {}
+                None if shaken => return Ok(Stand::Shaken),
+                None => return Ok(Stand::Firm),
+            }
+        }
+    }
+
+    fn wait(&mut self) -> Result<(), Failure> {
+        let deadline = Instant::now() + OTHERS_WITHIN;
+        while !self.take()? {
+            if wire::stop::requested() || Instant::now() >= deadline {
+                return Err(super::too_long());
+            }
+            thread::sleep(AGAIN);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Grip<'_> {
+    fn drop(&mut self) {
+        self.let_go();
+    }
+}

@@ -1,0 +1,29 @@
+//! Whose turn a file is.
+
+use super::{Claims, Grip, OTHERS_WITHIN};
+use crate::{attempt::Policy, failure::Failure, job::Job, run::patiently};
+
+/// Who may work on a file now.
+#[derive(Debug)]
+pub enum Turn<'a> {
+    /// We, as long as the grip holds; there is none where nobody else is kept off.
+    Ours(Option<Grip<'a>>),
+    /// Another uploader is at work on its book or content.
+    Theirs,
+}
+
+impl Claims {
+    /// Takes the claims of `job` if nobody has them.
+    ///
+    /// # Errors
+    /// As [`Claims::take`]; [`Failure::Refused`] when others hold them for too long.
+    pub fn turn(&self, job: &Job, policy: Policy) -> Result<Turn<'_>, Failure> {
+        if let Some(grip) = patiently(policy, || self.take(&job.claims))? {
+            return Ok(Turn::Ours(Some(grip)));
+        }
+        match job.put_off {
+            Some(off) if off.since.elapsed() > OTHERS_WITHIN => Err(super::too_long()),
+            _ => Ok(Turn::Theirs),
+        }
+    }
+}

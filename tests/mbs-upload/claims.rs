@@ -1,0 +1,281 @@
+use std::{process::Child, thread};
+
+use mbs_upload::{claim, known::Content};
+use postgres::Client;
+
+use super::*;
+
+impl Bench {
+    /// The tool, kept apart from other uploaders by the server's own database.
+    fn claiming(&self, records: &[Value]) -> Run {
+        self.tool(records).arg("--db").arg(self.server.db_url())
+    }
+
+    /// Ends the sessions that hold the uploaders' locks; says how many.
+    fn cut_locks(&self) -> usize {
+        let cut = "select pg_terminate_backend(pid) from pg_stat_activity
+            where application_name = 'mbs-upload'";
+        self.server.query(cut).len()
+    }
+
+    /// Another uploader's session, as far as locks go.
+    fn rival(&self) -> Client {
+        Client::connect(self.server.db_url(), postgres::NoTls).unwrap()
+    }
+}
+
+fn lock(rival: &mut Client, claim: claim::Claim) {
+    let locked = rival.query_one("select pg_try_advisory_lock($1)", &[&(claim as i64)]);
+    assert!(locked.unwrap().get::<_, bool>(0));
+}
+
+fn content(record: &Value) -> Content {
+    Content::new(
+        record["sha1"].as_str().unwrap(),
+        record["size"].as_u64().unwrap(),
+    )
+    .unwrap()
+}
+
+/// Books of two formats each.
+fn pairs(bench: &Bench, count: usize) -> Vec<Value> {
+    (0..count)
+        .flat_map(|i| {
+            let title = format!("Book {i}");
+            ["epub", "pdf"].map(|extension| bench.book(&title, "Jan Novák", extension))
+        })
+        .collect()
+}
+
+fn reversed(records: &[Value]) -> Vec<Value> {
+    records.iter().rev().cloned().collect()
+}
+
+/// Both at once, each to its end.
+fn both(first: Run, second: Run) -> [Ran; 2] {
+    let other = thread::spawn(move || second.ok());
+    let ran = first.ok();
+    [ran, other.join().unwrap()]
+}
+
+/// Each content sent once, each book one ebook, and each file in both outputs.
+fn once_each(bench: &Bench, records: &[Value], rans: &[Ran]) {
+    bench.holds(records);
+    assert_eq!(bench.server.count("POST", "/api/upload"), records.len());
+    assert_eq!(bench.server.count("POST", "/api/ebooks"), records.len() / 2);
+    assert_eq!(bench.ebooks(), records.len() as i64 / 2);
+    for ran in rans {
+        assert_eq!(
+            ran.of_type("upload").len(),
+            records.len(),
+            "{}",
+            ran.report()
+        );
+    }
+    let uploaded = |ran: &Ran| ran.summary()["uploaded"].as_u64().unwrap();
+    assert_eq!(rans.iter().map(uploaded).sum::<u64>(), records.len() as u64);
+}
+
+#[test]
+fn two_uploaders_on_one_list_in_opposite_order_send_each_content_once() {
+    let bench = Bench::new();
+    let books = pairs(&bench, 30);
+    let rans = both(bench.claiming(&books), bench.claiming(&reversed(&books)));
+    once_each(&bench, &books, &rans);
+}
+
+#[test]
+fn two_uploaders_on_one_list_in_the_same_order_share_the_work() {
+    let bench = Bench::new();
+    let books = pairs(&bench, 20);
+    let rans = both(bench.claiming(&books), bench.claiming(&books));
+    once_each(&bench, &books, &rans);
+    for ran in &rans {
+        assert!(
+            ran.summary()["uploaded"].as_u64() > Some(0),
+            "{}",
+            ran.report()
+        );
+    }
+}
+
+#[test]
+fn books_that_only_the_server_can_name_are_one_ebook_for_two_uploaders() {
+    let bench = Bench::new();
+    // Without metadata the title is the file's name, and the engine knows no author.
+    let files: Vec<Value> = (0..12)
+        .map(|i| {
+            let name = format!("{}/Same {}.epub", i % 2, i / 2);
+            bench.file(&name, format!("bytes {i}"), json!({}))
+        })
+        .collect();
+    let run = |files: &[Value]| bench.claiming(files).args(["--default-language", "en"]);
+    let rans = both(run(&files), run(&reversed(&files)));
+    bench.holds(&files);
+    assert_eq!(
+        bench.ebooks(),
+        6,
+        "{}{}",
+        rans[0].report(),
+        rans[1].report()
+    );
+}
+
+#[test]
+fn a_lost_lock_connection_is_made_again_and_nothing_is_doubled() {
+    let bench = Bench::new();
+    let books = pairs(&bench, 16);
+    bench.fault(json!({"on": "TASK metadata", "kind": "delay", "millis": 60, "times": 0}));
+    thread::scope(|scope| {
+        let cutter = scope.spawn(|| {
+            // Each time something is on its way.
+            for sent in [2, 9, 17, 25] {
+                let there = || bench.server.count("POST", "/api/upload") >= sent;
+                harness::wait_for("uploads", DEADLINE, || there().then_some(()));
+                bench.cut_locks();
+            }
+        });
+        let rans = both(bench.claiming(&books), bench.claiming(&reversed(&books)));
+        cutter.join().unwrap();
+        bench.holds(&books);
+        assert_eq!(bench.ebooks(), 16);
+        for ran in rans {
+            let said = ran.stderr();
+            assert!(
+                said.contains("locks: ") && said.contains("until the connection is back"),
+                "{said}"
+            );
+            assert!(said.contains("locks: connected again"), "{said}");
+        }
+    });
+}
+
+/// A tool that runs until the test has done something.
+fn started(run: Run, records: &[Value]) -> Child {
+    let mut child = run.spawn();
+    let mut stdin = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, &lines(records)).unwrap();
+    child
+}
+
+fn ended(child: Child) -> Vec<Value> {
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn what_another_uploader_holds_is_left_for_later() {
+    let bench = Bench::new();
+    let books = bench.books(5);
+    let mut rival = bench.rival();
+    lock(&mut rival, claim::book("Book 0", "Novák"));
+    lock(&mut rival, claim::content(&content(&books[1])));
+    let tool = started(bench.claiming(&books).args(["-j", "1"]), &books);
+    harness::wait_for("the others", DEADLINE, || {
+        (bench.stored().len() == 3).then_some(())
+    });
+    // What the rival does meanwhile is seen.
+    bench.tool(&books[1..2]).ok();
+    assert_eq!(bench.stored().len(), 4);
+    drop(rival);
+    let records = ended(tool);
+    let of = |book: &Value| records.iter().find(|r| r["path"] == book["path"]).unwrap();
+    assert_eq!(of(&books[0])["outcome"], "uploaded");
+    assert_eq!(of(&books[1])["by"], "check");
+    let there = bench.server.query(&format!(
+        "select ebook_id, id from source where hash = '{}'",
+        books[1]["sha1"].as_str().unwrap()
+    ));
+    let id = |i: usize| there[0][i].as_ref().unwrap().parse::<i64>().unwrap();
+    assert_eq!(
+        (
+            of(&books[1])["ebook_id"].as_i64(),
+            of(&books[1])["source_id"].as_i64()
+        ),
+        (Some(id(0)), Some(id(1)))
+    );
+    bench.holds(&books);
+}
+
+#[test]
+fn what_was_held_is_asked_about_again_after_the_locks_were_lost() {
+    let bench = Bench::new();
+    let book = bench.book("T", "A", "epub");
+    let task = || {
+        bench.server.count("TASK", "metadata")
+            + bench
+                .server
+                .high_water()
+                .get("TASK metadata")
+                .copied()
+                .unwrap_or(0)
+    };
+    bench.fault(json!({"on": "TASK metadata", "kind": "delay", "millis": 2500}));
+    let tool = started(
+        bench.claiming(std::slice::from_ref(&book)),
+        std::slice::from_ref(&book),
+    );
+    harness::wait_for("the task", DEADLINE, || (task() > 0).then_some(()));
+    assert_eq!(bench.cut_locks(), 1);
+    let mut rival = bench.rival();
+    let free = || {
+        let locked = rival.query_one(
+            "select pg_try_advisory_lock($1)",
+            &[&(claim::book("T", "A") as i64)],
+        );
+        locked.unwrap().get::<_, bool>(0).then_some(())
+    };
+    harness::wait_for("the lock", DEADLINE, free);
+    // It goes the whole way in the time that was lost.
+    bench.tool(std::slice::from_ref(&book)).ok();
+    harness::wait_for("the connection to be back", DEADLINE, || {
+        let back = "select 1 from pg_stat_activity where application_name = 'mbs-upload'";
+        (!bench.server.query(back).is_empty()).then_some(())
+    });
+    assert_eq!(bench.server.count("POST", "/api/ebooks"), 1);
+    drop(rival);
+    let records = ended(tool);
+    assert_eq!(
+        (&records[0]["outcome"], &records[0]["by"]),
+        (&json!("duplicate"), &json!("add"))
+    );
+    assert_eq!(bench.server.count("POST", "/api/ebooks"), 1);
+    bench.holds(&[book]);
+}
+
+#[test]
+fn the_database_of_another_server_is_refused() {
+    let [bench, other] = [Bench::new(), Bench::new()];
+    bench.tool(&bench.books(1)).ok();
+    let books = bench.books(2);
+    let foreign = |books: &[Value]| bench.tool(books).arg("--db").arg(other.server.db_url());
+    foreign(&books)
+        .code(3)
+        .one_line(&["not the database of", &bench.server.api()]);
+    // Nor is one refused that has nothing to compare by, but a database that has more is.
+    bench.claiming(&books).ok();
+    let empty = Bench::new();
+    let ran = empty
+        .tool(&books)
+        .arg("--db")
+        .arg(bench.server.db_url())
+        .code(3);
+    ran.one_line(&["the API shows no files"]);
+    assert_eq!(bench.server.count("POST", "/api/upload"), 2);
+}
+
+#[test]
+fn a_password_for_the_database_is_not_taken_from_the_command_line() {
+    let bench = Bench::new();
+    let ran = bench
+        .tool(&[])
+        .args(["--db", "postgresql://u:hush@h/d"])
+        .code(2);
+    ran.one_line(&["--db", ".pgpass"]);
+    assert!(!ran.report().replace("u:hush@h", "").contains("hush"));
+}
