@@ -18,6 +18,9 @@ const TERMS: Terms = Terms {
     heeds_stop: false,
 };
 
+/// Connections at the start that may be lost before they are of use.
+const TRIES: u32 = 3;
+
 /// A session of the server's own list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Backend {
@@ -39,8 +42,15 @@ impl std::fmt::Debug for Line {
 
 impl Line {
     /// Connects, with a few tries.
-    pub(super) fn first(settings: &Settings, warn: impl FnMut(&str)) -> Result<Line, Failure> {
-        Line::prepare(connect(settings, TERMS, warn)?, None)
+    pub(super) fn first(settings: &Settings, mut warn: impl FnMut(&str)) -> Result<Line, Failure> {
+        for tries in 1.. {
+            let session = connect(settings, TERMS, &mut warn)?;
+            match Line::prepare(session, None) {
+                Err(failure) if failure.may_pass() && tries < TRIES => warn(&failure.to_string()),
+                other => return other,
+            }
+        }
+        unreachable!("the tries come to an end")
     }
 
     /// Connects, and ends the session `before`: where the network broke, the server may not have
