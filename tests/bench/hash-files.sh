@@ -49,5 +49,19 @@ for kind in small large; do
     paired "hash-files $kind $temperature" "$limit" "$ours" "$peer"
 done
 
+# Members of an archive in one pass, beside one digest of them all together: a peer that makes a process
+# for each member would measure that. The second line, cold, shows how near we are to the disk's rate.
+archive=$BENCH_DIR/small.tar
+if [ ! -e "$archive" ]; then
+    tar -cf "$archive.new" -C "$BENCH_DIR" --exclude=.done small
+    mv "$archive.new" "$archive"
+fi
+printf -v ours '%q --tar %q' "$BIN/hash-files" "$archive"
+printf -v peer 'tar -xOf %q | sha1sum' "$archive"
+paired "hash-files --tar $temperature" - "$ours" "$peer"
+printf -v peer 'cat %q > /dev/null' "$archive"
+paired "hash-files --tar, reading alone, $temperature" - "$ours" "$peer"
+peak "hash-files --tar memory" 16384 "$BIN/hash-files" --tar "$archive"
+
 # Memory does not grow with the number of files.
 peak "hash-files small memory" 16384 "$BIN/hash-files" -r --ordered "$BENCH_DIR/small"

@@ -39,6 +39,10 @@ fn targets(bench: &Bench) -> Vec<Option<PathBuf>> {
 fn the_server_keeps_links_to_the_files_where_it_sees_them() {
     let bench = fork();
     let books: Vec<Value> = bench.books(6);
+    let dry = looking(&bench, bench.tool(&books)).arg("--dry-run").ok();
+    assert_eq!(counts(&dry), [("would_upload".into(), 6)].into());
+    assert!(outcome(&dry, &books[0])["link"].is_string());
+    assert_eq!(bench.ebooks(), 0);
     let ran = looking(&bench, bench.tool(&books)).ok();
     assert_eq!(
         counts(&ran),
