@@ -116,21 +116,15 @@ impl Archives<'_> {
         mtime: String,
         buffer: &mut [u8],
     ) -> Result<Hashed, HashError> {
+        let buffer = &mut buffer[..BUFFER];
         let mut sha1 = Sha1::new();
-        let mut format = None;
-        let mut first = true;
-        loop {
-            let count = archive.read(&mut buffer[..BUFFER]).map_err(cause)?;
-            let piece = &buffer[..count];
-            if first {
-                format = format::format(&member.name, piece);
-            }
-            first = false;
-            if count == 0 {
-                break;
-            }
-            let _core = self.hashers.map(Permits::take);
-            sha1.update(piece);
+        let mut count = archive.read(buffer).map_err(cause)?;
+        let format = format::format(&member.name, &buffer[..count]);
+        while count > 0 {
+            let core = self.hashers.map(Permits::take);
+            sha1.update(&buffer[..count]);
+            drop(core);
+            count = archive.read(buffer).map_err(cause)?;
         }
         Ok(Hashed {
             sha1: sha1.finalize().into(),

@@ -1,9 +1,6 @@
 //! What format a book is in. Its name says so, as it does for Calibre and the server; where the name
 //! says nothing, its first bytes do.
 
-/// So many of the first bytes are enough.
-pub const ENOUGH: usize = crate::digest::BUFFER;
-
 /// Extensions that are believed whatever the bytes say: formats of books, and what holds them.
 const KNOWN: &[&str] = &[
     "azw", "azw1", "azw3", "azw4", "cb7", "cbc", "cbr", "cbz", "chm", "djv", "djvu", "doc", "docm",
@@ -12,7 +9,7 @@ const KNOWN: &[&str] = &[
     "tcr", "txt", "txtz", "xhtml", "xml", "zip",
 ];
 
-/// The format of a file of this name that begins with these bytes ([`ENOUGH`] of them, or all), in
+/// The format of a file of this name that begins with these bytes (64 KiB of them are enough), in
 /// lower case; nothing, where neither tells. What macOS keeps beside a file is `appledouble`.
 pub fn format(name: &[u8], begin: &[u8]) -> Option<String> {
     let base = name.rsplit(|&byte| byte == b'/').next().unwrap_or(name);

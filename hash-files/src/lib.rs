@@ -7,7 +7,7 @@
 //! | [`mod@digest`] | the digest of one file, an error if it changed while it was read |
 //! | [`cache`] | digests kept between runs, believed only while the stamp is the same |
 //! | [`tar`] | the members of a plain tar archive, found in one pass |
-//! | [`format`] | what format a book is in, by its name or its first bytes |
+//! | [`mod@format`] | what format a book is in, by its name or its first bytes |
 
 pub mod cache;
 pub mod digest;
