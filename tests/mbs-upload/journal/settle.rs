@@ -168,7 +168,7 @@ fn an_ebook_made_late_by_a_killed_run_is_no_second_one() {
     let bench = Bench::new();
     let books = bench.books(1);
     // The request is still at work when the next run starts.
-    bench.fault(json!({"on": "POST /api/ebooks", "kind": "delay", "millis": 300}));
+    bench.fault(json!({"on": "POST /api/ebooks", "kind": "delay", "millis": 1200}));
     let mut child = bench.journaled(&[]).spawn();
     let input = bench.dir.write("input", lines(&books));
     std::io::copy(
@@ -186,7 +186,7 @@ fn an_ebook_made_late_by_a_killed_run_is_no_second_one() {
     });
     child.kill().unwrap();
     child.wait().unwrap();
-    let ran = bench.journaled(&books).args(["--retry-wait", "600ms"]).ok();
+    let ran = bench.journaled(&books).args(["--retry-wait", "1800ms"]).ok();
     assert_eq!(counts(&ran)["uploaded"], 1, "{}", ran.report());
     bench.holds(&books);
     assert_eq!(bench.ebooks(), 1);
