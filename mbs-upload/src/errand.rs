@@ -291,6 +291,9 @@ impl<'a> Errand<'a> {
         if self.floor.is_known(&self.job.content) {
             return Some(Outcome::duplicate("known"));
         }
+        if let Some(outcome) = self.server.journal.engine_refusal(self.job) {
+            return Some(outcome);
+        }
         if self.job.content.size() == 0 {
             return Some(Outcome::because(Kind::Unsupported, "the file is empty"));
         }

@@ -25,6 +25,7 @@ use std::{
     fs::{self, File},
     io::{self, BufReader},
     path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -59,6 +60,8 @@ pub struct Journal {
     sizes_hold: bool,
     /// Formats that it refuses still.
     formats_hold: BTreeSet<String>,
+    /// Formats that the engine turned out to lack in this run.
+    engine_lacks: Mutex<BTreeSet<String>>,
     /// Files whose way a killed run has begun.
     halves: HashMap<Content, Half>,
 }
@@ -196,6 +199,28 @@ impl Journal {
         None
     }
 
+    /// The engine's refusal that earlier runs heard for this file, once another of its format has been
+    /// refused in this run: only trying tells what the engine has, but one try is enough.
+    pub fn engine_refusal(&self, job: &Job) -> Option<Outcome> {
+        let lacks = self.engine_lacks().contains(&job.extension);
+        let terms = || Terms::Engine(job.extension.clone());
+        if !lacks || !self.past.refused.contains(&terms().number(&job.content)) {
+            return None;
+        }
+        Some(Outcome {
+            by: Some("journal"),
+            ..Outcome::because(
+                Kind::Unsupported,
+                format!("the engine cannot deal with {}", job.extension),
+            )
+        })
+    }
+
+    fn engine_lacks(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        let formats = self.engine_lacks.lock();
+        formats.unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How far a killed run got with this content.
     pub fn half(&self, content: &Content) -> Option<&Half> {
         self.halves.get(content)
@@ -251,6 +276,11 @@ impl Journal {
             Some(Refused::Format) => {
                 end.refused = Some("format".into());
                 end.format = Some(job.extension.clone());
+            }
+            Some(Refused::Engine) => {
+                end.refused = Some("engine".into());
+                end.format = Some(job.extension.clone());
+                self.engine_lacks().insert(job.extension.clone());
             }
             Some(Refused::Language) => {
                 if let Terms::Language {
@@ -328,6 +358,8 @@ pub enum Refused {
     Size(u64),
     /// Its format.
     Format,
+    /// Its format, by the engine.
+    Engine,
     /// Its language, or that it has none.
     Language,
 }

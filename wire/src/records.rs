@@ -354,11 +354,12 @@ records! {
         seconds: f64,
         /// Why, where the outcome is not plain success.
         reason: Option<String>,
-        /// What it was refused for, where that may change: size, format or language.
+        /// What it was refused for, where that may change: size, format, engine (which cannot deal with
+        /// a format that the server takes) or language.
         refused: Option<String>,
         /// size: the size that the server was asked about.
         refused_size: Option<u64>,
-        /// format: its extension in lower case.
+        /// format, engine: its extension in lower case.
         format: Option<String>,
         /// language: the book's languages as the input named them.
         languages: Option<Vec<String>>,

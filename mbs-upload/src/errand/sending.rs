@@ -126,9 +126,10 @@ impl Errand<'_> {
         };
         match upload {
             Ok(upload) => self.then(Step::Describe { upload }),
-            Err(Failure::Task(why)) if lacks_for_good(&why) => Ok(Some(Outcome::because(
+            Err(Failure::Task(why)) if lacks_for_good(&why) => Ok(Some(Outcome::refused(
                 Kind::Unsupported,
                 format!("metadata task: {why}"),
+                Refused::Engine,
             ))),
             Err(Failure::Task(why)) if why.contains("does not exist") => {
                 // The uploaded file is gone: somebody cleaned up. Send it again.

@@ -275,7 +275,7 @@ impl Past {
                             self.smallest = Some(self.smallest.map_or(*size, |s| s.min(*size)));
                         }
                         Terms::Format(format) => drop(self.formats.insert(format.clone())),
-                        Terms::Language { .. } => {}
+                        Terms::Engine(_) | Terms::Language { .. } => {}
                     }
                     self.refused.insert(terms.number(&content));
                 }
@@ -314,6 +314,7 @@ fn terms(entry: &Entry<'_>) -> Option<Terms> {
     Some(match entry.refused.as_deref()? {
         "size" => Terms::Size(entry.refused_size?),
         "format" => Terms::Format(entry.format.clone()?),
+        "engine" => Terms::Engine(entry.format.clone()?),
         "language" => Terms::Language {
             book: entry.languages.clone()?,
             server: entry.server_languages.clone()?,

@@ -12,6 +12,8 @@ pub enum Terms {
     Size(u64),
     /// The server does not know files of this extension.
     Format(String),
+    /// The server takes files of this extension, and its engine fails on each.
+    Engine(String),
     /// No language that the server has.
     Language {
         /// Those of the book, as the input names them.

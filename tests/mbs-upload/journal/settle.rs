@@ -186,7 +186,10 @@ fn an_ebook_made_late_by_a_killed_run_is_no_second_one() {
     });
     child.kill().unwrap();
     child.wait().unwrap();
-    let ran = bench.journaled(&books).args(["--retry-wait", "1800ms"]).ok();
+    let ran = bench
+        .journaled(&books)
+        .args(["--retry-wait", "1800ms"])
+        .ok();
     assert_eq!(counts(&ran)["uploaded"], 1, "{}", ran.report());
     bench.holds(&books);
     assert_eq!(bench.ebooks(), 1);

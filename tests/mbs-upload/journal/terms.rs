@@ -108,6 +108,32 @@ fn an_added_format_makes_its_files_possible() {
 }
 
 #[test]
+fn a_format_that_the_engine_lacks_is_tried_once_a_run() {
+    let data = Workdir::new();
+    let bench = bench_in(data.path(), Settings::default());
+    let books: Vec<_> = (0..4)
+        .map(|i| bench.book(&format!("T {i}"), "A", "doc"))
+        .collect();
+    let run = |bench: &Bench| bench.journaled(&books).args(["-j", "1"]).ok();
+    assert_eq!(counts(&run(&bench))["unsupported"], 4);
+    assert_eq!(bench.posts()[1], 4);
+    let again = run(&bench);
+    assert_eq!(counts(&again)["unsupported"], 4);
+    assert_eq!(bench.posts()[1], 5, "{}", again.report());
+    let dir = bench.dir;
+    drop(bench.server);
+    let office = Settings {
+        office: true,
+        ..Settings::default()
+    };
+    let bench = Bench {
+        dir,
+        server: bench_in(data.path(), office).server,
+    };
+    assert_eq!(counts(&run(&bench))["uploaded"], 4);
+}
+
+#[test]
 fn equal_bytes_refused_under_one_name_are_taken_under_another() {
     let bench = Bench::new();
     let azw = bench.file("a.azw", "same", meta("T", "A"));
