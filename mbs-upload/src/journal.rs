@@ -43,6 +43,7 @@ use crate::{
     outcome::{Kind, Outcome},
     run::patiently,
     server::Server,
+    wanted::Wanted,
 };
 use log::Log;
 use past::{Half, NO_JOURNAL, Past};
@@ -62,6 +63,8 @@ pub struct Journal {
     formats_hold: BTreeSet<String>,
     /// Formats that the engine turned out to lack in this run.
     engine_lacks: Mutex<BTreeSet<String>>,
+    /// Books whose ebooks a killed run was about to make and has not made yet.
+    doubtful: Vec<(Content, Wanted)>,
     /// Files whose way a killed run has begun.
     halves: HashMap<Content, Half>,
 }
@@ -241,6 +244,21 @@ impl Journal {
             ..step
         };
         log.append(&Line::of(&step)).map(drop)
+    }
+
+    /// Writes that no empty ebook is left of this file's way.
+    ///
+    /// # Errors
+    /// As [`Journal::step`].
+    pub fn cleared(&self, content: &Content) -> Result<(), String> {
+        let step = "cleared".into();
+        self.step(
+            content,
+            JournalStep {
+                step,
+                ..JournalStep::default()
+            },
+        )
     }
 
     /// Writes how a file's way ended, and returns when that is on the disk. What was only looked up

@@ -61,14 +61,18 @@ fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
         jobs: args.jobs,
         dry_run: args.dry_run,
     };
-    run::run(
+    let end = run::run(
         &server,
         known,
         manner,
         &pace,
         BufReader::new(wire::stop::stdin()),
         out,
-    )
+    );
+    if end.is_ok() {
+        journal::settle::look_back(&server.journal, &server);
+    }
+    end
 }
 
 /// Logs in, learns what the server offers and connects to its engine.

@@ -65,12 +65,8 @@ impl Errand<'_> {
 
     /// The ebook that was made for this file is gone, or not empty.
     pub(super) fn note_cleared(&self) {
-        let line = JournalStep {
-            step: "cleared".into(),
-            ..JournalStep::default()
-        };
         // A journal that is broken ends the run; the next one will look at the ebook once more.
-        let _ = self.server.journal.step(&self.job.content, line);
+        let _ = self.server.journal.cleared(&self.job.content);
     }
 
     /// Goes on after the check: what a killed run has sent is not sent again.

@@ -227,10 +227,17 @@ impl Past {
         self.newest_upload = self
             .newest_upload
             .max(entry.upload_id.or(entry.since).unwrap_or(0));
+        let step = entry.step.as_ref().map_or("", |step| step.0.as_ref());
+        if step == "cleared" {
+            // It may come after the file's end.
+            if let Some(half) = self.halves.get_mut(&content) {
+                (half.making, half.adding) = (None, None);
+            }
+            return;
+        }
         let half = self.halves.entry(content).or_default();
         half.at = entry.at.as_deref().and_then(|at| at.parse().ok());
-        let step = entry.step.as_ref().map(|step| step.0.as_ref());
-        match step.unwrap_or_default() {
+        match step {
             "claimed" => half.format = entry.format.unwrap_or_default(),
             "sent" => half.file = entry.file.map(|file| (file, entry.since.unwrap_or(0))),
             "row" => half.upload = entry.upload_id,
@@ -239,7 +246,6 @@ impl Past {
                 half.adding = entry.ebook_id.map(|id| (id, entry.made == Some(true)));
                 half.making = None;
             }
-            "cleared" => (half.making, half.adding) = (None, None),
             _ => {}
         }
     }

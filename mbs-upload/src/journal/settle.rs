@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use wire::{Exit, Fatal, records::JournalStep};
+use wire::{Exit, Fatal};
 
 use super::{Journal, past::Half};
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     outcome::{Kind, Outcome},
     run::patiently,
     server::Server,
+    wanted::Wanted,
 };
 
 /// Finds out what became of the ebooks that earlier runs were about to make or to add to: a file
@@ -43,16 +44,18 @@ pub fn settle(
                 Fatal::new(Exit::GaveUp, message)
             };
             let unwritten = |why: String| Fatal::new(Exit::GaveUp, why);
-            let arrived = patiently(server.policy, || look(&content, &half, server));
-            if let Some(outcome) = arrived.map_err(gave_up)? {
-                journal.arrived(&content, &outcome).map_err(unwritten)?;
-                continue;
+            let found = patiently(server.policy, || look(&content, &half, server));
+            match found.map_err(gave_up)? {
+                Found::File(outcome) => {
+                    journal.arrived(&content, &outcome).map_err(unwritten)?;
+                    continue;
+                }
+                Found::Ebook => journal.cleared(&content).map_err(unwritten)?,
+                Found::Nothing => {
+                    let wanted = half.making.take().map(|wanted| (content, *wanted));
+                    journal.doubtful.extend(wanted);
+                }
             }
-            let cleared = JournalStep {
-                step: "cleared".into(),
-                ..JournalStep::default()
-            };
-            journal.step(&content, cleared).map_err(unwritten)?;
             (half.making, half.adding) = (None, None);
         }
         left.insert(content, half);
@@ -60,9 +63,28 @@ pub fn settle(
     Ok(left)
 }
 
-/// The outcome of a file that did arrive; of one that did not, the ebook that was made for it is
-/// removed.
-fn look(content: &Content, half: &Half, server: &Server) -> Result<Option<Outcome>, Failure> {
+/// At the end of a run, looks once more for the ebooks that were about to be made and had not been
+/// found: a request may have waited on the server for longer than we did.
+pub fn look_back(journal: &Journal, server: &Server) {
+    for (content, wanted) in &journal.doubtful {
+        if patiently(server.policy, || remove_empty(wanted, server)).is_ok() {
+            // A journal that is broken has ended the run; the next one looks again.
+            let _ = journal.cleared(content);
+        }
+    }
+}
+
+/// What is left of a file's way.
+enum Found {
+    /// It did arrive.
+    File(Outcome),
+    /// An ebook, removed by now if it was made for this file alone.
+    Ebook,
+    /// No ebook yet.
+    Nothing,
+}
+
+fn look(content: &Content, half: &Half, server: &Server) -> Result<Found, Failure> {
     let api = &server.api;
     if let Some((id, made)) = half.adding {
         let question = Question {
@@ -73,7 +95,7 @@ fn look(content: &Content, half: &Half, server: &Server) -> Result<Option<Outcom
             && let Some(source) = ebook.source_like(content, &half.format)
             && check::one(api, &question)? == Verdict::Exists
         {
-            return Ok(Some(Outcome {
+            return Ok(Found::File(Outcome {
                 ebook: Some(id),
                 source: Some(source),
                 ..Outcome::new(Kind::Uploaded)
@@ -83,14 +105,22 @@ fn look(content: &Content, half: &Half, server: &Server) -> Result<Option<Outcom
             ebook::remove_if_empty(api, id)?;
         }
     }
-    if let Some(wanted) = &half.making {
-        // There was none like it before, so an empty one of ours is what was made.
-        for id in matching::twins(api, wanted)? {
-            let ours = |e: &ebook::Ebook| e.created_by.is_some() && e.created_by == api.user_id();
-            if ebook::get(api, id)?.is_some_and(|ebook| ours(&ebook)) {
-                ebook::remove_if_empty(api, id)?;
-            }
+    match &half.making {
+        Some(wanted) if !remove_empty(wanted, server)? => Ok(Found::Nothing),
+        _ => Ok(Found::Ebook),
+    }
+}
+
+/// Removes what was made of this book and stayed empty: there was none like it before, so an empty one
+/// of ours is that. Says whether there was one.
+fn remove_empty(wanted: &Wanted, server: &Server) -> Result<bool, Failure> {
+    let api = &server.api;
+    let mut found = false;
+    for id in matching::twins(api, wanted)? {
+        let ours = |e: &ebook::Ebook| e.created_by.is_some() && e.created_by == api.user_id();
+        if ebook::get(api, id)?.is_some_and(|ebook| ours(&ebook)) {
+            found |= ebook::remove_if_empty(api, id)?;
         }
     }
-    Ok(None)
+    Ok(found)
 }

@@ -1,4 +1,5 @@
 use super::*;
+use std::io::Write;
 
 /// Runs until the server has had `count` requests of a kind, whose answers do not come, and kills
 /// the run there; then the server goes on as if nothing had been.
@@ -164,6 +165,36 @@ fn a_row_that_is_another_file_s_by_now_is_not_taken() {
 }
 
 #[test]
+fn an_ebook_made_while_the_next_run_works_is_removed_at_its_end() {
+    let bench = Bench::new();
+    let books = bench.books(2);
+    let making = json!({"title": books[0]["title"], "last_names": ["Novák"],
+        "first_names": ["Jan"], "language_id": 2});
+    bench.write_journal(&[head(), step("making", &books[0], making)]);
+    // The run waits for the rest of its input, while the request of the killed one comes to its end.
+    let mut child = bench.journaled(&[]).spawn();
+    let mut input = child.stdin.take().unwrap();
+    let first = format!("{}\n", books[0]);
+    input.write_all(first.as_bytes()).unwrap();
+    harness::wait_for("the first file", DEADLINE, || {
+        (bench.number("select count(*) from source") == 1).then_some(())
+    });
+    let late = "insert into ebook (version_id, created, modified, title, language_id, base_dir,
+            created_by_id, modified_by_id)
+        select 1, now(), now(), title, language_id, base_dir, created_by_id, modified_by_id from ebook
+        returning id";
+    let late = bench.server.query(late)[0][0].clone().unwrap();
+    let author = format!(
+        "insert into ebook_authors select {late}, author_id from ebook_authors returning 1"
+    );
+    assert_eq!(bench.server.query(&author).len(), 1);
+    drop(input);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    bench.holds(&books[..1]);
+    assert_eq!(bench.ebooks(), 1);
+}
+
+#[test]
 fn an_ebook_made_late_by_a_killed_run_is_no_second_one() {
     let bench = Bench::new();
     let books = bench.books(1);
@@ -191,6 +222,10 @@ fn an_ebook_made_late_by_a_killed_run_is_no_second_one() {
         .args(["--retry-wait", "1800ms"])
         .ok();
     assert_eq!(counts(&ran)["uploaded"], 1, "{}", ran.report());
+    harness::wait_for("the late ebook", DEADLINE, || {
+        let late = |e: &sandbox::Entry| e.path == "/api/ebooks" && e.end.is_none();
+        (!bench.server.log().iter().any(late)).then_some(())
+    });
     bench.holds(&books);
     assert_eq!(bench.ebooks(), 1);
 }
