@@ -292,6 +292,16 @@ mod tests {
     }
 
     #[test]
+    fn signs_that_the_disk_does_not_see_do_not_keep_a_name_long() {
+        is_taken(&fitted(
+            "T",
+            &[format!("{} {}", "\\".repeat(300), "‥".repeat(300))],
+            "",
+            0.0,
+        ));
+    }
+
+    #[test]
     fn hundreds_of_long_names_are_cut_at_once() {
         let authors: Vec<_> = (0..500)
             .map(|i| format!("{i}{} {}", "b".repeat(400), "x".repeat(400)))

@@ -173,11 +173,10 @@ fn cut_names(authors: &[Author], most: usize) -> Vec<Author> {
     let cut = |author: &Author| {
         let mut author = author.clone();
         let mut wide = width(&lone_author(&author));
-        while wide > most {
-            match pop_name(&mut author) {
-                0 => break,
-                less => wide -= less,
-            }
+        while wide > most
+            && let Some(less) = pop_name(&mut author)
+        {
+            wide -= less;
         }
         author
     };
@@ -190,12 +189,13 @@ fn note(cuts: &mut Vec<Cut>, cut: Cut) {
     }
 }
 
-/// Shortens the longer half of a name, never to nothing; says by how much.
-fn pop_name(author: &mut Author) -> usize {
+/// Shortens the longer half of a name, never to nothing; says by how much, which is nothing for a
+/// sign that the disk does not see.
+fn pop_name(author: &mut Author) -> Option<usize> {
     match &mut author.first {
-        Some(first) if first.chars().count() > author.last.chars().count() => pop(first),
-        _ if author.last.chars().count() > 1 => pop(&mut author.last),
-        _ => 0,
+        Some(first) if first.chars().count() > author.last.chars().count() => Some(pop(first)),
+        _ if author.last.chars().count() > 1 => Some(pop(&mut author.last)),
+        _ => None,
     }
 }
 
