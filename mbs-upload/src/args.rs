@@ -8,6 +8,8 @@ use clap::{
 };
 use wire::{Exit, Fatal};
 
+use crate::jobs::{Jobs, Wish};
+
 use crate::{
     links::Links,
     path_map::{Mapping, PathMap},
@@ -52,9 +54,16 @@ pub struct Args {
     /// What the journal says is about another server, or this one was emptied: believe none of it
     #[arg(long, requires = "journal")]
     pub new_server: bool,
-    /// Files in flight at a time; the server answers 15 requests at most
-    #[arg(short, long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
-    pub jobs: u8,
+    /// Files in flight at a time, or auto to find the best number; the server answers 15 requests at
+    /// most
+    #[arg(short, long, value_name = "N|auto", default_value = "4")]
+    pub jobs: Wish,
+    /// The fewest in flight with -j auto
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub min: u8,
+    /// The most in flight with -j auto
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub max: u8,
     /// Language of books that have none, by the server's code
     #[arg(long, value_name = "CODE")]
     pub default_language: Option<String>,
@@ -201,6 +210,21 @@ impl Args {
         match password.is_empty() {
             true => Err(usage("--password-file: the password is empty")),
             false => Ok((user, password)),
+        }
+    }
+
+    /// How many files are to be in flight.
+    ///
+    /// # Errors
+    /// The bounds are the wrong way round.
+    pub fn jobs(&self) -> Result<Jobs, Fatal> {
+        match self.jobs {
+            Wish::Number(jobs) => Ok(Jobs::Fixed(jobs)),
+            Wish::Auto if self.min <= self.max => Ok(Jobs::Between(self.min, self.max)),
+            Wish::Auto => Err(Fatal::new(
+                Exit::Usage,
+                format!("--min {}: more than --max {}", self.min, self.max),
+            )),
         }
     }
 

@@ -280,6 +280,9 @@ impl<'a> Errand<'a> {
     }
 
     fn note_doubt(&mut self, failure: &Failure) {
+        if failure.is_strain() {
+            self.job.stage.strained();
+        }
         if failure.in_doubt() {
             self.in_doubt = true;
             self.doubted.create |= matches!(self.step, Step::Create { .. });

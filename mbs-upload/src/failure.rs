@@ -88,6 +88,12 @@ impl Failure {
         matches!(self, NoAnswer(_) | Interrupted(_) | Server(_))
     }
 
+    /// Does it tell of a server with too much to do?
+    pub fn is_strain(&self) -> bool {
+        use Failure::*;
+        matches!(self, NoAnswer(_) | Busy { .. } | Server(_))
+    }
+
     /// Could it mean that the server is away for all?
     pub fn may_mean_absence(&self) -> bool {
         use Failure::*;

@@ -14,11 +14,12 @@
 //! | [`claim`], [`claims`] | what must not be worked on twice at a time, here and by other uploaders |
 //! | [`known`] | contents that the server is known to have (the set of `mbs-hashes`) |
 //! | [`journal`] | what was done in all runs, so that a killed one can be gone on with |
-//! | [`job`], [`plan`], [`floor`] | what is to be done, and what may be done at the same time |
+//! | [`job`], [`jobs`], [`plan`], [`floor`] | what is to be done, and what may be done at the same time |
 //! | [`errand`], [`attempt`] | one file's way through the steps, and when a step is tried again |
 //! | [`stall`], [`outage`] | a file that comes to a stand; a server that is away |
 //! | [`run`], [`outcome`], [`report`] | the whole run, and the record of each file's end |
 //! | [`pace`], [`rate`], [`eta`], [`stage`], [`metrics`] | how the run goes, for people and for Prometheus |
+//! | [`throttle`], [`tuner`], [`gate`] | how many files are in flight, where that is to be found out |
 
 pub mod api;
 pub mod args;
@@ -35,8 +36,10 @@ pub mod extract;
 pub mod failure;
 pub mod fit;
 pub mod floor;
+pub mod gate;
 pub mod http;
 pub mod job;
+pub mod jobs;
 pub mod journal;
 pub mod language;
 pub mod links;
@@ -57,7 +60,9 @@ pub mod run;
 pub mod server;
 pub mod stage;
 pub mod stall;
+pub mod throttle;
 pub mod told;
+pub mod tuner;
 pub mod upload;
 pub mod wanted;
 

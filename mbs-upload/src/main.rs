@@ -52,13 +52,14 @@ fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
     let opened = opened
         .map(|file| journal::open(file, args.dry_run))
         .transpose()?;
-    let pace = Pace::new(args.slow, args.metrics.as_deref(), args.jobs)?;
+    let jobs = args.jobs()?;
+    let pace = Pace::new(args.slow, args.metrics.as_deref(), jobs)?;
     let mut server = reach(args, &out)?;
     if let Some(opened) = opened {
         server.journal = journal::begin(opened, args.new_server, &server, &out)?;
     }
     let manner = run::Manner {
-        jobs: args.jobs,
+        jobs: jobs.most(),
         dry_run: args.dry_run,
     };
     let end = run::run(

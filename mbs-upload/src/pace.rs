@@ -1,6 +1,7 @@
 //! How a run goes: for the person who waits, for Prometheus, and for whoever wonders about one file.
 
 use std::{
+    fs,
     io::Seek,
     os::fd::AsFd,
     path::{Path, PathBuf},
@@ -17,11 +18,15 @@ use wire::{Exit, Fatal, OrFatal, Writer};
 
 use crate::{
     eta::{self, Bracket, Estimator},
+    gate::{Gate, Permit},
     job::Job,
+    jobs::Jobs,
     metrics::Metrics,
-    outcome::Outcome,
+    outcome::{Kind, Outcome},
     rate::Rate,
     stage::Stage,
+    throttle::{self, Throttle},
+    tuner::Tuner,
 };
 
 /// Between two looks at the run.
@@ -40,6 +45,7 @@ pub struct Pace {
     /// Bytes of the input, where it is a file.
     input: Option<u64>,
     metrics: Metrics,
+    gate: Gate,
     /// The figures could not be written once, which was told.
     troubled: AtomicBool,
     state: Mutex<State>,
@@ -53,6 +59,8 @@ struct State {
     files: u64,
     bytes: u64,
     input_ended: bool,
+    /// Where the number in flight is to be found out.
+    tuner: Option<Tuner>,
 }
 
 #[derive(Debug)]
@@ -77,18 +85,24 @@ impl Drop for Begun<'_> {
         let mut state = self.pace.lock();
         let ours = |one: &UnderWay| one.since == self.since && one.path == self.path;
         if let Some(at) = state.under_way.iter().position(ours) {
-            state.under_way.swap_remove(at);
+            let ended = state.under_way.swap_remove(at);
+            state.strained(ended.stage.take_strained());
         }
         self.pace.metrics.in_flight.dec();
     }
 }
 
 impl Pace {
-    /// A run that begins now, with so many workers; `metrics` is written at once.
+    /// A run that begins now; `metrics` is written at once.
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn new(slow: Duration, metrics: Option<&Path>, jobs: u8) -> Result<Pace, Fatal> {
+    pub fn new(slow: Duration, metrics: Option<&Path>, jobs: Jobs) -> Result<Pace, Fatal> {
+        let tuner = match jobs {
+            Jobs::Fixed(_) => None,
+            Jobs::Between(min, max) => Some(Tuner::new(Throttle::new(min.into(), max.into()))),
+        };
+        let limit = tuner.as_ref().map_or(jobs.most().into(), Tuner::now);
         let pace = Pace {
             started: Instant::now(),
             slow,
@@ -96,9 +110,13 @@ impl Pace {
             input: size_of_input(),
             metrics: Metrics::default(),
             troubled: AtomicBool::default(),
-            state: Mutex::default(),
+            gate: Gate::new(limit),
+            state: Mutex::new(State {
+                tuner,
+                ..State::default()
+            }),
         };
-        pace.metrics.jobs.set(jobs.into());
+        pace.tell_jobs(limit);
         pace.metrics.running.set(1);
         if let Some(file) = &pace.file {
             let shown = file.display();
@@ -120,6 +138,11 @@ impl Pace {
     /// No more will be read.
     pub fn input_ended(&self) {
         self.lock().input_ended = true;
+    }
+
+    /// Waits until one more may be at work.
+    pub fn enter(&self) -> Permit<'_> {
+        self.gate.enter()
     }
 
     /// A worker begins with a file.
@@ -152,8 +175,14 @@ impl Pace {
         let mut state = self.lock();
         state.estimator.ended(bracket, took);
         // What was known is no work, and would drown the rest.
+        let now = self.started.elapsed();
         if outcome.attempts > 0 {
-            state.rate.ended(self.started.elapsed());
+            state.rate.ended(now);
+        }
+        if outcome.kind == Kind::Uploaded
+            && let Some(tuner) = &mut state.tuner
+        {
+            tuner.uploaded(now, took);
         }
     }
 
@@ -164,6 +193,7 @@ impl Pace {
             if over.recv_timeout(TICK) == Err(RecvTimeoutError::Disconnected) {
                 break;
             }
+            self.tune(out);
             self.tell_slow(out);
             self.tell_progress(out);
             if tick % TICKS_A_WRITE == 0 {
@@ -171,6 +201,38 @@ impl Pace {
             }
         }
         self.tell_progress(out);
+    }
+
+    /// Looks whether more or fewer should be in flight.
+    fn tune(&self, out: &Writer) {
+        let mut state = self.lock();
+        if state.tuner.is_none() {
+            return;
+        }
+        let strained = state.under_way.iter().map(|one| one.stage.take_strained());
+        let strained = strained.sum();
+        state.strained(strained);
+        let under_way = state.under_way.len();
+        let disk = fs::read_to_string("/proc/pressure/io").ok();
+        let disk = disk.as_deref().and_then(throttle::disk_pressure);
+        let now = self.started.elapsed();
+        let Some(jobs) = state
+            .tuner
+            .as_mut()
+            .and_then(|tuner| tuner.look(now, under_way, disk))
+        else {
+            return;
+        };
+        drop(state);
+        self.gate.set(jobs);
+        self.tell_jobs(jobs);
+        out.verbose("-j auto", "tune", &format!("{jobs} files in flight"));
+    }
+
+    fn tell_jobs(&self, jobs: usize) {
+        self.metrics
+            .jobs
+            .set(i64::try_from(jobs).unwrap_or(i64::MAX));
     }
 
     fn tell_slow(&self, out: &Writer) {
@@ -234,6 +296,14 @@ impl Pace {
     }
 }
 
+impl State {
+    fn strained(&mut self, tries: u32) {
+        if let Some(tuner) = &mut self.tuner {
+            tuner.failed(tries);
+        }
+    }
+}
+
 impl Drop for Pace {
     fn drop(&mut self) {
         self.metrics.running.set(0);
@@ -246,11 +316,7 @@ impl Drop for Pace {
 
 /// What is left of standard input, where it is a regular file.
 fn size_of_input() -> Option<u64> {
-    let mut input = std::fs::File::from(std::io::stdin().as_fd().try_clone_to_owned().ok()?);
-    let size = input
-        .metadata()
-        .ok()
-        .filter(std::fs::Metadata::is_file)?
-        .len();
+    let mut input = fs::File::from(std::io::stdin().as_fd().try_clone_to_owned().ok()?);
+    let size = input.metadata().ok().filter(fs::Metadata::is_file)?.len();
     Some(size.saturating_sub(input.stream_position().ok()?))
 }

@@ -267,7 +267,7 @@ impl Run<'_> {
     }
 
     fn work(&self, abort: &SyncSender<Feed>) {
-        while let Some((mut job, held)) = self.floor.take() {
+        while let (permit, Some((mut job, held))) = (self.pace.enter(), self.floor.take()) {
             let started = Instant::now();
             let mut end = match self.turn(&job) {
                 Ok(Turn::Ours(grip)) => {
@@ -283,7 +283,7 @@ impl Run<'_> {
                 }
                 Err(failure) => End::failed(failure),
             };
-            drop(held);
+            drop((permit, held));
             self.write_down(&job, &mut end.outcome, started);
             if let Err(error) = self.report.end(self.out, &job, &end.outcome, started) {
                 self.floor.abort("standard output is closed");

@@ -182,3 +182,58 @@ fn a_slow_file_is_told_of_once_with_what_it_waits_for() {
     ]);
     bench.holds(&books);
 }
+
+/// Runs `-j auto` over many small books and gives the number in flight at the end.
+fn settled(bench: &Bench, count: usize) -> f64 {
+    let file = bench.dir.join("upload.prom");
+    let books = bench.books(count);
+    let ran = bench
+        .tool(&books)
+        .arg("--metrics")
+        .arg(&file)
+        .args(["-j", "auto", "--max", "8", "--retries", "20"])
+        .ok();
+    assert_eq!(counts(&ran)["uploaded"], count, "{}", ran.report());
+    bench.holds(&books);
+    figure(&figures(&file), "jobs")
+}
+
+#[test]
+fn auto_gives_a_server_that_takes_many_at_a_time_more_than_it_began_with() {
+    let bench = Bench::with(Settings {
+        tasks: 8,
+        task_millis: 300,
+        ..Settings::default()
+    });
+    let jobs = settled(&bench, 90);
+    assert!(jobs > 3.0, "{jobs}");
+    assert!(bench.server.high_water()["TASK metadata"] > 3);
+}
+
+#[test]
+fn auto_gives_way_to_a_server_that_refuses_more_than_two_at_a_time() {
+    let bench = Bench::with(Settings {
+        tasks: 1,
+        queue_limit: 1,
+        task_millis: 200,
+        ..Settings::default()
+    });
+    let jobs = settled(&bench, 60);
+    assert!(jobs < 5.0, "{jobs}");
+    assert!(bench.server.high_water()["TASK metadata"] < 6);
+}
+
+#[test]
+fn a_number_in_flight_is_kept_to() {
+    let bench = Bench::with(Settings {
+        task_millis: 50,
+        ..Settings::default()
+    });
+    bench.tool(&bench.books(20)).args(["-j", "2"]).ok();
+    assert_eq!(bench.server.high_water()["POST /api/upload/check"], 2);
+    let ran = bench
+        .tool(&[])
+        .args(["-j", "auto", "--min", "5", "--max", "3"])
+        .code(2);
+    ran.one_line(&["--min 5: more than --max 3"]);
+}
