@@ -7,6 +7,18 @@
 #[path = "mbs-upload/outcomes.rs"]
 mod outcomes;
 
+/// What a server does not take, and where its limits are.
+#[path = "mbs-upload/limits.rs"]
+mod limits;
+
+/// Others who put things on the server at the same time.
+#[path = "mbs-upload/meanwhile.rs"]
+mod meanwhile;
+
+/// The ebook that a book is, found again.
+#[path = "mbs-upload/matching.rs"]
+mod matching;
+
 /// Metadata: mapped, cleaned, matched; one ebook for a book.
 #[path = "mbs-upload/books.rs"]
 mod books;

@@ -18,7 +18,7 @@
 //! | [`errand`], [`attempt`] | one file's way through the steps, and when a step is tried again |
 //! | [`stall`], [`outage`] | a file that comes to a stand; a server that is away |
 //! | [`run`], [`outcome`], [`report`] | the whole run, and the record of each file's end |
-//! | [`pace`], [`rate`], [`eta`], [`stage`], [`metrics`] | how the run goes, for people and for Prometheus |
+//! | [`pace`], [`rate`], [`eta`], [`stage`], [`under_way`], [`metrics`] | how the run goes, for people and for Prometheus |
 //! | [`throttle`], [`tuner`], [`gate`] | how many files are in flight, where that is to be found out |
 
 pub mod api;
@@ -63,6 +63,7 @@ pub mod stall;
 pub mod throttle;
 pub mod told;
 pub mod tuner;
+pub mod under_way;
 pub mod upload;
 pub mod wanted;
 

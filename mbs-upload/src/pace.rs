@@ -24,9 +24,9 @@ use crate::{
     metrics::Metrics,
     outcome::{Kind, Outcome},
     rate::Rate,
-    stage::Stage,
     throttle::{self, Throttle},
     tuner::Tuner,
+    under_way::UnderWay,
 };
 
 /// Between two looks at the run.
@@ -55,7 +55,7 @@ pub struct Pace {
 struct State {
     estimator: Estimator,
     rate: Rate,
-    under_way: Vec<UnderWay>,
+    under_way: UnderWay,
     files: u64,
     bytes: u64,
     input_ended: bool,
@@ -63,31 +63,18 @@ struct State {
     tuner: Option<Tuner>,
 }
 
-#[derive(Debug)]
-struct UnderWay {
-    path: PathBuf,
-    size: u64,
-    stage: Stage,
-    since: Instant,
-    told: bool,
-}
-
 /// A file under way as long as this lives.
 #[derive(Debug)]
 pub struct Begun<'a> {
     pace: &'a Pace,
-    since: Instant,
-    path: &'a Path,
+    number: u64,
 }
 
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
         let mut state = self.pace.lock();
-        let ours = |one: &UnderWay| one.since == self.since && one.path == self.path;
-        if let Some(at) = state.under_way.iter().position(ours) {
-            let ended = state.under_way.swap_remove(at);
-            state.strained(ended.stage.take_strained());
-        }
+        let strained = state.under_way.end(self.number);
+        state.strained(strained);
         self.pace.metrics.in_flight.dec();
     }
 }
@@ -146,21 +133,10 @@ impl Pace {
     }
 
     /// A worker begins with a file.
-    pub fn begin<'a>(&'a self, job: &'a Job) -> Begun<'a> {
-        let since = Instant::now();
-        self.lock().under_way.push(UnderWay {
-            path: job.path.clone(),
-            size: job.content.size(),
-            stage: job.stage.clone(),
-            since,
-            told: false,
-        });
+    pub fn begin(&self, job: &Job) -> Begun<'_> {
+        let number = self.lock().under_way.begin(job, Instant::now());
         self.metrics.in_flight.inc();
-        Begun {
-            pace: self,
-            since,
-            path: &job.path,
-        }
+        Begun { pace: self, number }
     }
 
     /// Bytes have just been sent.
@@ -209,10 +185,9 @@ impl Pace {
         if state.tuner.is_none() {
             return;
         }
-        let strained = state.under_way.iter().map(|one| one.stage.take_strained());
-        let strained = strained.sum();
+        let strained = state.under_way.take_strained();
         state.strained(strained);
-        let under_way = state.under_way.len();
+        let under_way = state.under_way.count();
         let disk = fs::read_to_string("/proc/pressure/io").ok();
         let disk = disk.as_deref().and_then(throttle::disk_pressure);
         let now = self.started.elapsed();
@@ -236,23 +211,14 @@ impl Pace {
     }
 
     fn tell_slow(&self, out: &Writer) {
-        let mut slow = Vec::new();
-        for one in &mut self.lock().under_way {
-            let took = one.since.elapsed();
-            if took >= self.slow && !one.told {
-                one.told = true;
-                let wait = match one.stage.get() {
-                    "" => "not begun".into(),
-                    stage => format!("waiting for {stage}"),
-                };
-                let (took, size) = (eta::rough(took), ByteSize(one.size));
-                let words = format!("slow: under way for {took}, {wait} ({size})");
-                slow.push((one.path.display().to_string(), words));
-            }
-        }
-        for (path, words) in slow {
+        let now = Instant::now();
+        let Some(limit) = now.checked_sub(self.slow) else {
+            return;
+        };
+        let slow = self.lock().under_way.slow(limit, now);
+        for (shown, words) in slow {
             self.metrics.slow.inc();
-            out.warn(&path, "upload", &words);
+            out.warn(&shown, "upload", &words);
         }
     }
 
@@ -269,7 +235,7 @@ impl Pace {
         };
         let sent = ByteSize(self.metrics.sent.get());
         let mut words = format!("{sent} sent, {:.0}/min", 60.0 * rate);
-        let workers = state.under_way.len() as f64;
+        let workers = state.under_way.count() as f64;
         if let Some(left) = unread.and_then(|unread| state.estimator.left(unread, workers)) {
             words += &format!(", ETA {}", eta::told(left));
         }
