@@ -39,6 +39,10 @@ mod engine;
 #[path = "mbs-upload/ends.rs"]
 mod ends;
 
+/// What stands still, and what only waits.
+#[path = "mbs-upload/stalls.rs"]
+mod stalls;
+
 /// A server that goes away in the middle of a run.
 #[path = "mbs-upload/outages.rs"]
 mod outages;

@@ -8,6 +8,7 @@ use crate::{
     failure::Failure,
     http::{Http, Stream},
     login::Login,
+    stall::Limits,
 };
 
 /// The server for one user; may be shared by all threads.
@@ -19,9 +20,9 @@ pub struct Api {
 
 impl Api {
     /// This server for this user; nothing is asked yet.
-    pub fn new(base: &str, login: Login) -> Api {
+    pub fn new(base: &str, login: Login, limits: Limits) -> Api {
         Api {
-            http: Arc::new(Http::new(base)),
+            http: Arc::new(Http::new(base, limits)),
             login: Arc::new(login),
         }
     }
@@ -58,6 +59,14 @@ impl Api {
     /// As [`Http::get`].
     pub fn get(&self, path: &str) -> Result<Value, Failure> {
         self.with_token(|token| self.http.get(path, token))
+    }
+
+    /// GET for a sign of life.
+    ///
+    /// # Errors
+    /// As [`Http::get`].
+    pub fn look(&self, path: &str) -> Result<Value, Failure> {
+        self.with_token(|token| self.http.look(path, token))
     }
 
     /// POST of a JSON body.

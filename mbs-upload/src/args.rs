@@ -76,6 +76,12 @@ pub struct Args {
     /// Wait before the first of them; it doubles each time
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time)]
     pub retry_wait: Duration,
+    /// Longest time without a byte sent or a word from the server; then the file is tried again
+    #[arg(long, value_name = "TIME", default_value = "240s", value_parser = some_time)]
+    pub stall: Duration,
+    /// Longest time for one try of a file, the engine's queue left out
+    #[arg(long, value_name = "TIME", default_value = "600s", value_parser = some_time)]
+    pub max_time: Duration,
     /// How long a server that is away is waited for
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = time)]
     pub outage: Duration,
@@ -154,6 +160,14 @@ fn time(text: &str) -> Result<Duration, String> {
     }
     .map_err(|error| error.to_string())?;
     Duration::try_from(time).map_err(|_| "a time cannot be negative".into())
+}
+
+/// A limit of nothing would let nothing pass.
+fn some_time(text: &str) -> Result<Duration, String> {
+    match time(text)? {
+        Duration::ZERO => Err("nothing is done in no time".into()),
+        time => Ok(time),
+    }
 }
 
 impl Args {
@@ -273,6 +287,7 @@ mod tests {
         assert_eq!(time("0.5"), Ok(Duration::from_millis(500)));
         assert_eq!(time("100ms"), Ok(Duration::from_millis(100)));
         assert!(time("-1s").is_err() && time("soon").is_err());
+        assert!(some_time("0").is_err() && some_time("10m").is_ok());
     }
 
     #[test]

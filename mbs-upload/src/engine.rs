@@ -34,6 +34,8 @@ pub enum Event {
     Accepted,
     /// It is being worked on.
     Started,
+    /// It is being worked on still.
+    Progress,
     /// It is done; the task's result.
     Done(Value),
     /// It ended with an error.

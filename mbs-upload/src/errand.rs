@@ -8,7 +8,7 @@ mod linking;
 mod placing;
 mod sending;
 
-use std::thread;
+use std::{thread, time::Instant};
 
 use crate::{
     attempt::{Next, chance},
@@ -22,6 +22,7 @@ use crate::{
     outage::Standing,
     outcome::{Kind, Outcome},
     server::Server,
+    stall::{Clock, Late, spell},
     wanted::Wanted,
 };
 
@@ -93,6 +94,8 @@ pub struct Errand<'a> {
     genres: Vec<i64>,
     series: Option<i64>,
     failures: u32,
+    /// Of the try that is under way.
+    clock: Clock,
     late: Option<Held<'a>>,
     /// Steps of which one try may have been done unheard.
     doubted: Doubted,
@@ -172,6 +175,7 @@ impl<'a> Errand<'a> {
             genres: Vec::new(),
             series: None,
             failures: 0,
+            clock: Clock::new(server.limits, Instant::now()),
             late: None,
             doubted: Doubted::default(),
         }
@@ -226,7 +230,9 @@ impl<'a> Errand<'a> {
                 Err(failure) => {
                     self.note_doubt(&failure);
                     match self.judge(&failure, &mut tries) {
-                        Verdict::Again => {}
+                        Verdict::Again => {
+                            self.clock = Clock::new(self.server.limits, Instant::now());
+                        }
                         Verdict::Failed => return self.give_up(failure),
                         Verdict::Gone(why) => return Err(why),
                     }
@@ -323,6 +329,15 @@ impl<'a> Errand<'a> {
     /// Takes the next step; an outcome ends the errand.
     fn advance(&mut self) -> Stepped {
         self.job.stage.set(self.step.waits_for());
+        let now = Instant::now();
+        self.clock.moves(now);
+        if let Some(Late::Over) = self.clock.late(now) {
+            let limit = spell(self.server.limits.max_time);
+            let next = self.step.waits_for();
+            return Err(Failure::NoAnswer(format!(
+                "not done within --max-time {limit}: it still waited for {next}"
+            )));
+        }
         match self.step.clone() {
             Step::Check => self.check(),
             Step::Send => self.send(),

@@ -1,23 +1,15 @@
 //! The metadata task: the engine looks into an uploaded file and makes a row of it in the table
 //! `upload`, which alone can become part of an ebook.
 
-use std::{
-    sync::atomic::Ordering,
-    time::{Duration, Instant},
-};
+mod watch;
+
+use std::{sync::atomic::Ordering, time::Instant};
 
 use serde_json::{Value, json};
 
-use crate::{engine::Event, failure::Failure, server::Server};
+use crate::{failure::Failure, server::Server, stall::Clock};
+use watch::{End, Next, Watch};
 
-/// The task is killed after 60 s; a `.doc` is converted before, which may take 240 s more.
-const WORK_WITHIN: Duration = Duration::from_secs(600);
-/// A call that waits longer in the queue is asked about, and then made again: harmless, since a
-/// second row for one file is only removed later, while a task that was lost never comes.
-const QUEUED_WITHIN: Duration = Duration::from_secs(1800);
-/// How often the API is asked for the row of a task that nothing is heard of, before the task is made
-/// again: that costs the engine a second, while a task that is lost never comes.
-const QUESTIONS: u32 = 2;
 /// Rows that may be missing in a row among those made since: other users' are removed, too.
 const GAP: u32 = 25;
 /// Rows before the first one that we heard of, among which that of an earlier call may be.
@@ -47,68 +39,58 @@ impl Since {
 }
 
 /// Has the engine look into `file` and propose `meta`; gives the row that it made. When the result
-/// is lost on the way, the API is asked for it.
+/// is lost on the way, the API is asked for it. `clock` is told when the task moves and when it waits.
 ///
 /// # Errors
-/// [`Failure::NoAnswer`] when nobody knows what became of the task, [`Failure::Task`] when it
-/// failed, [`Failure::Busy`] when the engine's queue is full, [`Failure::NoEngine`] without engine.
-pub fn extract(server: &Server, file: &str, meta: &Value, since: Since) -> Result<i64, Failure> {
-    let call = server.engine()?.call("metadata", &json!([file, meta]));
-    let patience = server.policy.patience();
-    // The engine confirms a call at once. Then it may wait in the queue.
-    let mut deadline = Some(Instant::now() + patience);
-    let (mut doubt, mut put_off, mut broken) = (None, None, false);
+/// [`Failure::NoAnswer`] when nobody knows what became of the task, [`Failure::Interrupted`] when its
+/// connection broke meanwhile, [`Failure::Task`] when it failed, [`Failure::Busy`] when the engine's
+/// queue is full, [`Failure::NoEngine`] without engine.
+pub fn extract(
+    server: &Server,
+    file: &str,
+    meta: &Value,
+    since: Since,
+    clock: &mut Clock,
+) -> Result<i64, Failure> {
+    let engine = server.engine()?;
+    let call = engine.call("metadata", &json!([file, meta]));
+    let mut watch = Watch::new(server.policy.patience(), server.limits, server.absent_for);
+    // The clock stands still unless the task is being worked on.
+    clock.waits(Instant::now());
+    let mut sounding = None;
     loop {
-        match call.next(deadline) {
-            // Whoever tries to get the connection back sees to it that this has an end.
-            Some(Event::Lost) => (put_off, broken) = (deadline.take(), true),
-            Some(Event::Sent) => (doubt, deadline) = (None, Some(Instant::now() + patience)),
-            Some(Event::Accepted) => {
-                (doubt, broken) = (None, false);
-                deadline = Some(Instant::now() + QUEUED_WITHIN);
-            }
-            Some(Event::Started) => {
-                (doubt, broken) = (None, false);
-                deadline = Some(Instant::now() + WORK_WITHIN);
-            }
-            Some(Event::Done(row)) => {
-                let id = row
-                    .as_i64()
-                    .ok_or_else(|| Failure::Task(format!("strange result {row}")))?;
+        let deadline = watch.deadline(clock);
+        let event = call.next(deadline);
+        let now = Instant::now();
+        let end = match event {
+            Some(event) => watch.heard(event, clock, now),
+            None => Some(match watch.silence(clock, now) {
+                Next::Ask => match find(server, file, since)? {
+                    Some(id) => End::Row(id),
+                    None => match watch.not_there(Instant::now()) {
+                        Some(failure) => End::Failed(failure),
+                        None => continue,
+                    },
+                },
+                // Behind us in the queue: when its turn comes, ours has come or was lost.
+                Next::Sound => {
+                    sounding.get_or_insert_with(|| engine.call("metadata", &json!([])));
+                    continue;
+                }
+                Next::Late(failure) => match find(server, file, since)? {
+                    Some(id) => End::Row(id),
+                    None => End::Failed(failure),
+                },
+            }),
+        };
+        match end {
+            None => {}
+            Some(End::Failed(failure)) => return Err(failure),
+            Some(End::Row(id)) => {
+                drop(sounding);
+                clock.moves(now);
                 server.newest_upload.fetch_max(id, Ordering::Relaxed);
                 return Ok(id);
-            }
-            Some(Event::Failed(why)) => return Err(Failure::Task(why)),
-            Some(Event::Refused(why)) => {
-                return Err(match why.contains("QueueFull") {
-                    true => Failure::Busy {
-                        after: None,
-                        message: "the engine's queue is full".into(),
-                    },
-                    false => Failure::Task(why),
-                });
-            }
-            // A connection that breaks again and again must not put off the question.
-            Some(Event::Reconnected | Event::Overtaken) => {
-                let asked_at = deadline.or(put_off).filter(|_| doubt.is_some());
-                deadline = Some(asked_at.unwrap_or_else(|| Instant::now() + patience / 5));
-                doubt.get_or_insert(1);
-            }
-            Some(Event::Gone(why)) => return Err(Failure::NoEngine(why)),
-            None => {
-                let asked = doubt.unwrap_or(1);
-                if let Some(id) = find(server, file, since)? {
-                    return Ok(id);
-                }
-                if asked >= QUESTIONS {
-                    let why = "the engine lost the metadata task".to_string();
-                    return Err(match broken {
-                        true => Failure::Interrupted(why),
-                        false => Failure::NoAnswer(why),
-                    });
-                }
-                doubt = Some(asked + 1);
-                deadline = Some(Instant::now() + (patience / 5) * (1 << asked));
             }
         }
     }

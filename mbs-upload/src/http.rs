@@ -1,5 +1,7 @@
 //! Requests to the server, and what its many kinds of answers mean.
 
+mod tcp;
+
 use std::{
     io::{ErrorKind, Read},
     sync::Arc,
@@ -8,21 +10,26 @@ use std::{
 
 use serde_json::Value;
 use ureq::{
-    Agent, Body, SendBody,
+    Agent, Body, SendBody, Timeout,
     config::AutoHeaderValue,
     http::{Response, header},
     tls::{Certificate, RootCerts, TlsConfig},
+    unversioned::{
+        resolver::DefaultResolver,
+        transport::{ConnectProxyConnector, Connector, RustlsConnector},
+    },
 };
 
-use crate::failure::Failure;
+use crate::{
+    failure::Failure,
+    stall::{Limits, spell},
+};
 
-/// Long enough for a server whose connections to the database are all in use: it waits 30 s for
-/// one and then answers 500.
-const ANSWER_WITHIN: Duration = Duration::from_secs(90);
-/// A connection that takes or gives nothing for so long is dead.
-const SILENCE: Duration = Duration::from_secs(120);
-/// After the last byte of an upload the server only has to hash it.
-const UPLOAD_ANSWER_WITHIN: Duration = Duration::from_secs(300);
+/// Nobody waits longer for a connection.
+const CONNECT_WITHIN: Duration = Duration::from_secs(20);
+/// Nor for the answer to a question that only finds out whether the server is there. Long enough for
+/// one whose connections to the database are all in use: it waits 30 s for one and then answers 500.
+const SIGN_WITHIN: Duration = Duration::from_secs(60);
 /// Answers are small; more than this is none.
 const LONGEST_ANSWER: u64 = 16 << 20;
 
@@ -31,6 +38,9 @@ const LONGEST_ANSWER: u64 = 16 << 20;
 pub struct Http {
     agent: Agent,
     base: String,
+    /// An answer that does not come within this never will.
+    patience: Duration,
+    limits: Limits,
 }
 
 /// A request body that is streamed.
@@ -41,26 +51,36 @@ pub struct Stream<'a> {
     pub length: u64,
     /// Wait for the server's consent (100 Continue) before sending it.
     pub ask_first: bool,
+    /// The time that it may take in all.
+    pub within: Duration,
     /// Where its bytes come from.
     pub bytes: &'a mut dyn Read,
 }
 
 impl Http {
     /// For requests to paths below `base`, a URL with http or https and without a slash at its end.
-    pub fn new(base: &str) -> Http {
+    /// Whatever stands still for longer than `limits` say is given up.
+    pub fn new(base: &str, limits: Limits) -> Http {
+        let patience = limits.stall.min(limits.max_time);
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("mbs-upload/", env!("CARGO_PKG_VERSION")))
             .accept_encoding(AutoHeaderValue::None)
-            .timeout_connect(Some(Duration::from_secs(20)));
+            .timeout_connect(Some(CONNECT_WITHIN.min(patience)));
         if base.starts_with("https:") {
             config = config.tls_config(TlsConfig::builder().root_certs(roots()).build());
         }
+        let connector =
+            ().chain(ConnectProxyConnector::default())
+                .chain(tcp::Tcp)
+                .chain(RustlsConnector::default());
         Http {
-            agent: config.build().into(),
+            agent: Agent::with_parts(config.build(), connector, DefaultResolver::default()),
             base: base.into(),
+            patience,
+            limits,
         }
     }
 
@@ -74,14 +94,26 @@ impl Http {
     /// # Errors
     /// As [`understand`] and the connection have it.
     pub fn get(&self, path: &str, token: &str) -> Result<Value, Failure> {
+        self.get_within(self.patience, path, token)
+    }
+
+    /// GET for a sign of life.
+    ///
+    /// # Errors
+    /// As [`Http::get`].
+    pub fn look(&self, path: &str, token: &str) -> Result<Value, Failure> {
+        self.get_within(self.patience.min(SIGN_WITHIN), path, token)
+    }
+
+    fn get_within(&self, time: Duration, path: &str, token: &str) -> Result<Value, Failure> {
         let request = self
             .agent
             .get(self.url(path))
             .header(header::AUTHORIZATION, bearer(token))
             .config()
-            .timeout_global(Some(ANSWER_WITHIN))
+            .timeout_global(Some(time))
             .build();
-        answer(request.call())
+        answer(request.call(), |_| no_answer(time, "GET", path))
     }
 
     /// DELETE.
@@ -94,9 +126,9 @@ impl Http {
             .delete(self.url(path))
             .header(header::AUTHORIZATION, bearer(token))
             .config()
-            .timeout_global(Some(ANSWER_WITHIN))
+            .timeout_global(Some(self.patience))
             .build();
-        answer(request.call())
+        answer(request.call(), |_| no_answer(self.patience, "DELETE", path))
     }
 
     /// POST of a JSON body; without a token for the login.
@@ -111,12 +143,14 @@ impl Http {
         let request = request
             .header(header::CONTENT_TYPE, "application/json")
             .config()
-            .timeout_global(Some(ANSWER_WITHIN))
+            .timeout_global(Some(self.patience))
             .build();
-        answer(request.send(body.to_string()))
+        answer(request.send(body.to_string()), |_| {
+            no_answer(self.patience, "POST", path)
+        })
     }
 
-    /// POST of a stream of known length. The time that it may take is not limited, only silence is.
+    /// POST of a stream of known length, which may be as slow as it likes while it moves.
     ///
     /// # Errors
     /// As [`Http::get`]; an error of the stream itself is its own to remember.
@@ -130,12 +164,27 @@ impl Http {
         if stream.ask_first {
             request = request.header(header::EXPECT, "100-continue");
         }
+        let Limits { stall, max_time } = self.limits;
         let request = request
             .config()
-            .timeout_per_write(Some(SILENCE))
-            .timeout_per_read(Some(UPLOAD_ANSWER_WITHIN))
+            .timeout_global(Some(stream.within))
+            .timeout_per_write(Some(stall))
+            .timeout_per_read(Some(stall))
             .build();
-        answer(request.send(SendBody::from_reader(stream.bytes)))
+        answer(
+            request.send(SendBody::from_reader(stream.bytes)),
+            |limit| match limit {
+                Timeout::PerWrite => {
+                    let time = spell(stall);
+                    format!("stalled while sending: the server took no byte for {time}")
+                }
+                Timeout::PerRead => {
+                    let time = spell(stall);
+                    format!("stalled: all was sent, but no answer came for {time}")
+                }
+                _ => format!("not sent within --max-time {}", spell(max_time)),
+            },
+        )
     }
 
     fn url(&self, path: &str) -> String {
@@ -155,7 +204,20 @@ fn roots() -> RootCerts {
     RootCerts::Specific(Arc::new(certs.collect()))
 }
 
-fn answer(result: Result<Response<Body>, ureq::Error>) -> Result<Value, Failure> {
+fn no_answer(time: Duration, method: &str, path: &str) -> String {
+    format!("stalled: no answer to {method} {path} for {}", spell(time))
+}
+
+/// What came of a request; `late` says in words what a limit means that was passed.
+fn answer(
+    result: Result<Response<Body>, ureq::Error>,
+    late: impl Fn(Timeout) -> String,
+) -> Result<Value, Failure> {
+    let broken = |error| match error {
+        ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => broken(error),
+        ureq::Error::Timeout(limit) => Failure::NoAnswer(late(limit)),
+        error => broken(error),
+    };
     let mut response = result.map_err(broken)?;
     let status = response.status().as_u16();
     let header = |name| {
@@ -186,7 +248,7 @@ fn broken(error: ureq::Error) -> Failure {
     let unreached = match &error {
         Error::HostNotFound | Error::ConnectionFailed | Error::BadUri(_) => true,
         Error::Tls(_) | Error::TlsRequired => true,
-        Error::Timeout(at) => matches!(at, ureq::Timeout::Connect | ureq::Timeout::Resolve),
+        Error::Timeout(at) => matches!(at, Timeout::Connect | Timeout::Resolve),
         Error::Io(inner) => matches!(
             inner.kind(),
             ErrorKind::ConnectionRefused

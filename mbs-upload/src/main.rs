@@ -22,6 +22,7 @@ use mbs_upload::{
     placed::Placed,
     run,
     server::Server,
+    stall::Limits,
 };
 use wire::{
     Exit, Fatal, OrFatal, Writer,
@@ -86,7 +87,11 @@ fn reach(args: &Args, out: &Writer) -> Result<Server, Fatal> {
         retries: args.retries,
         wait: args.retry_wait,
     };
-    let api = Api::new(&base, Login::new(&user, &password));
+    let limits = Limits {
+        stall: args.stall,
+        max_time: args.max_time,
+    };
+    let api = Api::new(&base, Login::new(&user, &password), limits);
     let gave_up = |what: &str, result: Result<_, Failure>| result.or_fatal(Exit::GaveUp, what);
     gave_up(
         &format!("{base}: log in as {user}"),
@@ -141,6 +146,8 @@ fn reach(args: &Args, out: &Writer) -> Result<Server, Fatal> {
         batch,
         links,
         policy,
+        limits,
+        absent_for: args.outage,
         outage,
         default_language,
         max_size: args.max_size,

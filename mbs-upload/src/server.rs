@@ -1,11 +1,14 @@
 //! All that is shared by those who talk to the server.
 
-use std::sync::{Arc, atomic::AtomicI64};
+use std::{
+    sync::{Arc, atomic::AtomicI64},
+    time::Duration,
+};
 
 use crate::{
     api::Api, attempt::Policy, check::Batch, claims::Claims, engine::Engine, failure::Failure,
     journal::Journal, known::Content, language::Language, links::Links, offer::Offer,
-    outage::Outage, placed::Placed,
+    outage::Outage, placed::Placed, stall::Limits,
 };
 
 /// The server as the workers see it.
@@ -21,6 +24,10 @@ pub struct Server {
     pub batch: Batch,
     /// How long and how often it is asked again.
     pub policy: Policy,
+    /// How long a file may take.
+    pub limits: Limits,
+    /// Whether it is away, and how long it may be.
+    pub absent_for: Duration,
     /// Whether it is away.
     pub outage: Arc<Outage>,
     /// The language of books that have none.
@@ -54,7 +61,7 @@ impl Server {
     /// # Errors
     /// As [`Api::get`].
     pub fn is_there(&self) -> Result<(), Failure> {
-        self.api.get("/api/languages").map(drop)
+        self.api.look("/api/languages").map(drop)
     }
 
     /// Larger than we were told to send?

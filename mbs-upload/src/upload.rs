@@ -1,7 +1,10 @@
 //! Sending a file's bytes: a multipart form of exact length. Only the bytes that the record stands for
 //! arrive; when they differ, the form is never finished and the server keeps nothing.
 
-use std::io::{self, Read};
+use std::{
+    io::{self, Read},
+    time::Duration,
+};
 
 use serde_json::Value;
 
@@ -56,7 +59,8 @@ impl Form {
     }
 
     /// Sends the file; gives the name that the server stored it under. `ask_first`
-    /// announces it before the bytes; `sent` is told the bytes as they go.
+    /// announces it before the bytes, `within` is the time that it may take; `sent` is told the bytes
+    /// as they go.
     ///
     /// # Errors
     /// [`Failure::Local`] when the file is not what `content` says; else as [`Api::stream`].
@@ -65,7 +69,7 @@ impl Form {
         api: &Api,
         origin: &Origin,
         content: &Content,
-        ask_first: bool,
+        (ask_first, within): (bool, Duration),
         sent: &dyn Fn(u64),
     ) -> Result<String, Failure> {
         let kind = format!("multipart/form-data; boundary={}", self.boundary);
@@ -81,6 +85,7 @@ impl Form {
                 kind: &kind,
                 length: self.length(content.size()),
                 ask_first: ask_first || content.size() > ASK_FIRST,
+                within,
                 bytes: &mut body,
             });
             broken = body.bytes.broken();

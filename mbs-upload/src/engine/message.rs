@@ -21,7 +21,8 @@ pub(super) fn read(text: &str) -> Option<(u64, Event)> {
             "started" => Event::Started,
             "success" => Event::Done(body.get("result").cloned().unwrap_or_default()),
             "error" => Event::Failed(words(body.get("error"))),
-            _ => return None,
+            // None is known today; whatever it says, the task is alive.
+            _ => Event::Progress,
         },
         _ => return None,
     };
@@ -52,7 +53,10 @@ mod tests {
                 r#"["e",10003,"QueueFull()","Traceback"]"#,
                 Some((10003, Event::Refused("QueueFull()".into()))),
             ),
-            (r#"["m",1,{"status":"progress"}]"#, None),
+            (
+                r#"["m",1,{"status":"progress"}]"#,
+                Some((1, Event::Progress)),
+            ),
             (r#"["r","text","x"]"#, None),
             (r#"{"a":1}"#, None),
             ("nonsense", None),

@@ -1,5 +1,7 @@
 //! The book completed by what the engine found and resolved.
 
+use std::time::Instant;
+
 use serde_json::Value;
 
 use super::{Errand, Step, Stepped};
@@ -51,7 +53,9 @@ impl Errand<'_> {
             }));
         };
         self.resolve();
+        self.clock.waits(Instant::now());
         self.hold_book()?;
+        self.clock.moves(Instant::now());
         let wanted = Wanted::new(&self.book, language);
         self.then(Step::Place { upload, wanted })
     }

@@ -1,5 +1,7 @@
 //! The way of the bytes: asked about, sent, looked into by the engine.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use super::{Errand, Step, Stepped};
@@ -96,7 +98,8 @@ impl Errand<'_> {
         let form = self.form();
         let (api, job) = (&self.server.api, self.job);
         // A second try asks before it sends: the first may have broken on a refusal.
-        match form.send(api, &job.origin, &job.content, self.in_doubt, self.sent) {
+        let manner = (self.in_doubt, self.clock.left(Instant::now()));
+        match form.send(api, &job.origin, &job.content, manner, self.sent) {
             Ok(file) => {
                 let since = Since::now(self.server);
                 self.uploaded = Some((file.clone(), since));
@@ -122,7 +125,10 @@ impl Errand<'_> {
         };
         let upload = match found {
             Some(upload) => Ok(upload),
-            None => extract::extract(self.server, &file, &self.proposal(), since),
+            None => {
+                let meta = self.proposal();
+                extract::extract(self.server, &file, &meta, since, &mut self.clock)
+            }
         };
         match upload {
             Ok(upload) => self.then(Step::Describe { upload }),

@@ -132,12 +132,27 @@ async fn with_fault(fault: Option<Fault>, request: Request, next: Next) -> (Resp
             (refusal(), false)
         }
         Kind::Drop => {
-            swallow(request.into_body(), fault.bytes).await;
+            swallow(&mut request.into_body(), fault.bytes).await;
             (StatusCode::OK.into_response(), true)
         }
         Kind::DropAfterCommit => (route(request, next).await, true),
         Kind::Garbage => ("<html>It works!</html>".into_response(), false),
-        Kind::Hang => std::future::pending().await,
+        Kind::Hang => {
+            let mut body = request.into_body();
+            swallow(&mut body, fault.bytes).await;
+            // Held, not dropped: the connection stays.
+            let held = body;
+            std::future::pending::<()>().await;
+            drop(held);
+            (refusal(), false)
+        }
+        Kind::Trickle => {
+            let pause = Duration::from_millis(fault.millis);
+            (
+                route(slowly(request, fault.bytes, pause).await, next).await,
+                false,
+            )
+        }
         _ => (route(request, next).await, false),
     }
 }
@@ -151,16 +166,34 @@ async fn route(request: Request, next: Next) -> Response {
 }
 
 /// Reads so many bytes of a body.
-async fn swallow(mut body: Body, bytes: u64) {
+async fn swallow(body: &mut Body, bytes: u64) {
     let mut left = bytes;
     while left > 0 {
-        let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
-        let Some(Ok(data)) = frame.map(|frame| frame.map(|f| f.into_data().unwrap_or_default()))
-        else {
+        let Some(data) = piece(body).await else {
             return;
         };
-        left = left.saturating_sub(Bytes::len(&data) as u64);
+        left = left.saturating_sub(data.len() as u64);
     }
+}
+
+/// The request with its whole body, read at the pace of so many bytes in each step.
+async fn slowly(request: Request, bytes: u64, step: Duration) -> Request {
+    let (head, mut body) = request.into_parts();
+    let mut whole = Vec::new();
+    while let Some(data) = piece(&mut body).await {
+        let steps = data.len() as f64 / bytes.max(1) as f64;
+        whole.extend_from_slice(&data);
+        tokio::time::sleep(step.mul_f64(steps)).await;
+    }
+    Request::from_parts(head, Body::from(whole))
+}
+
+/// The next bytes of a body; nothing at its end.
+async fn piece(body: &mut Body) -> Option<Bytes> {
+    let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await;
+    frame?
+        .ok()
+        .map(|frame| frame.into_data().unwrap_or_default())
 }
 
 /// `POST /_fault`: of the sandbox only.

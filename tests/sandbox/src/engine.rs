@@ -136,8 +136,10 @@ fn start(app: &Arc<App>, state: &mut State) {
         if kind == Some(Kind::Lost) {
             continue; // No trace of it, and the next one takes its place.
         }
-        let started = json!({ "status": "started", "task_id": task.id });
-        tell(app, state, &task, &started);
+        if kind != Some(Kind::NoStarted) {
+            let started = json!({ "status": "started", "task_id": task.id });
+            tell(app, state, &task, &started);
+        }
         if kind == Some(Kind::DropWs) {
             state.sessions.cut(&task.key);
         }

@@ -26,8 +26,10 @@ pub(crate) enum Kind {
     DropAfterCommit,
     /// Requests: answers 200 with a text that is not JSON and does no work.
     Garbage,
-    /// Requests and tasks: never answers.
+    /// Requests: reads `bytes` of the body and never answers. Tasks: start and never end.
     Hang,
+    /// Requests: reads the body slowly, `bytes` in each `millis`, then does the work.
+    Trickle,
     /// Calls: answers `QueueFull()`.
     QueueFull,
     /// Calls: queues the task and says nothing about it.
@@ -39,6 +41,8 @@ pub(crate) enum Kind {
     DropWs,
     /// Tasks: does the work, then cuts the WebSocket and loses the result.
     LostResult,
+    /// Tasks: does the work, but the word of its start is lost.
+    NoStarted,
     /// Tasks: never starts nor ends, as if the engine had forgotten it.
     Lost,
     /// At once, `on` is `engine`: a restart. All connections are cut, all tasks are gone.
@@ -63,13 +67,13 @@ pub(crate) struct Fault {
     /// How many in a row; 0: all that follow.
     #[serde(default = "one")]
     pub times: u64,
-    /// Milliseconds, for the delays.
+    /// Milliseconds, for the delays and the slow.
     #[serde(default)]
     pub millis: u64,
     /// HTTP status.
     #[serde(default = "server_error")]
     pub status: u16,
-    /// Bytes of the body that are read before a drop.
+    /// Bytes of the body that are read before a drop or a hang, or in each step of a trickle.
     #[serde(default)]
     pub bytes: u64,
     /// Text of a task's error.

@@ -22,10 +22,10 @@
 //!
 //! | `on` | `kind` |
 //! | --- | --- |
-//! | `POST /api/ebooks/*/add-upload` and other requests, `api` for all of them, `GET /ws` | `delay` and `delay_answer` (`millis`), `status` and `status_after_commit` (`status`; a number for a kind is short for `status`), `drop` (after `bytes` of the body), `drop_after_commit`, `garbage`, `hang` |
+//! | `POST /api/ebooks/*/add-upload` and other requests, `api` for all of them, `GET /ws` | `delay` and `delay_answer` (`millis`), `status` and `status_after_commit` (`status`; a number for a kind is short for `status`), `drop` and `hang` (after `bytes` of the body), `trickle` (`bytes` in each `millis`), `drop_after_commit`, `garbage` |
 //! | `WS /ws` | `drop`: after the handshake |
 //! | `CALL metadata` | `queue_full`, `no_reply`, `drop` |
-//! | `TASK metadata` | `delay`, `error` (`message`), `hang`, `lost`, `drop_ws`, `lost_result` |
+//! | `TASK metadata` | `delay`, `error` (`message`), `hang`, `no_started`, `lost`, `drop_ws`, `lost_result` |
 //! | `engine` | `restart`, `drop_all`: at once |
 
 mod access;
