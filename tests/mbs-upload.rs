@@ -47,6 +47,10 @@ mod stalls;
 #[path = "mbs-upload/outages.rs"]
 mod outages;
 
+/// A signal, and what is under way then.
+#[path = "mbs-upload/grace.rs"]
+mod grace;
+
 /// What stands between a client and a server: TLS, and proxies that let go of one end.
 #[path = "mbs-upload/between.rs"]
 mod between;

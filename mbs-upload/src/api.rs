@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::{
     failure::Failure,
+    halt::Halt,
     http::{Http, Stream},
     login::Login,
     stall::Limits,
@@ -20,9 +21,9 @@ pub struct Api {
 
 impl Api {
     /// This server for this user; nothing is asked yet.
-    pub fn new(base: &str, login: Login, limits: Limits) -> Api {
+    pub fn new(base: &str, login: Login, limits: Limits, halt: &Halt) -> Api {
         Api {
-            http: Arc::new(Http::new(base, limits)),
+            http: Arc::new(Http::new(base, limits, halt)),
             login: Arc::new(login),
         }
     }

@@ -85,6 +85,9 @@ pub struct Args {
     /// How long a server that is away is waited for
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = time)]
     pub outage: Duration,
+    /// How long files under way may take to finish after SIGINT or SIGTERM; a second one ends at once
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    pub grace: Duration,
     /// Tell of files that take longer
     #[arg(long, value_name = "TIME", default_value = "120s", value_parser = time)]
     pub slow: Duration,

@@ -23,7 +23,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{api::Api, attempt::chance, failure::Failure, outage::Outage};
+use crate::{api::Api, attempt::chance, failure::Failure, halt::Halt, outage::Outage};
 use pump::{Command, Pump};
 use socket::Address;
 
@@ -76,7 +76,12 @@ impl Engine {
     ///
     /// # Errors
     /// [`Failure::NotReached`] with the reason, [`Failure::Denied`] when the token is not accepted.
-    pub fn open(url: &str, api: &Api, outage: &Arc<Outage>) -> Result<Engine, Failure> {
+    pub fn open(
+        url: &str,
+        api: &Api,
+        outage: &Arc<Outage>,
+        halt: &Halt,
+    ) -> Result<Engine, Failure> {
         let session = format!("{:016x}{:016x}", chance(), chance());
         let address = Address::new(url, session)?;
         let socket = address.connect(api)?;
@@ -88,7 +93,7 @@ impl Engine {
         let pump = Pump::new(
             address,
             api.clone(),
-            Arc::clone(outage),
+            (Arc::clone(outage), halt.clone()),
             socket,
             orders,
             woken,

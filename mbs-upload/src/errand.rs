@@ -8,7 +8,7 @@ mod linking;
 mod placing;
 mod sending;
 
-use std::{thread, time::Instant};
+use std::time::Instant;
 
 use crate::{
     attempt::{Next, chance},
@@ -17,6 +17,7 @@ use crate::{
     extract::Since,
     failure::Failure,
     floor::{Floor, Held},
+    halt::STOPPED,
     job::Job,
     links::Links,
     outage::Standing,
@@ -256,8 +257,10 @@ impl<'a> Errand<'a> {
         match server.policy.next(failure, tries.failed, chance()) {
             Next::Wait(pause) if !in_all => {
                 self.failures += 1;
-                thread::sleep(pause);
-                Verdict::Again
+                match server.halt.sleep(pause) {
+                    false => Verdict::Again,
+                    true => Verdict::Gone(STOPPED.into()),
+                }
             }
             _ => Verdict::Failed,
         }

@@ -8,6 +8,7 @@ use std::{
 use crate::{
     check::{Question, Verdict},
     claim::Claim,
+    halt::STOPPED,
     job::{Job, PutOff},
     known::{Content, Known},
     plan::Plan,
@@ -90,7 +91,7 @@ impl Floor {
         let mut state = self.lock();
         loop {
             if wire::stop::requested() && state.aborted.is_none() {
-                state.aborted = Some("stopped by a signal".into());
+                state.aborted = Some(STOPPED.into());
                 self.change.notify_all();
             }
             if state.aborted.is_some() {

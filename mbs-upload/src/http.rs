@@ -22,6 +22,7 @@ use ureq::{
 
 use crate::{
     failure::Failure,
+    halt::Halt,
     stall::{Limits, spell},
 };
 
@@ -59,8 +60,8 @@ pub struct Stream<'a> {
 
 impl Http {
     /// For requests to paths below `base`, a URL with http or https and without a slash at its end.
-    /// Whatever stands still for longer than `limits` say is given up.
-    pub fn new(base: &str, limits: Limits) -> Http {
+    /// Whatever stands still for longer than `limits` say is given up, and all when `halt` is pulled.
+    pub fn new(base: &str, limits: Limits, halt: &Halt) -> Http {
         let patience = limits.stall.min(limits.max_time);
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
@@ -74,7 +75,7 @@ impl Http {
         }
         let connector =
             ().chain(ConnectProxyConnector::default())
-                .chain(tcp::Tcp)
+                .chain(tcp::Tcp(halt.clone()))
                 .chain(RustlsConnector::default());
         Http {
             agent: Agent::with_parts(config.build(), connector, DefaultResolver::default()),

@@ -16,7 +16,7 @@
 //! | [`journal`] | what was done in all runs, so that a killed one can be gone on with |
 //! | [`job`], [`jobs`], [`plan`], [`floor`] | what is to be done, and what may be done at the same time |
 //! | [`errand`], [`attempt`] | one file's way through the steps, and when a step is tried again |
-//! | [`stall`], [`outage`] | a file that comes to a stand; a server that is away |
+//! | [`stall`], [`outage`], [`halt`] | a file that comes to a stand; a server that is away; the end of the grace |
 //! | [`run`], [`outcome`], [`report`] | the whole run, and the record of each file's end |
 //! | [`pace`], [`rate`], [`eta`], [`stage`], [`under_way`], [`metrics`] | how the run goes, for people and for Prometheus |
 //! | [`throttle`], [`tuner`], [`gate`] | how many files are in flight, where that is to be found out |
@@ -37,6 +37,7 @@ pub mod failure;
 pub mod fit;
 pub mod floor;
 pub mod gate;
+pub mod halt;
 pub mod http;
 pub mod job;
 pub mod jobs;

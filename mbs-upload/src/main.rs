@@ -12,6 +12,7 @@ use mbs_upload::{
     claims::{self, Claims, Same},
     engine::Engine,
     failure::Failure,
+    halt::Halt,
     journal::{self, Journal},
     known, language,
     links::Links,
@@ -55,7 +56,9 @@ fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
         .transpose()?;
     let jobs = args.jobs()?;
     let pace = Pace::new(args.slow, args.metrics.as_deref(), jobs)?;
-    let mut server = reach(args, &out)?;
+    let halt = Halt::new()?;
+    halt.after_signal(args.grace)?;
+    let mut server = reach(args, &out, &halt)?;
     if let Some(opened) = opened {
         server.journal = journal::begin(opened, args.new_server, &server, &out)?;
     }
@@ -78,7 +81,7 @@ fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
 }
 
 /// Logs in, learns what the server offers and connects to its engine.
-fn reach(args: &Args, out: &Writer) -> Result<Server, Fatal> {
+fn reach(args: &Args, out: &Writer, halt: &Halt) -> Result<Server, Fatal> {
     let (base, ws) = args.addresses()?;
     let (user, password) = args.credentials()?;
     let links = args.links()?;
@@ -91,7 +94,7 @@ fn reach(args: &Args, out: &Writer) -> Result<Server, Fatal> {
         stall: args.stall,
         max_time: args.max_time,
     };
-    let api = Api::new(&base, Login::new(&user, &password), limits);
+    let api = Api::new(&base, Login::new(&user, &password), limits, halt);
     let gave_up = |what: &str, result: Result<_, Failure>| result.or_fatal(Exit::GaveUp, what);
     gave_up(
         &format!("{base}: log in as {user}"),
@@ -114,7 +117,7 @@ fn reach(args: &Args, out: &Writer) -> Result<Server, Fatal> {
             None => None,
         };
     let (voice, shown) = (out.voice(), base.clone());
-    let outage = Outage::new(args.outage, policy, move |text| {
+    let outage = Outage::new(args.outage, policy, halt, move |text| {
         voice.warn(&shown, "away", text);
     });
     let outage = Arc::new(outage);
@@ -124,7 +127,7 @@ fn reach(args: &Args, out: &Writer) -> Result<Server, Fatal> {
     let engine = match args.dry_run {
         true => None,
         false => Some(
-            run::patiently(policy, || Engine::open(&ws, &api, &outage))
+            run::patiently(policy, || Engine::open(&ws, &api, &outage, halt))
                 .or_fatal(Exit::GaveUp, format_args!("{ws}: connect"))?,
         ),
     };
@@ -147,6 +150,7 @@ fn reach(args: &Args, out: &Writer) -> Result<Server, Fatal> {
         links,
         policy,
         limits,
+        halt: halt.clone(),
         absent_for: args.outage,
         outage,
         default_language,

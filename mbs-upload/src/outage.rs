@@ -14,6 +14,7 @@ pub use absence::{Absence, Next, Part};
 use crate::{
     attempt::{Policy, chance},
     failure::Failure,
+    halt::{Halt, STOPPED},
     stall::spell,
 };
 
@@ -35,6 +36,7 @@ pub struct Outage {
     state: Mutex<State>,
     change: Condvar,
     say: Say,
+    halt: Halt,
 }
 
 #[derive(Debug)]
@@ -58,10 +60,11 @@ impl fmt::Debug for Outage {
 
 impl Outage {
     /// A server that is there. It may be away for `limit`, and is asked with the pauses of `policy`;
-    /// `say` is told the beginning and the end of an absence.
+    /// `say` is told the beginning and the end of an absence. Nobody waits once `halt` is pulled.
     pub fn new(
         limit: Duration,
         policy: Policy,
+        halt: &Halt,
         say: impl Fn(&str) + Send + Sync + 'static,
     ) -> Outage {
         Outage {
@@ -74,12 +77,16 @@ impl Outage {
             }),
             change: Condvar::new(),
             say: Box::new(say),
+            halt: halt.clone(),
         }
     }
 
     /// What a worker's `failure` means for the run. Where the server may be away, `ask` finds out:
     /// called by one worker at a time, while the others wait for the answer that it gets.
     pub fn standing(&self, failure: &Failure, ask: impl Fn() -> Result<(), Failure>) -> Standing {
+        if self.halt.pulled() {
+            return self.give_up(STOPPED);
+        }
         if let Failure::NoEngine(why) | Failure::NoDatabase(why) = failure {
             self.give_up(why);
         }
@@ -123,8 +130,8 @@ impl Outage {
                     let Some(pause) = self.missed(Part::Api, &failure.to_string()) else {
                         break;
                     };
-                    if wire::stop::sleep(pause) {
-                        return Standing::Gone("stopped by a signal".into());
+                    if self.halt.sleep(pause) {
+                        return self.give_up(STOPPED);
                     }
                 }
                 // Even a refusal is a sign of life.
@@ -207,7 +214,8 @@ mod tests {
             wait: Duration::from_millis(1),
         };
         let say = move |text: &str| heard.lock().unwrap().push(text.to_string());
-        (Outage::new(limit, policy, say), said)
+        let halt = Halt::new().unwrap();
+        (Outage::new(limit, policy, &halt, say), said)
     }
 
     fn refused() -> Failure {

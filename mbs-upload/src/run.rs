@@ -106,6 +106,7 @@ pub fn run(
     thread::Builder::new()
         .name("input".into())
         .spawn(move || read(input, &reader_end))?;
+    server.halt.begin();
     let (at_work, over) = channel();
     let custody = thread::scope(|scope| {
         let run = &run;
@@ -145,6 +146,7 @@ pub fn run(
     };
     let rest = match report.unfinished() {
         0 => rest,
+        1 => format!("1 file was under way, which the next run settles; {rest}"),
         n => format!("{n} files were under way, which the next run settles; {rest}"),
     };
     let exit = out.finish(Summary {

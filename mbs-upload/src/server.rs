@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     api::Api, attempt::Policy, check::Batch, claims::Claims, engine::Engine, failure::Failure,
-    journal::Journal, known::Content, language::Language, links::Links, offer::Offer,
+    halt::Halt, journal::Journal, known::Content, language::Language, links::Links, offer::Offer,
     outage::Outage, placed::Placed, stall::Limits,
 };
 
@@ -26,7 +26,9 @@ pub struct Server {
     pub policy: Policy,
     /// How long a file may take.
     pub limits: Limits,
-    /// Whether it is away, and how long it may be.
+    /// Whether the grace is over.
+    pub halt: Halt,
+    /// How long it may be away.
     pub absent_for: Duration,
     /// Whether it is away.
     pub outage: Arc<Outage>,

@@ -177,7 +177,7 @@ fn a_dead_server_behind_a_proxy_ends_the_run_after_the_outage() {
         &bench.server.api(),
         "gone for ",
         "HTTP 502",
-        "were under way",
+        "under way",
         "not tried",
     ] {
         assert!(last.contains(text), "{last}");

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     api::Api,
     failure::Failure,
+    halt::{Halt, STOPPED},
     outage::{Outage, Part},
 };
 
@@ -51,6 +52,7 @@ pub(super) struct Pump {
     address: Address,
     api: Api,
     outage: Arc<Outage>,
+    halt: Halt,
     socket: Option<Socket>,
     commands: Receiver<Command>,
     woken: UnixStream,
@@ -70,7 +72,7 @@ impl Pump {
     pub(super) fn new(
         address: Address,
         api: Api,
-        outage: Arc<Outage>,
+        (outage, halt): (Arc<Outage>, Halt),
         socket: Socket,
         commands: Receiver<Command>,
         woken: UnixStream,
@@ -79,6 +81,7 @@ impl Pump {
             address,
             api,
             outage,
+            halt,
             socket: Some(socket),
             commands,
             woken,
@@ -94,6 +97,7 @@ impl Pump {
 
     pub(super) fn run(mut self) {
         while !self.quit {
+            self.end_if_halted();
             if self.socket.is_none() && !self.pending.is_empty() {
                 self.reconnect();
             }
@@ -188,6 +192,7 @@ impl Pump {
             if !left.is_zero() {
                 self.wait(Some(left));
                 self.take_commands();
+                self.end_if_halted();
                 continue;
             }
             match self.address.connect(&self.api) {
@@ -217,6 +222,12 @@ impl Pump {
         match self.outage.missed(Part::Engine, why) {
             Some(pause) => self.not_before = Instant::now() + pause,
             None => self.end(&self.outage.gone().unwrap_or_default()),
+        }
+    }
+
+    fn end_if_halted(&mut self) {
+        if self.halt.pulled() {
+            self.end(STOPPED);
         }
     }
 
@@ -277,6 +288,10 @@ impl Pump {
                 PollFlags::empty()
             };
             fds.push(PollFd::new(socket, PollFlags::IN | room));
+        }
+        // Once pulled it can be read for ever.
+        if !self.halt.pulled() {
+            fds.push(PollFd::new(&self.halt, PollFlags::IN));
         }
         // An interruption only makes us look around once more.
         let _ = poll(&mut fds, limit.as_ref());

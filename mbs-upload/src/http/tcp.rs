@@ -19,7 +19,10 @@ use ureq::{
     },
 };
 
-use crate::stall::{Clock, Late, Limits};
+use crate::{
+    halt::{Halt, STOPPED},
+    stall::{Clock, Late, Limits},
+};
 
 /// Bytes that the system may hold back for us. What it took counts as sent, so that this must be
 /// little against what the slowest line moves until it counts as stalled.
@@ -27,13 +30,14 @@ const HELD_BACK: usize = 256 << 10;
 
 /// Makes connections.
 #[derive(Debug)]
-pub(super) struct Tcp;
+pub(super) struct Tcp(pub(super) Halt);
 
 /// One of them.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
     buffers: LazyBuffers,
+    halt: Halt,
 }
 
 impl<In: Transport> Connector<In> for Tcp {
@@ -54,7 +58,11 @@ impl<In: Transport> Connector<In> for Tcp {
         let _ = set_socket_send_buffer_size(&stream, HELD_BACK);
         let config = &details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
-        Ok(Some(Either::B(Connection { stream, buffers })))
+        Ok(Some(Either::B(Connection {
+            stream,
+            buffers,
+            halt: self.0.clone(),
+        })))
     }
 }
 
@@ -89,7 +97,7 @@ impl Transport for Connection {
                     rest = &rest[count..];
                     wait.clock.moves(Instant::now());
                 }
-                Err(error) => wait.after(error, &self.stream, PollFlags::OUT)?,
+                Err(error) => wait.after(error, (&self.stream, PollFlags::OUT), &self.halt)?,
             }
         }
         Ok(())
@@ -103,7 +111,7 @@ impl Transport for Connection {
                     self.buffers.input_appended(count);
                     return Ok(count > 0);
                 }
-                Err(error) => wait.after(error, &self.stream, PollFlags::IN)?,
+                Err(error) => wait.after(error, (&self.stream, PollFlags::IN), &self.halt)?,
             }
         }
     }
@@ -139,8 +147,8 @@ impl Wait {
     fn after(
         &mut self,
         error: io::Error,
-        stream: &TcpStream,
-        what: PollFlags,
+        (stream, what): (&TcpStream, PollFlags),
+        halt: &Halt,
     ) -> Result<(), Error> {
         match error.kind() {
             ErrorKind::WouldBlock => {}
@@ -161,7 +169,9 @@ impl Wait {
                 tv_nsec: i64::from(left.subsec_nanos()),
             }
         });
-        match poll(&mut [PollFd::new(stream, what)], left.as_ref()) {
+        let mut fds = [PollFd::new(stream, what), PollFd::new(halt, PollFlags::IN)];
+        match poll(&mut fds, left.as_ref()) {
+            _ if halt.pulled() => Err(io::Error::other(STOPPED).into()),
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(io::Error::from(error).into()),
         }
@@ -186,7 +196,13 @@ mod tests {
         stream.set_nonblocking(true).unwrap();
         set_socket_send_buffer_size(&stream, 4096).unwrap();
         let buffers = LazyBuffers::new(16384, 8 << 20);
-        (Connection { stream, buffers }, listener.accept().unwrap().0)
+        let halt = Halt::new().unwrap();
+        let connection = Connection {
+            stream,
+            buffers,
+            halt,
+        };
+        (connection, listener.accept().unwrap().0)
     }
 
     fn timeout(per: u64, after: Limit) -> NextTimeout {
@@ -221,6 +237,10 @@ mod tests {
         assert!(matches!(silent, Err(Error::Timeout(Timeout::PerRead))));
         let over = ours.await_input(timeout(60_000, Limit::from_millis(100)));
         assert!(matches!(over, Err(Error::Timeout(Timeout::Global))));
+        ours.halt.pull();
+        let halted = ours.await_input(timeout(60_000, Limit::NotHappening));
+        assert!(matches!(halted, Err(Error::Io(_))));
+        ours.halt = Halt::new().unwrap();
         assert!(ours.is_open());
         drop(theirs);
         assert!(
