@@ -72,6 +72,8 @@ pub struct Journal {
 /// A journal's file and what it tells, before the server was asked whether it is the right one.
 #[derive(Debug)]
 pub struct Opened {
+    /// Its name for people.
+    shown: String,
     /// Nothing in a dry run, which writes nothing.
     log: Option<Log>,
     past: Past,
@@ -102,14 +104,19 @@ pub fn open(path: &Path, dry_run: bool) -> Result<Opened, Fatal> {
             }
             _ => read(&File::open(path).or_fatal(Exit::Usage, format_args!("{shown}: open"))?)?,
         };
-        return Ok(Opened { log: None, past });
+        return Ok(Opened {
+            shown: shown.to_string(),
+            log: None,
+            past,
+        });
     }
     let log = Log::open(path)?;
     let past = read(log.reader())?;
     if past.torn {
-        log.is_torn();
+        log.mark_torn();
     }
     Ok(Opened {
+        shown: shown.to_string(),
         log: Some(log),
         past,
     })
@@ -127,16 +134,12 @@ pub fn begin(
     server: &Server,
     out: &Writer,
 ) -> Result<Journal, Fatal> {
-    let Opened { log, past } = opened;
+    let Opened { shown, log, past } = opened;
     let mut journal = Journal {
         log,
         past,
         ..Journal::default()
     };
-    let shown = journal
-        .log
-        .as_ref()
-        .map_or("the journal".into(), Log::shown);
     if journal.past.unusable > 0 {
         let lines = journal.past.unusable;
         out.verbose(&shown, "read", &format!("{lines} lines are torn"));

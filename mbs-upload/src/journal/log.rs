@@ -96,13 +96,8 @@ impl Log {
         &self.file
     }
 
-    /// Its name for people.
-    pub fn shown(&self) -> String {
-        self.path.display().to_string()
-    }
-
     /// What was read ends in the middle of a line.
-    pub fn is_torn(&self) {
+    pub fn mark_torn(&self) {
         self.lock().torn = true;
     }
 

@@ -33,7 +33,7 @@ fn another_server_is_refused_unless_told() {
         .code(3)
         .one_line(&["state/journal", "another server", "--new-server"]);
     assert_eq!(fs::read(bench.journal()).unwrap(), before);
-    run().arg("--dry-run").code(3);
+    run().arg("--dry-run").code(3).one_line(&["state/journal"]);
     let ran = run().arg("--new-server").ok();
     assert_eq!(counts(&ran)["uploaded"], 3, "{}", ran.report());
     // From now on it is that server's journal.
