@@ -66,6 +66,10 @@ mod claims;
 #[path = "mbs-upload/pace.rs"]
 mod pace;
 
+/// --check: what can be known before anything is sent.
+#[path = "mbs-upload/preflight.rs"]
+mod preflight;
+
 /// How the predecessor left books out.
 #[path = "mbs-upload/omissions.rs"]
 mod omissions;

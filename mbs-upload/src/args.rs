@@ -11,8 +11,10 @@ use wire::{Exit, Fatal};
 use crate::jobs::{Jobs, Wish};
 
 use crate::{
+    attempt::Policy,
     links::Links,
     path_map::{Mapping, PathMap},
+    stall::Limits,
 };
 
 /// Upload e-book files with their metadata into MyBookshelf2, each once.
@@ -123,6 +125,10 @@ pub struct Args {
     /// Ask the server, but send and change nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Look whether all is ready: server, engine, limits, formats, languages, with --db the database, with
+    /// --store its disk; then name the files that can never get there. Sends and changes nothing
+    #[arg(long, conflicts_with_all = ["dry_run", "journal"])]
+    pub check: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub database: mbs_hashes::Database,
@@ -137,6 +143,7 @@ Examples:
   mbs-hashes >known.ndjson; mbs-upload --known known.ndjson <hashed.ndjson >uploads.ndjson
   mbs-upload --journal ~/mbs.journal <hashed.ndjson >>uploads.ndjson    # again after any end
   mbs-upload --known <(mbs-hashes --follow) --db postgresql://ebooks@db/ebooks <hashed.ndjson
+  mbs-upload --check --db postgresql://ebooks@db/ebooks <hashed.ndjson | grep -v '\"ok\"'
   mbs-upload --dry-run <hashed.ndjson | jq -r .outcome | sort | uniq -c
 
 Several uploaders on one server double what they send at the same time, unless all
@@ -203,6 +210,22 @@ impl Args {
         let named = self.database.db.is_some()
             || std::env::var_os("MBS_DB").is_some_and(|value| !value.is_empty());
         named.then(|| self.database.settings()).transpose()
+    }
+
+    /// How long a file may take.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            stall: self.stall,
+            max_time: self.max_time,
+        }
+    }
+
+    /// When what failed is tried again.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            retries: self.retries,
+            wait: self.retry_wait,
+        }
     }
 
     /// User and password.

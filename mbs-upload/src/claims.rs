@@ -11,6 +11,7 @@
 //! become of its content and of its book meanwhile.
 
 mod grip;
+mod index;
 mod line;
 mod same;
 mod turn;
@@ -24,6 +25,7 @@ use std::{
 };
 
 pub use grip::{Grip, Stand};
+pub use index::INDEX;
 use mbs_hashes::Settings;
 pub use same::{Same, same};
 pub use turn::Turn;

@@ -24,6 +24,7 @@ use crate::{
     outcome::{Kind, Outcome},
     server::Server,
     stall::{Clock, Late, spell},
+    unfit::unfit,
     wanted::Wanted,
 };
 
@@ -306,27 +307,7 @@ impl<'a> Errand<'a> {
         if let Some(outcome) = self.server.journal.engine_refusal(self.job) {
             return Some(outcome);
         }
-        if self.job.content.size() == 0 {
-            return Some(Outcome::because(Kind::Unsupported, "the file is empty"));
-        }
-        if self.job.extension.is_empty() {
-            let why = "the file has no extension";
-            return Some(Outcome::because(Kind::Unsupported, why));
-        }
-        if !self
-            .job
-            .extension
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_')
-        {
-            let why = format!("no format is called {:?}", self.job.extension);
-            return Some(Outcome::because(Kind::Unsupported, why));
-        }
-        let most = self
-            .server
-            .max_size
-            .filter(|_| self.server.is_over(&self.job.content));
-        most.map(|most| Outcome::because(Kind::TooBig, format!("larger than --max-size {most}")))
+        unfit(self.job, self.server.max_size)
     }
 
     /// Takes the next step; an outcome ends the errand.

@@ -11,6 +11,8 @@
 //! | [`told`], [`book`], [`fit`], [`naming`], [`wanted`], [`placed`] | metadata as the server takes it |
 //! | [`links`], [`path_map`] | links in place of copies, and what paths are called on the server (from `wire`) |
 //! | [`origin`] | where a file's bytes are, read only as long as they are those that were hashed |
+//! | [`preflight`], [`unfit`], [`shown`] | what can be known before anything is sent |
+//! | [`rivals`] | signs of another uploader on the same server |
 //! | [`claim`], [`claims`] | what must not be worked on twice at a time, here and by other uploaders |
 //! | [`known`] | contents that the server is known to have (the set of `mbs-hashes`) |
 //! | [`journal`] | what was done in all runs, so that a killed one can be gone on with |
@@ -55,16 +57,20 @@ pub mod outcome;
 pub mod pace;
 pub mod placed;
 pub mod plan;
+pub mod preflight;
 pub mod rate;
 pub mod report;
+pub mod rivals;
 pub mod run;
 pub mod server;
+pub mod shown;
 pub mod stage;
 pub mod stall;
 pub mod throttle;
 pub mod told;
 pub mod tuner;
 pub mod under_way;
+pub mod unfit;
 pub mod upload;
 pub mod wanted;
 

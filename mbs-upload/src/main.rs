@@ -21,19 +21,21 @@ use mbs_upload::{
     outage::Outage,
     pace::Pace,
     placed::Placed,
+    preflight::{self, Target},
+    rivals::Rivals,
     run,
     server::Server,
-    stall::Limits,
 };
 use wire::{
     Exit, Fatal, OrFatal, Writer,
-    records::{ERROR, JOURNAL, JOURNAL_END, JOURNAL_STEP, SUMMARY, UPLOAD},
+    records::{ERROR, JOURNAL, JOURNAL_END, JOURNAL_STEP, PREFLIGHT, SUMMARY, UPLOAD},
 };
 
 const TOOL: wire::Tool = wire::Tool {
     name: "mbs-upload",
     emits: &[
         &UPLOAD,
+        &PREFLIGHT,
         &ERROR,
         &SUMMARY,
         &JOURNAL,
@@ -49,6 +51,9 @@ fn main() -> ExitCode {
 }
 
 fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
+    if args.check {
+        return look_ahead(args, out);
+    }
     let known = known::read(&args.known, &out)?;
     let opened = args.journal.as_deref();
     let opened = opened
@@ -80,20 +85,36 @@ fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
     end
 }
 
+/// Looks whether all is ready, and sends nothing.
+fn look_ahead(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
+    let (base, ws) = args.addresses()?;
+    let (user, password) = args.credentials()?;
+    let halt = Halt::new()?;
+    halt.after_signal(args.grace)?;
+    let limits = args.limits();
+    let target = Target {
+        api: Api::new(&base, Login::new(&user, &password), limits, &halt),
+        limits,
+        halt,
+        ws,
+        policy: args.policy(),
+        database: args.claims()?,
+        store: args.store.clone(),
+        default_language: args.default_language.clone(),
+        max_size: args.max_size,
+    };
+    let known = known::read(&args.known, &out)?;
+    preflight::run(target, &known, BufReader::new(wire::stop::stdin()), out)
+}
+
 /// Logs in, learns what the server offers and connects to its engine.
 fn reach(args: &Args, out: &Writer, halt: &Halt) -> Result<Server, Fatal> {
     let (base, ws) = args.addresses()?;
     let (user, password) = args.credentials()?;
     let links = args.links()?;
     let database = args.claims()?.filter(|_| !args.dry_run);
-    let policy = Policy {
-        retries: args.retries,
-        wait: args.retry_wait,
-    };
-    let limits = Limits {
-        stall: args.stall,
-        max_time: args.max_time,
-    };
+    let policy = args.policy();
+    let limits = args.limits();
     let api = Api::new(&base, Login::new(&user, &password), limits, halt);
     let gave_up = |what: &str, result: Result<_, Failure>| result.or_fatal(Exit::GaveUp, what);
     gave_up(
@@ -158,6 +179,7 @@ fn reach(args: &Args, out: &Writer, halt: &Halt) -> Result<Server, Fatal> {
         newest_upload: 0.into(),
         journal: Journal::default(),
         claims,
+        rivals: Rivals::default(),
         placed: Placed::default(),
     })
 }

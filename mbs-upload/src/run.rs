@@ -297,6 +297,11 @@ impl Run<'_> {
             if let Some(why) = end.gone {
                 self.floor.abort(&why);
             }
+            if self.server.claims.is_none()
+                && let Some(sign) = self.server.rivals.tell()
+            {
+                self.out.warn(self.server.api.base(), "upload", &sign);
+            }
         }
         // Wakes the feeder, should it wait for input that nobody will work on. When its queue is
         // full it is awake.

@@ -7,8 +7,8 @@ use std::{
 
 use crate::{
     api::Api, attempt::Policy, check::Batch, claims::Claims, engine::Engine, failure::Failure,
-    halt::Halt, journal::Journal, known::Content, language::Language, links::Links, offer::Offer,
-    outage::Outage, placed::Placed, stall::Limits,
+    halt::Halt, journal::Journal, language::Language, links::Links, offer::Offer, outage::Outage,
+    placed::Placed, rivals::Rivals, stall::Limits,
 };
 
 /// The server as the workers see it.
@@ -44,6 +44,8 @@ pub struct Server {
     pub links: Option<Links>,
     /// What keeps other uploaders off the books and contents under way; with `--db` only.
     pub claims: Option<Claims>,
+    /// Signs of another uploader.
+    pub rivals: Rivals,
     /// Where the last books went.
     pub placed: Placed,
 }
@@ -64,10 +66,5 @@ impl Server {
     /// As [`Api::get`].
     pub fn is_there(&self) -> Result<(), Failure> {
         self.api.look("/api/languages").map(drop)
-    }
-
-    /// Larger than we were told to send?
-    pub fn is_over(&self, content: &Content) -> bool {
-        self.max_size.is_some_and(|most| content.size() > most)
     }
 }

@@ -237,6 +237,40 @@ records! {
         as_of: String,
     }
 
+    /// One thing that was looked at before anything is sent, or a file that can never get to the server;
+    /// that one keeps the fields of the record that named it.
+    Preflight PREFLIGHT "preflight" {
+        /// login, languages, websocket, one_server, limit, formats, database, index, space, or input for
+        /// a file.
+        check: String,
+        /// Where, if it is no file: an address, a database, a folder.
+        object: Option<String>,
+        /// ok, warning or failed.
+        result: String,
+        /// Why it is not ok.
+        message: Option<String>,
+        /// Absolute path of the file.
+        path: Option<String>,
+        /// The exact bytes of `path` in base64, only where it is not UTF-8.
+        path_b64: Option<String>,
+        /// SHA-1 of the file.
+        sha1: Option<String>,
+        /// Size in bytes.
+        size: Option<u64>,
+        /// How sending the file would end: too_big, unsupported or failed.
+        outcome: Option<String>,
+        /// limit: bytes of a request that the server takes at most; a form's frame of some 200 counts.
+        limit: Option<u64>,
+        /// languages: those that the server has, as codes.
+        languages: Option<Vec<String>>,
+        /// formats: those of the usual ones that the server takes, as extensions.
+        formats: Option<Vec<String>>,
+        /// index: the statement that makes the index.
+        statement: Option<String>,
+        /// space: bytes that are free.
+        free: Option<u64>,
+    }
+
     /// What became of one file; keeps the fields of the record that named it.
     Upload UPLOAD "upload" {
         /// Absolute path of the file.

@@ -103,11 +103,16 @@ impl Errand<'_> {
             }) if self.doubted.add && there == Some(ebook) => {
                 Ok(Some(self.arrived(&wanted, ebook, source)))
             }
-            Ok(Added::Exists { source, ebook }) => Ok(Some(Outcome {
-                ebook,
-                source,
-                ..Outcome::duplicate("add")
-            })),
+            Ok(Added::Exists { source, ebook }) => {
+                if !self.doubted.add {
+                    self.server.rivals.overtaken();
+                }
+                Ok(Some(Outcome {
+                    ebook,
+                    source,
+                    ..Outcome::duplicate("add")
+                }))
+            }
             Err(Failure::NotFound(_)) => self.missing(wanted, upload, ebook),
             Err(other) => Err(other),
         }

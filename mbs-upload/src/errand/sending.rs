@@ -106,7 +106,10 @@ impl Errand<'_> {
                 self.then(Step::Extract { file, since })
             }
             Err(Failure::Said { error, .. }) => Ok(Some(match error.as_str() {
-                "file already exists" => Outcome::duplicate("upload"),
+                "file already exists" => {
+                    self.server.rivals.overtaken();
+                    Outcome::duplicate("upload")
+                }
                 "file too big" => Outcome::because(Kind::TooBig, error),
                 other if other.starts_with("unsupported") => {
                     Outcome::because(Kind::Unsupported, other)
@@ -127,7 +130,10 @@ impl Errand<'_> {
             Some(upload) => Ok(upload),
             None => {
                 let meta = self.proposal();
-                extract::extract(self.server, &file, &meta, since, &mut self.clock)
+                let task = self.server.rivals.task();
+                let clock = &mut self.clock;
+                let made = extract::extract(self.server, &file, &meta, since, clock);
+                made.inspect(|&row| task.made(row))
             }
         };
         match upload {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 
 use crate::App;
+use crate::convert;
 use crate::faults::{Fault, Kind};
 use crate::metadata::{self, Failed};
 use crate::sessions::{Key, Seat, Sessions};
@@ -15,6 +16,7 @@ use crate::sessions::{Key, Seat, Sessions};
 /// A call that was taken.
 #[derive(Clone, Debug)]
 pub(crate) struct Task {
+    name: &'static str,
     pub(crate) id: String,
     pub(crate) call_id: Value,
     pub(crate) args: Vec<Value>,
@@ -93,7 +95,7 @@ pub(crate) fn call(
     (call_id, name, args): (Value, &str, Vec<Value>),
     silent: bool,
 ) -> Result<(), NotTaken> {
-    if name != "metadata" {
+    if !matches!(name, "metadata" | "convert") {
         return Err(NotTaken::Unknown);
     }
     let priority = match role {
@@ -109,6 +111,11 @@ pub(crate) fn call(
     let number = state.counter;
     let user = key.0.clone();
     let task = Task {
+        name: if name == "convert" {
+            "convert"
+        } else {
+            "metadata"
+        },
         id: new_id(),
         call_id,
         args,
@@ -131,7 +138,7 @@ fn start(app: &Arc<App>, state: &mut State) {
         let Some(((_, number), task)) = state.queue.pop_first() else {
             return;
         };
-        let fault = app.faults.meet("TASK", "metadata");
+        let fault = app.faults.meet("TASK", task.name);
         let kind = fault.as_ref().map(|fault| fault.kind);
         if kind == Some(Kind::Lost) {
             continue; // No trace of it, and the next one takes its place.
@@ -151,7 +158,7 @@ fn start(app: &Arc<App>, state: &mut State) {
 }
 
 async fn run(app: Arc<App>, task: Task, number: u64, epoch: u64, fault: Option<Fault>) {
-    let ticket = app.log.begin("TASK", "metadata");
+    let ticket = app.log.begin("TASK", task.name);
     let mut outcome = None;
     match fault.as_ref().map(|fault| fault.kind) {
         Some(Kind::Hang) => std::future::pending().await,
@@ -173,6 +180,7 @@ async fn run(app: Arc<App>, task: Task, number: u64, epoch: u64, fault: Option<F
     }
     let outcome = match outcome {
         Some(outcome) => outcome,
+        None if task.name == "convert" => Err(convert::refuse(&app, &task).await),
         None => metadata::run(&app, &task).await,
     };
     app.log.end(ticket, |entry| {

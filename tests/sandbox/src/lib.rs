@@ -8,6 +8,7 @@
 //! | `check`, `upload` | files on their way in |
 //! | `engine`, `sessions`, `socket` | the task engine and its WebSocket |
 //! | `metadata`, `lookup`, `cover` | the one task |
+//! | `convert` | how another one refuses |
 //! | `draft`, `creating`, `adding`, `naming` | ebooks, their sources and names on disk |
 //! | `reading`, `removing` | search, lists; deletion |
 //! | `faults`, `log` | what goes wrong on request; what was served |
@@ -32,6 +33,7 @@ mod access;
 mod adding;
 mod api;
 mod check;
+mod convert;
 mod cover;
 mod creating;
 mod database;
