@@ -41,6 +41,11 @@ impl Content {
         Content { bytes }
     }
 
+    /// The SHA-1.
+    pub fn digest(&self) -> &[u8] {
+        &self.bytes[..20]
+    }
+
     /// The SHA-1 in lower-case hex.
     pub fn sha1(&self) -> String {
         self.bytes[..20]

@@ -6,7 +6,7 @@ use std::{borrow::Cow, fmt};
 use crate::{names::Likeness, zones::Zone};
 
 /// What an entry is. The order is that of the decision but for [`Class::Missing`], which is no entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
     /// Calibre has it on record; the server was not asked.
     Tracked,

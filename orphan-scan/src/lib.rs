@@ -6,10 +6,16 @@
 //! | [`zones`] | the parts of a library that belong to Calibre or to other programs |
 //! | [`names`] | when two names are one, but for case or Unicode normalisation |
 //! | [`books`] | the extensions that e-books have |
+//! | [`links`] | where the symbolic links in the server's store lead |
+//! | [`tracked`] | the tracked files, compact |
+//! | [`report`] | what a run came to, for people: text, a page, JSON |
 //! | [`folders`] | all folders below one, read by many threads, no link followed, no border crossed |
 
 pub mod books;
 pub mod classes;
 pub mod folders;
+pub mod links;
 pub mod names;
+pub mod report;
+pub mod tracked;
 pub mod zones;

@@ -49,6 +49,11 @@ impl PathMap {
         PathMap(folders)
     }
 
+    /// Is there no folder at all?
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The server's name of a file of ours; nothing, where no folder holds it, or its path climbs.
     pub fn to_server(&self, path: &Path) -> Option<PathBuf> {
         if climbs(path) {

@@ -1,0 +1,79 @@
+//! The record of one finding.
+
+use std::path::Path;
+
+use mbs_hashes::known::Content;
+use orphan_scan::{classes::Verdict, tracked::Row};
+use rustix::fs::{Statx, makedev};
+use wire::Line;
+
+/// What the file system said of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) dev: u64,
+    pub(crate) inode: u64,
+    pub(crate) size: u64,
+    /// Nanoseconds since 1970.
+    pub(crate) mtime: i128,
+    pub(crate) nlink: u64,
+}
+
+impl Seen {
+    pub(crate) fn of(stat: &Statx) -> Seen {
+        let mtime = stat.stx_mtime;
+        Seen {
+            dev: makedev(stat.stx_dev_major, stat.stx_dev_minor),
+            inode: stat.stx_ino,
+            size: stat.stx_size,
+            mtime: i128::from(mtime.tv_sec) * 1_000_000_000 + i128::from(mtime.tv_nsec),
+            nlink: stat.stx_nlink.into(),
+        }
+    }
+}
+
+/// All that a finding tells.
+#[derive(Debug)]
+pub(crate) struct Finding<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) verdict: &'a Verdict,
+    pub(crate) seen: Option<Seen>,
+    pub(crate) content: Option<Content>,
+    /// The tracked file that it is or would mend, and the library's folder as the list names it.
+    pub(crate) row: Option<(&'a Row, &'a Path)>,
+}
+
+impl Finding<'_> {
+    /// Makes the record in `line`, of which only the memory is kept.
+    pub(crate) fn put(&self, line: &mut Line) {
+        line.restart("finding");
+        line.path(self.path)
+            .text("class", self.verdict.class.name())
+            .text("why", &self.verdict.why)
+            .text("removable", self.verdict.removable.name());
+        if let Some(content) = &self.content {
+            line.text("sha1", &content.sha1());
+        }
+        if let Some(seen) = &self.seen {
+            line.int("size", seen.size)
+                .text("mtime", &hash_files::stamp::time_text(seen.mtime))
+                .text("dev", &seen.dev.to_string())
+                .text("inode", &seen.inode.to_string())
+                .int("nlink", seen.nlink);
+        }
+        if let Some((row, root)) = self.row {
+            if let Some(id) = row.book_id {
+                line.int("book_id", id);
+            }
+            let known = |text: &str| (!text.is_empty()).then(|| text.to_string());
+            line.opt_text("format", known(&row.format).as_deref())
+                .opt_text("uuid", known(&row.uuid).as_deref())
+                .path_as("row", "row_b64", &root.join(os(&row.path())));
+        }
+    }
+}
+
+/// Bytes as a path.
+pub(crate) fn os(bytes: &[u8]) -> &Path {
+    use std::os::unix::ffi::OsStrExt;
+    Path::new(std::ffi::OsStr::from_bytes(bytes))
+}

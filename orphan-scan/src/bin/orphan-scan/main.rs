@@ -1,0 +1,199 @@
+//! `orphan-scan`: what every file in a Calibre library is, and which of them nobody needs.
+
+mod answers;
+mod args;
+mod ebooks;
+mod finding;
+mod gate;
+mod ledger;
+mod list;
+mod matching;
+mod outcome;
+mod scan;
+mod shard;
+
+use std::{path::Path, process::ExitCode};
+
+use anyhow::Result;
+use calibre_list::{Library, Snapshot, snapshot};
+use clap::Parser;
+use hash_files::{Cache, cache::OpenError};
+use orphan_scan::links::{self, Links};
+use wire::{
+    Exit, Fatal, Tool, Writer,
+    path_map::PathMap,
+    progress::Unit,
+    records::{ERROR, FINDING, SERVER_FINDING, SUMMARY},
+    stop,
+    write::Trouble,
+};
+
+use answers::Answers;
+use args::Args;
+use gate::Database;
+use list::List;
+use scan::Job;
+
+const TOOL: Tool = Tool {
+    name: "orphan-scan",
+    emits: &[&FINDING, &SERVER_FINDING, &ERROR, &SUMMARY],
+    acts: false,
+};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    TOOL.run(&args.output.clone(), |out| match args.server_ebooks {
+        true => ebooks::tell(out, &args),
+        false => scan(out, &args),
+    })
+}
+
+fn scan(out: Writer, args: &Args) -> Result<Exit> {
+    let (folder, database) = args.places()?;
+    gate::not_empty(&folder)?;
+    let library = Library::find(Some(&folder), database.as_deref())
+        .map_err(|error| Fatal::new(error.exit(), error))?;
+    let cache = open_cache(&out, args.cache.as_deref())?;
+    let answers = match args.known.is_empty() {
+        true => None,
+        false => Some(Answers::read(&args.known)?),
+    };
+    let (list, database) = read_list(args, &library, answers.as_ref())?;
+    let mut job = Job {
+        out: &out,
+        root: &library.root,
+        listed_root: &list.root,
+        tracked: &list.tracked,
+        answers: answers.as_ref(),
+        links: None,
+        cache: cache.as_ref(),
+        shard: args.shard,
+        partial: args.partial,
+        report: !args.report.is_empty(),
+        silent: false,
+        mending: Default::default(),
+    };
+    let mut flaws = gate::flaws(&list, &database, answers.as_ref());
+    if !any_match(&mut job)? {
+        flaws.push("no file of the list is in this folder".into());
+    }
+    let shown = library.root.display().to_string();
+    if let Some(flaw) = flaws.first().filter(|_| !args.partial) {
+        let reason = "--partial goes on, and calls nothing untracked";
+        let message = format!("{shown}: compare with the list: {flaw} ({reason})");
+        return Err(Fatal::new(Exit::Refused, message).into());
+    }
+    for flaw in &flaws {
+        let reason = format!("{flaw}; going on, and nothing is called untracked");
+        out.warn(&shown, "compare with the list", &reason);
+    }
+    job.links = list_links(&out, args, answers.as_ref())?;
+    let scanned = scan::scan(&job)?;
+    if let Some(trouble) = cache.as_ref().and_then(|cache| {
+        cache.flush();
+        cache.trouble()
+    }) {
+        out.warn("the hash cache", "use", &trouble);
+    }
+    let ended = outcome::Ended {
+        job: &job,
+        scanned,
+        flaws,
+        database: &database,
+        list: &list,
+        reports: &args.report,
+    };
+    let summary = ended.tell()?;
+    drop(job);
+    Ok(out.finish(summary)?)
+}
+
+fn open_cache(out: &Writer, path: Option<&Path>) -> Result<Option<Cache>, Fatal> {
+    Ok(match path.map(Cache::open) {
+        None => None,
+        Some(Ok(cache)) => Some(cache),
+        Some(Err(wrong @ OpenError::Wrong { .. })) => return Err(Fatal::new(Exit::Usage, wrong)),
+        Some(Err(OpenError::Unusable { path, why })) => {
+            let reason = format!("{why}; going on without it");
+            out.warn(&path.to_string_lossy(), "open the hash cache", &reason);
+            None
+        }
+    })
+}
+
+fn read_list(
+    args: &Args,
+    library: &Library,
+    answers: Option<&Answers>,
+) -> Result<(List, Database), Fatal> {
+    let snapshot = Snapshot::take(&library.database, &snapshot::Options::default())
+        .map_err(|error| Fatal::new(error.exit(), error))?;
+    let database = Database::of(&snapshot, &library.database)?;
+    let file = args.tracked.as_deref().unwrap_or(Path::new("-"));
+    let known = answers.map(|answers| &answers.set);
+    let list = list::read(file, &library.root, &snapshot.readers[0], known)?;
+    Ok((list, database))
+}
+
+/// Is any tracked file here? One that is there by its very name is found at once; else the whole
+/// library is looked through.
+fn any_match(job: &mut Job<'_>) -> Result<bool> {
+    use std::os::unix::ffi::OsStrExt;
+    let there = |row: orphan_scan::tracked::Row| {
+        let below = row.path();
+        let path = job.root.join(std::ffi::OsStr::from_bytes(&below));
+        path.symlink_metadata().is_ok_and(|about| !about.is_dir())
+    };
+    if job.tracked.all(None).any(there) {
+        return Ok(true);
+    }
+    job.silent = true;
+    scan::scan(job)?;
+    job.silent = false;
+    let any = job.tracked.found() > 0;
+    job.tracked.forget();
+    Ok(any)
+}
+
+/// Lists the links of the store. That they cannot be listed, or not be believed, is a failed item:
+/// what depends on them is unknown.
+fn list_links(
+    out: &Writer,
+    args: &Args,
+    answers: Option<&Answers>,
+) -> Result<Option<Result<Links, &'static str>>> {
+    let Some(store) = &args.store else {
+        return Ok(None);
+    };
+    let books = links::books_of(store);
+    let shown = books.display().to_string();
+    let map = PathMap::new(args.path_map.clone());
+    let warn = |reason: &str| out.warn(&shown, "list the links", reason);
+    let seen = |count| {
+        out.progress().step(Unit::Discovery);
+        out.progress()
+            .tell(None, format!("{count} entries of the store"));
+    };
+    let failed = match links::list(&books, &map, warn, seen) {
+        Ok(links) => match gate::doubts(&links, &books, answers) {
+            None => {
+                let found = format!("{} links, {} files", links.links, links.files);
+                out.verbose(&shown, "list the links", &found);
+                return Ok(Some(Ok(links)));
+            }
+            Some(doubt) => doubt,
+        },
+        Err(reason) => reason,
+    };
+    if !stop::requested() {
+        let trouble = Trouble {
+            op: "list the links",
+            message: &failed,
+            retry: true,
+        };
+        out.fail_new(None, &shown, trouble, |line| {
+            line.path(&books);
+        })?;
+    }
+    Ok(Some(Err("the links of the server's store are not known")))
+}

@@ -1,0 +1,69 @@
+//! Which entry of a folder is which tracked file: names alone.
+
+use orphan_scan::{
+    names::{self, Likeness},
+    tracked::Row,
+};
+
+/// The rows of one folder, ready to be asked.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    pub(crate) rows: Vec<Row>,
+    /// The key of each row's name, and its place in `rows`; sorted.
+    keys: Vec<(u64, usize)>,
+    /// By a row's place: is there an entry of exactly this name?
+    there: Vec<bool>,
+}
+
+impl Rows {
+    pub(crate) fn new(rows: Vec<Row>) -> Rows {
+        let mut keys: Vec<_> = rows
+            .iter()
+            .enumerate()
+            .map(|(at, row)| (names::key(&row.name), at))
+            .collect();
+        keys.sort_unstable();
+        Rows {
+            there: vec![false; rows.len()],
+            keys,
+            rows,
+        }
+    }
+
+    /// The row that an entry of this name is most alike, by its place.
+    pub(crate) fn like(&self, name: &[u8]) -> Option<(usize, Likeness)> {
+        if self.rows.is_empty() {
+            return None;
+        }
+        let key = names::key(name);
+        let start = self.keys.partition_point(|&(other, _)| other < key);
+        let alike = self.keys[start..]
+            .iter()
+            .take_while(|(other, _)| *other == key);
+        let degrees = alike.filter_map(|&(_, at)| {
+            let row = &self.rows[at];
+            Some((names::likeness(&row.name, name)?.max(row.likeness), at))
+        });
+        degrees.min().map(|(likeness, at)| (at, likeness))
+    }
+
+    /// An entry of exactly this row's name is there.
+    pub(crate) fn exactly(&mut self, at: usize) {
+        self.there[at] = true;
+    }
+
+    /// The row that Calibre would take an entry of this name for: its own file is not there by exactly
+    /// its name, and the extension is the same (`DB.format_abspath`; calibre.md, C1). A file that is
+    /// there under another case or normalisation does not count: whether Calibre finds it depends on
+    /// the file system.
+    pub(crate) fn healed_by(&self, name: &[u8]) -> Option<usize> {
+        if name.starts_with(b"._") {
+            return None;
+        }
+        (0..self.rows.len()).find(|&at| {
+            let format = self.rows[at].format.as_bytes();
+            let stem = name.strip_suffix(format);
+            !self.there[at] && !format.is_empty() && stem.is_some_and(|stem| stem.ends_with(b"."))
+        })
+    }
+}

@@ -1,0 +1,370 @@
+//! The walk through the library: every entry to its finding.
+
+mod entry;
+
+use std::{
+    collections::HashMap,
+    ffi::CStr,
+    io,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use hash_files::Cache;
+use orphan_scan::{
+    classes::{Answer, Class, Kind, Verdict},
+    folders::{self, Border, Closed, Entries, Folder, RootError, Visitor, is_mounted},
+    links::Links,
+    names::Likeness,
+    report::Part,
+    tracked::{Row, Tracked},
+    zones::{Place, Zone},
+};
+use rustix::{
+    fs::{AtFlags, FileType, Statx, StatxFlags, statx},
+    io::Errno,
+};
+use wire::{Line, Writer, path::encode};
+
+use crate::{
+    answers::Answers,
+    finding::{Finding, Seen, os},
+    ledger::Counts,
+    matching::Rows,
+    shard::Shard,
+};
+
+/// How many folders and files are asked for at the same time.
+const WALKERS: usize = 16;
+
+/// All that a scan needs to know.
+pub(crate) struct Job<'a> {
+    pub(crate) out: &'a Writer,
+    /// The library's folder, absolute.
+    pub(crate) root: &'a Path,
+    /// The same as the list of tracked files names it.
+    pub(crate) listed_root: &'a Path,
+    pub(crate) tracked: &'a Tracked,
+    pub(crate) answers: Option<&'a Answers>,
+    /// The store's links, or why they are not known; nothing without `--store`.
+    pub(crate) links: Option<Result<Links, &'static str>>,
+    pub(crate) cache: Option<&'a Cache>,
+    pub(crate) shard: Option<Shard>,
+    pub(crate) partial: bool,
+    /// Is a report wanted?
+    pub(crate) report: bool,
+    /// Only find out what is tracked; say nothing.
+    pub(crate) silent: bool,
+    /// By the number of a row that is missing: the file that would mend it.
+    pub(crate) mending: Mutex<HashMap<u32, PathBuf>>,
+}
+
+/// What a scan came to.
+pub(crate) struct Scanned {
+    pub(crate) counts: Counts,
+    pub(crate) part: Part,
+    /// It was not interrupted.
+    pub(crate) whole: bool,
+}
+
+/// Where a folder is, and whether it is part of another library.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context {
+    place: Place,
+}
+
+/// Why a scan ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The library's folder cannot be opened.
+    #[error("{0}")]
+    Root(RootError),
+    /// stdout.
+    #[error("{0}")]
+    Out(#[from] io::Error),
+}
+
+/// Walks, and tells of each entry; then of what is missing.
+///
+/// # Errors
+/// See [`Error`].
+pub(crate) fn scan(job: &Job<'_>) -> Result<Scanned, Error> {
+    let context = Context {
+        place: Place::LIBRARY,
+    };
+    let root = folders::open_root(job.root, context).map_err(Error::Root)?;
+    let mut walkers: Vec<_> = (0..WALKERS).map(|_| Walker::new(job)).collect();
+    let whole = folders::walk(root, Border::FileSystem, &mut walkers)?;
+    let mut all = Scanned {
+        counts: Counts::default(),
+        part: Part::default(),
+        whole,
+    };
+    for walker in walkers {
+        all.counts.merge(&walker.counts);
+        all.part.merge(walker.part);
+    }
+    if whole && !job.silent {
+        let mut last = Walker::new(job);
+        last.missing()?;
+        all.counts.merge(&last.counts);
+        all.part.merge(last.part);
+    }
+    Ok(all)
+}
+
+/// One thread of the walk.
+pub(crate) struct Walker<'a> {
+    job: &'a Job<'a>,
+    line: Line,
+    /// For hashing; made when it is first needed.
+    buffer: Vec<u8>,
+    counts: Counts,
+    part: Part,
+}
+
+impl<'a> Walker<'a> {
+    fn new(job: &'a Job<'a>) -> Walker<'a> {
+        Walker {
+            job,
+            line: Line::new("finding"),
+            buffer: Vec::new(),
+            counts: Counts::default(),
+            part: Part::default(),
+        }
+    }
+
+    fn path(&self, below: &[u8]) -> PathBuf {
+        match below.is_empty() {
+            true => self.job.root.into(),
+            false => self.job.root.join(os(below)),
+        }
+    }
+
+    /// Tells one finding, and counts it. `failed` is what could not be done, for standard error.
+    fn tell(
+        &mut self,
+        below: &[u8],
+        finding: &Finding<'_>,
+        failed: Option<(&str, &str)>,
+    ) -> io::Result<()> {
+        if self.job.silent {
+            return Ok(());
+        }
+        let bytes = finding.seen.map_or(0, |seen| seen.size);
+        self.counts.told(finding.verdict.class, bytes);
+        if self.job.report {
+            self.part.add(
+                finding.verdict.class,
+                finding.verdict.removable,
+                below,
+                bytes,
+            );
+        }
+        finding.put(&mut self.line);
+        match failed {
+            None => self.job.out.write(&self.line),
+            Some((op, why)) => {
+                let (shown, _) = encode(finding.path);
+                self.job.out.fail_as(&self.line, &shown, op, why)
+            }
+        }
+    }
+
+    /// A folder that is one finding: a border, another library, one that cannot be read.
+    fn whole_folder(
+        &mut self,
+        below: &[u8],
+        verdict: &Verdict,
+        seen: Option<Seen>,
+        failed: Option<(&str, &str)>,
+    ) -> io::Result<()> {
+        // What is in it is not known, and its own bytes are none of a file's.
+        let seen = seen.map(|seen| Seen { size: 0, ..seen });
+        self.counts.walked.add(0);
+        let finding = Finding {
+            path: &self.path(below),
+            verdict,
+            seen,
+            content: None,
+            row: None,
+        };
+        self.tell(below, &finding, failed)
+    }
+
+    /// The rows that nothing accounts for.
+    fn missing(&mut self) -> io::Result<()> {
+        let job = self.job;
+        let known = job.answers.map(|answers| &answers.set);
+        for row in job.tracked.missing(known) {
+            let below = row.path();
+            if job.shard.is_some_and(|shard| !shard.holds(&below)) {
+                continue;
+            }
+            let path = self.path(&below);
+            let mends = {
+                let mending = job.mending.lock();
+                let mending = mending.unwrap_or_else(PoisonError::into_inner);
+                mending.get(&row.number).cloned()
+            };
+            let verdict = Verdict {
+                class: Class::Missing,
+                why: why_missing(&path, mends.as_deref()).into(),
+                removable: Answer::No,
+            };
+            let finding = Finding {
+                path: &path,
+                verdict: &verdict,
+                seen: None,
+                content: None,
+                row: Some((&row, job.listed_root)),
+            };
+            self.tell(&below, &finding, None)?;
+        }
+        Ok(())
+    }
+}
+
+/// A row may be missing to the walk and be there all the same, behind a border.
+fn why_missing(path: &Path, mends: Option<&Path>) -> String {
+    match (path.symlink_metadata(), mends) {
+        (Ok(about), _) if about.is_dir() => "a folder is in its place".into(),
+        (Ok(_), _) => {
+            "it is there, but the walk did not come to it: a link or another file system is \
+                       in between, or it came later"
+                .into()
+        }
+        (Err(error), _) if error.kind() == io::ErrorKind::PermissionDenied => {
+            "it is not known whether it is there: a folder may not be entered".into()
+        }
+        (Err(_), Some(mends)) => {
+            let (shown, _) = encode(mends);
+            format!("it is not there, and {shown} would mend it")
+        }
+        (Err(_), None) => "it is not there".into(),
+    }
+}
+
+impl Visitor<Context> for Walker<'_> {
+    type Error = Error;
+
+    fn folder(
+        &mut self,
+        folder: &Folder<Context>,
+        entries: &Entries,
+        enter: &mut dyn FnMut(&CStr),
+    ) -> Result<(), Error> {
+        let job = self.job;
+        let known = job.answers.map(|answers| &answers.set);
+        let rows = Rows::new(job.tracked.in_folder(&folder.path, known));
+        let mut place = folder.context.place;
+        place.book |= place.zone == Zone::Books && !place.top && !rows.rows.is_empty();
+        if !place.top && place.zone == Zone::Books && entries.has(c"metadata.db") {
+            let why = "another library";
+            if !job.tracked.any_below(&folder.path) {
+                return Ok(self.whole_folder(
+                    &folder.path,
+                    &foreign(why),
+                    itself(folder).ok(),
+                    None,
+                )?);
+            }
+            // Ours reaches into it. What is tracked is told, the rest is the other one's.
+            place.zone = Zone::Foreign(why);
+        }
+        if let Some(error) = entries.error() {
+            let why = error.to_string();
+            let seen = itself(folder).ok();
+            self.whole_folder(&folder.path, &unreadable(), seen, Some(("list", &why)))?;
+        }
+        self.entries(folder, place, rows, entries, enter)
+    }
+
+    fn context(&mut self, parent: &Folder<Context>, name: &CStr) -> Context {
+        let name = name.to_bytes();
+        let mut above = parent.context.place;
+        let for_books = name == b"data" || name.starts_with(b"merge conflict");
+        if for_books && !above.book && above.zone == Zone::Books && !above.top {
+            // A book's folder without its number is one by what is tracked in it.
+            above.book = !self.job.tracked.in_folder(&parent.path, None).is_empty();
+        }
+        Context {
+            place: above.folder(name, false),
+        }
+    }
+
+    fn closed(
+        &mut self,
+        parent: &Folder<Context>,
+        name: &CStr,
+        context: Context,
+        why: Closed,
+    ) -> Result<(), Error> {
+        let below = parent.below(name.to_bytes());
+        let seen = parent.look(name).ok().map(|stat| Seen::of(&stat));
+        let zone = context.place.zone;
+        match (why, zone) {
+            // It was removed, or something else took its place: both while we looked.
+            (Closed::Replaced(_), _) => self.counts.vanished += 1,
+            (Closed::Border, _) => {
+                let verdict = foreign("another file system, or something is mounted here");
+                self.whole_folder(&below, &verdict, seen, None)?;
+            }
+            (Closed::Failed(_), Zone::Foreign(why)) => {
+                self.whole_folder(&below, &foreign(why), seen, None)?;
+            }
+            (Closed::Failed(_), Zone::Internal(why)) => {
+                let verdict = Verdict {
+                    class: Class::Internal,
+                    ..foreign(why)
+                };
+                self.whole_folder(&below, &verdict, seen, None)?;
+            }
+            (Closed::Failed(error), _) => {
+                let why = error.to_string();
+                self.whole_folder(&below, &unreadable(), seen, Some(("open", &why)))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn foreign(why: &'static str) -> Verdict {
+    Verdict {
+        class: Class::Foreign,
+        why: why.into(),
+        removable: Answer::No,
+    }
+}
+
+fn unreadable() -> Verdict {
+    Verdict {
+        class: Class::Unreadable,
+        why: "a folder that cannot be read; what is in it is not known".into(),
+        removable: Answer::Unknown,
+    }
+}
+
+fn itself(folder: &Folder<Context>) -> Result<Seen, Errno> {
+    let stat = statx(
+        &folder.fd,
+        c"",
+        AtFlags::EMPTY_PATH,
+        StatxFlags::BASIC_STATS,
+    )?;
+    Ok(Seen::of(&stat))
+}
+
+/// What kind of entry it is; nothing for a folder.
+fn kind_of(stat: &Statx) -> Option<Kind> {
+    Some(match FileType::from_raw_mode(stat.stx_mode.into()) {
+        FileType::Directory => return None,
+        _ if is_mounted(stat) => Kind::Border("something is mounted here"),
+        FileType::RegularFile => Kind::File,
+        FileType::Symlink => Kind::Link,
+        _ => Kind::Special,
+    })
+}
+
+/// An entry that is a tracked file.
+type Matched<'r> = Option<(&'r Row, Likeness)>;

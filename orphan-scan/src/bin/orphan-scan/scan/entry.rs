@@ -1,0 +1,315 @@
+//! The entries of one folder: what each is, and what the server has of it.
+
+use std::{collections::HashMap, ffi::CStr, path::Path, sync::PoisonError, time::SystemTime};
+
+use hash_files::digest::{BUFFER, digest, look as stamp_of};
+use mbs_hashes::known::Content;
+use orphan_scan::{
+    books,
+    classes::{Answer, Class, Facts, Kind, Linked, Server, Verdict, classify},
+    folders::{Entries, Folder},
+    names::Likeness,
+    tracked::Row,
+    zones::Place,
+};
+use rustix::{
+    fs::{Access, AtFlags, FileType, accessat},
+    io::Errno,
+};
+
+use super::{Context, Error, Matched, Walker, kind_of};
+use crate::{
+    finding::{Finding, Seen},
+    matching::Rows,
+};
+
+/// What looking at an entry came to.
+enum Looked {
+    /// It is gone.
+    Gone,
+    /// It is a folder.
+    Folder,
+    /// It is something else.
+    Entry(Kind, Option<Seen>, Option<Errno>),
+}
+
+impl Walker<'_> {
+    pub(super) fn entries(
+        &mut self,
+        folder: &Folder<Context>,
+        place: Place,
+        mut rows: Rows,
+        entries: &Entries,
+        enter: &mut dyn FnMut(&CStr),
+    ) -> Result<(), Error> {
+        let ours = |name: &CStr| {
+            let shard = self.job.shard.filter(|_| folder.path.is_empty());
+            shard.is_none_or(|shard| shard.holds(name.to_bytes()))
+        };
+        // The tracked ones first: what they are decides what Calibre would take the others for.
+        let mut looked = HashMap::new();
+        for (at, entry) in entries.iter().enumerate() {
+            if rows.rows.is_empty() || entry.kind == FileType::Directory {
+                continue;
+            }
+            let Some((row, likeness)) = rows.like(entry.name.to_bytes()) else {
+                continue;
+            };
+            let what = look(folder, entry.name);
+            if let Looked::Entry(kind, ..) = &what {
+                let accounted = likeness != Likeness::Case
+                    || *kind == Kind::File
+                        && place.file(entry.name.to_bytes()) == super::Zone::Books;
+                if accounted {
+                    self.job.tracked.settle(rows.rows[row].number);
+                }
+                if rows.rows[row].name == entry.name.to_bytes() {
+                    rows.exactly(row);
+                }
+            }
+            looked.insert(at, (what, row, likeness));
+        }
+        for (at, entry) in entries.iter().enumerate() {
+            if !ours(entry.name) {
+                continue;
+            }
+            if entry.kind == FileType::Directory {
+                enter(entry.name);
+                continue;
+            }
+            let (what, matched) = match looked.remove(&at) {
+                Some((what, row, likeness)) => (what, Some((row, likeness))),
+                None => (look(folder, entry.name), None),
+            };
+            match what {
+                Looked::Folder => enter(entry.name),
+                Looked::Gone => self.counts.vanished += 1,
+                Looked::Entry(kind, seen, error) => {
+                    self.counts.walked.add(seen.map_or(0, |seen| seen.size));
+                    if !self.job.silent {
+                        let entry = One {
+                            folder,
+                            name: entry.name,
+                            place,
+                            kind,
+                            seen,
+                            error,
+                        };
+                        self.one(&entry, &rows, matched)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn one(
+        &mut self,
+        entry: &One<'_>,
+        rows: &Rows,
+        matched: Option<(usize, Likeness)>,
+    ) -> Result<(), Error> {
+        let name = entry.name.to_bytes();
+        let below = entry.folder.below(name);
+        let path = self.path(&below);
+        let matched: Matched<'_> = matched.map(|(at, likeness)| (&rows.rows[at], likeness));
+        let heals = match matched {
+            None => rows.healed_by(name).map(|at| &rows.rows[at]),
+            Some(_) => None,
+        };
+        let (verdict, content) = self.judge(entry, &path, matched, heals.is_some());
+        let row = match verdict.class {
+            Class::HealCandidate => heals,
+            _ => matched.map(|(row, _)| row),
+        };
+        if let (Class::HealCandidate, Some(row)) = (verdict.class, row) {
+            let mut mending = self
+                .job
+                .mending
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            mending.entry(row.number).or_insert_with(|| path.clone());
+        }
+        let finding = Finding {
+            path: &path,
+            verdict: &verdict,
+            seen: entry.seen,
+            content,
+            row: row.map(|row| (row, self.job.listed_root)),
+        };
+        let why = entry.error.map(|error| error.to_string());
+        let failed = why.as_deref().map(|why| ("look at it", why));
+        Ok(self.tell(&below, &finding, failed)?)
+    }
+
+    /// The class of an entry; what is costly to know is asked only where the class depends on it.
+    fn judge(
+        &mut self,
+        entry: &One<'_>,
+        path: &Path,
+        matched: Matched<'_>,
+        heals: bool,
+    ) -> (Verdict, Option<Content>) {
+        let name = entry.name.to_bytes();
+        let mut facts = Facts {
+            row: matched.map(|(_, likeness)| likeness),
+            zone: entry.place.file(name),
+            kind: entry.kind,
+            heals,
+            book: books::is_book(name),
+            readable: Answer::Unknown,
+            server: Server::NotAsked,
+            linked: Linked::NotAsked,
+            partial: false,
+        };
+        let first = classify(&facts);
+        if !matches!(first.class, Class::Tracked | Class::Untracked) {
+            return (first, None);
+        }
+        facts.partial = self.job.partial;
+        facts.linked = self.linked(entry, path);
+        let mut content = None;
+        match matched {
+            Some((row, _)) => (facts.server, content) = self.told(entry, row),
+            None => {
+                facts.readable = readable(entry);
+                let settled = facts.linked == Linked::Yes
+                    || facts.partial
+                    || facts.readable == Answer::No
+                    || !facts.book;
+                facts.server = match (self.job.answers, settled) {
+                    (None, _) => Server::NotAsked,
+                    (Some(_), true) => Server::Unknown("it was not asked"),
+                    (Some(_), false) => {
+                        let (server, found) = self.found(entry, path);
+                        content = found;
+                        server
+                    }
+                };
+            }
+        }
+        (classify(&facts), content)
+    }
+
+    fn linked(&self, entry: &One<'_>, path: &Path) -> Linked {
+        match (&self.job.links, entry.seen) {
+            (None, _) => Linked::NotAsked,
+            (Some(Err(why)), _) => Linked::Unknown(why),
+            (Some(Ok(links)), Some(seen)) => links.lead_to(seen.dev, seen.inode, path),
+            (Some(Ok(_)), None) => Linked::Unknown("it cannot be looked at"),
+        }
+    }
+
+    /// What the server has of a tracked file, by the hash that the list tells.
+    fn told(&self, entry: &One<'_>, row: &Row) -> (Server, Option<Content>) {
+        let asked = self.job.answers.is_some();
+        let unless_asked = |server| if asked { server } else { Server::NotAsked };
+        let Some((content, place, mtime)) = row.content else {
+            let why = "its hash is not known (give the list to hash-files first)";
+            return (unless_asked(Server::Unknown(why)), None);
+        };
+        let same = entry
+            .seen
+            .is_some_and(|seen| seen.size == content.size() && seen.mtime == i128::from(mtime));
+        if entry.kind != Kind::File || !same {
+            let why = "it was changed since it was hashed";
+            return (unless_asked(Server::Unknown(why)), None);
+        }
+        let Some(answers) = self.job.answers else {
+            return (Server::NotAsked, Some(content));
+        };
+        let server = match place {
+            Some(place) => {
+                answers.meet(place);
+                Server::Has
+            }
+            None => self.lacks(),
+        };
+        (server, Some(content))
+    }
+
+    fn lacks(&self) -> Server {
+        let flawed = self
+            .job
+            .answers
+            .is_some_and(|answers| answers.flaw.is_some());
+        match flawed {
+            true => Server::Unknown("the list of what the server has may lack it"),
+            false => Server::Lacks,
+        }
+    }
+
+    /// What the server has of a file that nobody tracks: by its size, and if need be by its hash.
+    fn found(&mut self, entry: &One<'_>, path: &Path) -> (Server, Option<Content>) {
+        let (Some(answers), Some(seen)) = (self.job.answers, entry.seen) else {
+            return (Server::NotAsked, None);
+        };
+        if !answers.has_size(seen.size) {
+            return (self.lacks(), None);
+        }
+        let begun = SystemTime::now();
+        let cached = self.job.cache.and_then(|cache| {
+            let stamp = stamp_of(path).ok()?;
+            let same = (stamp.dev, stamp.inode, stamp.size) == (seen.dev, seen.inode, seen.size);
+            same.then(|| cache.get(path, &stamp)).flatten()
+        });
+        let sha1 = match cached {
+            Some(sha1) => sha1,
+            None => {
+                self.buffer.resize(BUFFER, 0);
+                let Ok(digest) = digest(path, &mut self.buffer) else {
+                    let why = "it could not be hashed, or was changed meanwhile";
+                    return (Server::Unknown(why), None);
+                };
+                let stamp = digest.stamp;
+                if (stamp.dev, stamp.inode, stamp.size) != (seen.dev, seen.inode, seen.size) {
+                    return (Server::Unknown("it was replaced meanwhile"), None);
+                }
+                if let Some(cache) = self.job.cache {
+                    cache.put(path, &digest, begun);
+                }
+                digest.sha1
+            }
+        };
+        let content = Content::of(&sha1, seen.size);
+        let server = match answers.find(&content) {
+            Some(_) => Server::Has,
+            None => self.lacks(),
+        };
+        (server, Some(content))
+    }
+}
+
+/// One entry and where it is.
+struct One<'a> {
+    folder: &'a Folder<Context>,
+    name: &'a CStr,
+    place: Place,
+    kind: Kind,
+    seen: Option<Seen>,
+    error: Option<Errno>,
+}
+
+fn look(folder: &Folder<Context>, name: &CStr) -> Looked {
+    match folder.look(name) {
+        Ok(stat) => match kind_of(&stat) {
+            Some(kind) => Looked::Entry(kind, Some(Seen::of(&stat)), None),
+            None => Looked::Folder,
+        },
+        Err(Errno::NOENT) => Looked::Gone,
+        Err(error) => Looked::Entry(Kind::Unseen, None, Some(error)),
+    }
+}
+
+fn readable(entry: &One<'_>) -> Answer {
+    match accessat(
+        &entry.folder.fd,
+        entry.name,
+        Access::READ_OK,
+        AtFlags::EACCESS,
+    ) {
+        Ok(()) => Answer::Yes,
+        Err(Errno::ACCESS | Errno::PERM) => Answer::No,
+        Err(_) => Answer::Unknown,
+    }
+}

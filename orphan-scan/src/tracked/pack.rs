@@ -1,0 +1,321 @@
+//! Rows in one run of bytes. A group is a folder and the rows that were told one after the other in
+//! it: how many bytes it has, the folder, the number of its first row, the rows.
+
+use std::collections::HashMap;
+
+use mbs_hashes::known::{Content, Set};
+
+use super::{Row, Told};
+use crate::names::Likeness;
+
+/// Where a row's SHA-1 and size are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Hash {
+    /// In the known set, at this place.
+    Known(u32),
+    /// Here.
+    Told(Content),
+}
+
+const DERIVED: u8 = 1;
+const HAS_ID: u8 = 2;
+const SHORT_UUID: u8 = 4;
+const KNOWN: u8 = 8;
+const TOLD: u8 = 16;
+
+/// All groups.
+#[derive(Debug, Default)]
+pub(super) struct Packed {
+    bytes: Vec<u8>,
+    formats: Vec<Box<str>>,
+    numbers: HashMap<Box<str>, u32>,
+    rows: u32,
+    /// The group that may still grow.
+    folder: Option<Vec<u8>>,
+    waiting: Vec<u8>,
+    first: u32,
+}
+
+impl Packed {
+    /// How many rows there are.
+    pub(super) fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// Adds a row; gives the place of its group where it begins one.
+    pub(super) fn add(
+        &mut self,
+        folder: &[u8],
+        name: &[u8],
+        told: &Told<'_>,
+        hash: Option<(Hash, i64)>,
+    ) -> Result<Option<u32>, String> {
+        let new = self.folder.as_deref() != Some(folder);
+        if new {
+            self.close();
+            self.folder = Some(folder.to_vec());
+            self.first = self.rows;
+        }
+        self.row(folder, name, told, hash);
+        self.rows = self.rows.checked_add(1).ok_or("more rows than fit")?;
+        // A group's bytes follow when it is closed, and begin here.
+        let at = u32::try_from(self.bytes.len()).map_err(|_| "more rows than fit")?;
+        Ok(new.then_some(at))
+    }
+
+    /// Ends the group that may still grow.
+    pub(super) fn close(&mut self) {
+        let Some(folder) = self.folder.take() else {
+            return;
+        };
+        let mut head = Vec::with_capacity(folder.len() + 8);
+        put_bytes(&mut head, &folder);
+        put(&mut head, u64::from(self.first));
+        put(&mut head, u64::from(self.rows - self.first));
+        let need = head.len() + self.waiting.len() + 8;
+        if self.bytes.capacity() - self.bytes.len() < need {
+            // Doubling would cost twice the memory just after it.
+            self.bytes
+                .reserve_exact(need + 65_536 + self.bytes.len() / 8);
+        }
+        put(&mut self.bytes, (head.len() + self.waiting.len()) as u64);
+        self.bytes.append(&mut head);
+        self.bytes.append(&mut self.waiting);
+    }
+
+    fn row(&mut self, folder: &[u8], name: &[u8], told: &Told<'_>, hash: Option<(Hash, i64)>) {
+        let format = self.format(told.format);
+        let derived = derive(folder, name, told.format);
+        let uuid = short_uuid(told.uuid);
+        let mut flags = 0;
+        flags |= if derived.is_some() { DERIVED } else { 0 };
+        flags |= if told.book_id.is_some() { HAS_ID } else { 0 };
+        flags |= if uuid.is_some() { SHORT_UUID } else { 0 };
+        flags |= match hash {
+            Some((Hash::Known(_), _)) => KNOWN,
+            Some((Hash::Told(_), _)) => TOLD,
+            None => 0,
+        };
+        let out = &mut self.waiting;
+        out.push(flags);
+        put(out, u64::from(format));
+        match derived {
+            Some((title, author)) => out.extend([title, author]),
+            None => put_bytes(out, name),
+        }
+        if let Some(id) = told.book_id {
+            put(out, zigzag(id));
+        }
+        match uuid {
+            Some(uuid) => out.extend(uuid.to_be_bytes()),
+            None => put_bytes(out, told.uuid.as_bytes()),
+        }
+        match hash {
+            Some((Hash::Known(place), mtime)) => {
+                out.extend(place.to_be_bytes());
+                out.extend(mtime.to_be_bytes());
+            }
+            Some((Hash::Told(content), mtime)) => {
+                out.extend(content.digest());
+                put(out, content.size());
+                out.extend(mtime.to_be_bytes());
+            }
+            None => {}
+        }
+    }
+
+    fn format(&mut self, format: &str) -> u32 {
+        if let Some(&number) = self.numbers.get(format) {
+            return number;
+        }
+        let number = self.formats.len() as u32;
+        self.formats.push(format.into());
+        self.numbers.insert(format.into(), number);
+        number
+    }
+
+    /// The places of all groups.
+    pub(super) fn groups(&self) -> impl Iterator<Item = u32> + '_ {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let at = next;
+            let mut bytes = Bytes(self.bytes.get(at..).filter(|rest| !rest.is_empty())?);
+            let length = bytes.number() as usize;
+            next = self.bytes.len() - bytes.0.len() + length;
+            // As when it was added.
+            Some(at as u32)
+        })
+    }
+
+    fn head(&self, at: u32) -> (&[u8], u32, u32, Bytes<'_>) {
+        let mut bytes = Bytes(&self.bytes[at as usize..]);
+        let _ = bytes.number();
+        let folder = bytes.counted();
+        let (first, count) = (bytes.number() as u32, bytes.number() as u32);
+        (folder, first, count, bytes)
+    }
+
+    /// The folder of a group.
+    pub(super) fn folder(&self, at: u32) -> &[u8] {
+        self.head(at).0
+    }
+
+    /// How many rows a group has.
+    pub(super) fn count(&self, at: u32) -> u32 {
+        self.head(at).2
+    }
+
+    /// The rows of a group.
+    pub(super) fn group<'a>(
+        &'a self,
+        at: u32,
+        known: Option<&'a Set>,
+    ) -> impl Iterator<Item = Row> + 'a {
+        let (folder, first, count, mut bytes) = self.head(at);
+        (first..first + count).map(move |number| self.read(&mut bytes, folder, number, known))
+    }
+
+    fn read(&self, bytes: &mut Bytes<'_>, folder: &[u8], number: u32, known: Option<&Set>) -> Row {
+        let flags = bytes.take(1)[0];
+        let format = &self.formats[bytes.number() as usize];
+        let name = match flags & DERIVED {
+            0 => bytes.counted().to_vec(),
+            _ => {
+                let lengths = bytes.take(2);
+                derived(folder, (lengths[0], lengths[1]), format)
+            }
+        };
+        let book_id = (flags & HAS_ID != 0).then(|| unzigzag(bytes.number()));
+        let uuid = match flags & SHORT_UUID {
+            0 => String::from_utf8_lossy(bytes.counted()).into_owned(),
+            _ => long_uuid(u128::from_be_bytes(bytes.array())),
+        };
+        let content = if flags & KNOWN != 0 {
+            let place = u32::from_be_bytes(bytes.array());
+            let mtime = i64::from_be_bytes(bytes.array());
+            let content = known.and_then(|known| known.sorted().get(place as usize));
+            content.map(|content| (*content, Some(place), mtime))
+        } else if flags & TOLD != 0 {
+            let digest: [u8; 20] = bytes.array();
+            let size = bytes.number();
+            let mtime = i64::from_be_bytes(bytes.array());
+            Some((Content::of(&digest, size), None, mtime))
+        } else {
+            None
+        };
+        Row {
+            number,
+            likeness: Likeness::Same,
+            folder: folder.to_vec(),
+            name,
+            book_id,
+            format: format.to_string(),
+            uuid,
+            content,
+        }
+    }
+}
+
+/// What is left to be read. What was written here is always whole.
+struct Bytes<'a>(&'a [u8]);
+
+impl<'a> Bytes<'a> {
+    fn take(&mut self, count: usize) -> &'a [u8] {
+        let (taken, rest) = self.0.split_at(count);
+        self.0 = rest;
+        taken
+    }
+
+    fn array<const N: usize>(&mut self) -> [u8; N] {
+        let mut array = [0; N];
+        array.copy_from_slice(self.take(N));
+        array
+    }
+
+    fn number(&mut self) -> u64 {
+        let mut number = 0;
+        for shift in (0..).step_by(7) {
+            let byte = self.take(1)[0];
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                break;
+            }
+        }
+        number
+    }
+
+    fn counted(&mut self) -> &'a [u8] {
+        let count = self.number() as usize;
+        self.take(count)
+    }
+}
+
+fn put(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)).cast_unsigned()
+}
+
+fn unzigzag(number: u64) -> i64 {
+    (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
+}
+
+/// `author/title (7)` in two; the number left out.
+fn author_and_title(folder: &[u8]) -> Option<(&[u8], &[u8])> {
+    let slash = folder.iter().rposition(|&byte| byte == b'/')?;
+    let (above, last) = (&folder[..slash], &folder[slash + 1..]);
+    let author = above.rsplit(|&byte| byte == b'/').next()?;
+    let open = last.windows(2).rposition(|pair| pair == b" (")?;
+    Some((author, &last[..open]))
+}
+
+/// How much of the title and of the author a name is made of: `title - author.format`.
+fn derive(folder: &[u8], name: &[u8], format: &str) -> Option<(u8, u8)> {
+    let (author, title) = author_and_title(folder)?;
+    let stem = name.strip_suffix(format.as_bytes())?.strip_suffix(b".")?;
+    let mut parts = (0..stem.len()).filter(|&at| stem[at..].starts_with(b" - "));
+    let at =
+        parts.find(|&at| title.starts_with(&stem[..at]) && author.starts_with(&stem[at + 3..]))?;
+    Some((
+        u8::try_from(at).ok()?,
+        u8::try_from(stem.len() - at - 3).ok()?,
+    ))
+}
+
+fn derived(folder: &[u8], (from_title, from_author): (u8, u8), format: &str) -> Vec<u8> {
+    let (author, title) = author_and_title(folder).unwrap_or_default();
+    let title = title.get(..from_title.into()).unwrap_or_default();
+    let author = author.get(..from_author.into()).unwrap_or_default();
+    [title, b" - ", author, b".", format.as_bytes()].concat()
+}
+
+/// A uuid in the usual spelling, and only that.
+fn short_uuid(text: &str) -> Option<u128> {
+    let digits: String = text.split('-').collect();
+    let number = u128::from_str_radix(&digits, 16).ok()?;
+    (long_uuid(number) == text).then_some(number)
+}
+
+fn long_uuid(number: u128) -> String {
+    let digits = format!("{number:032x}");
+    let part = |from, to| &digits[from..to];
+    [
+        part(0, 8),
+        part(8, 12),
+        part(12, 16),
+        part(16, 20),
+        part(20, 32),
+    ]
+    .join("-")
+}
