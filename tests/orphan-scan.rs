@@ -1,1 +1,38 @@
+//! orphan-scan, the real binary on real folders.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | `stage` | a library, the server's list and store beside it, and a scan of them |
+//! | `classes` | every class, and the order of the rules |
+//! | `borders` | links, other libraries and file systems, unreadable folders, names of any bytes |
+//! | `refusals` | every refusal, and what --partial makes of it |
+//! | `original` | how the predecessor destroyed libraries; each case named after it |
+//! | `links` | the store's links: path maps, retries, doubts |
+//! | `resume` | killed and started again; shards |
+//! | `reports` | text, JSON, a page |
+//! | `calibre` | the same findings as Calibre's own check |
+//! | `ebooks` | what in the server lacks its other half |
 
+// A test may panic; clippy's own exception does not reach the functions that tests share.
+#![allow(clippy::unwrap_used)]
+
+#[path = "orphan-scan/borders.rs"]
+mod borders;
+#[path = "orphan-scan/calibre.rs"]
+mod calibre;
+#[path = "orphan-scan/classes.rs"]
+mod classes;
+#[path = "orphan-scan/ebooks.rs"]
+mod ebooks;
+#[path = "orphan-scan/links.rs"]
+mod links;
+#[path = "orphan-scan/original.rs"]
+mod original;
+#[path = "orphan-scan/refusals.rs"]
+mod refusals;
+#[path = "orphan-scan/reports.rs"]
+mod reports;
+#[path = "orphan-scan/resume.rs"]
+mod resume;
+#[path = "orphan-scan/stage.rs"]
+mod stage;

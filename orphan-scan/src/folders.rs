@@ -12,10 +12,7 @@ use std::{
     fmt,
     os::fd::{AsFd, OwnedFd},
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     thread,
 };
 
@@ -82,14 +79,14 @@ pub trait Visitor<C> {
     /// What ends the walk early.
     type Error: Send;
 
-    /// A folder was read. Says for each folder in it, by its index in `entries`, whether to enter it and
-    /// with which context, by calling `enter`.
+    /// A folder was read. Calls `enter` for each folder in it that is to be entered; what it makes of
+    /// this one's context is there when theirs is asked for.
     ///
     /// # Errors
     /// The walk ends, in all threads.
     fn folder(
         &mut self,
-        folder: &Folder<C>,
+        folder: &mut Folder<C>,
         entries: &Entries,
         enter: &mut dyn FnMut(&CStr),
     ) -> Result<(), Self::Error>;
@@ -194,7 +191,7 @@ fn run<C, V: Visitor<C>>(
                         path: parent.below(name.to_bytes()),
                         context,
                     };
-                    visit(queue, Arc::new(folder), visitor, &mut entries)?;
+                    visit(queue, folder, visitor, &mut entries)?;
                 }
                 Err(why) => visitor.closed(&parent, &name, context, why)?,
             }
@@ -208,13 +205,13 @@ fn run<C, V: Visitor<C>>(
 
 fn visit<C, V: Visitor<C>>(
     queue: &Queue<C>,
-    folder: Arc<Folder<C>>,
+    mut folder: Folder<C>,
     visitor: &mut V,
     entries: &mut Entries,
 ) -> Result<(), V::Error> {
     entries.read(folder.fd.as_fd());
     let mut names = queue::Names::default();
-    visitor.folder(&folder, entries, &mut |name| names.push(name))?;
+    visitor.folder(&mut folder, entries, &mut |name| names.push(name))?;
     queue.push(folder, names);
     Ok(())
 }

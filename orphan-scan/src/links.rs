@@ -142,12 +142,14 @@ fn list_once(books: &Path, map: &PathMap, seen: &(impl Fn(u64) + Sync)) -> Resul
 }
 
 /// The server's folder of books in its data folder (`--store`), or that folder itself where it has
-/// none.
+/// none. Absolute, for what links in it lead to is.
 pub fn books_of(store: &Path) -> PathBuf {
+    // Only an empty path has no absolute form, and that is no folder.
+    let store = std::path::absolute(store).unwrap_or_else(|_| store.into());
     let books = store.join("books");
     match books.is_dir() {
         true => books,
-        false => store.to_path_buf(),
+        false => store,
     }
 }
 

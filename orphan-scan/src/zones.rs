@@ -33,8 +33,9 @@ impl Place {
         book: false,
     };
 
-    /// A folder in this one. `tracked`: files directly in it are.
-    pub fn folder(self, name: &[u8], tracked: bool) -> Place {
+    /// A folder in this one. It is a book's by its number; who knows that files in it are tracked knows
+    /// better.
+    pub fn folder(self, name: &[u8]) -> Place {
         let zone = match self.zone {
             Zone::Books if self.top && one_of(name, &CALIBRE_FOLDERS) => {
                 Zone::Internal("a folder that Calibre keeps")
@@ -49,7 +50,7 @@ impl Place {
         Place {
             zone,
             top: false,
-            book: zone == Zone::Books && (tracked || has_book_id(name)),
+            book: zone == Zone::Books && has_book_id(name),
         }
     }
 
@@ -149,7 +150,11 @@ mod tests {
             .split('/')
             .filter(|folder| !folder.is_empty())
             .fold(Place::LIBRARY, |place, folder| {
-                place.folder(folder.as_bytes(), folder == "tracked")
+                let place = place.folder(folder.as_bytes());
+                Place {
+                    book: place.book || folder == "tracked",
+                    ..place
+                }
             })
             .file(name.as_bytes())
     }

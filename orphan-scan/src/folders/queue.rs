@@ -31,7 +31,7 @@ struct Batch<C> {
 
 struct State<C> {
     /// Not yet taken.
-    root: Option<Arc<Folder<C>>>,
+    root: Option<Folder<C>>,
     stack: Vec<Batch<C>>,
     /// Threads that are at a folder, and may find more.
     busy: usize,
@@ -52,7 +52,7 @@ impl<C> Queue<C> {
     pub(super) fn new(root: Folder<C>) -> Queue<C> {
         Queue {
             state: Mutex::new(State {
-                root: Some(Arc::new(root)),
+                root: Some(root),
                 stack: Vec::new(),
                 busy: 0,
                 broken: false,
@@ -114,17 +114,17 @@ impl<C> Queue<C> {
     }
 
     /// The folder where all begins, once.
-    pub(super) fn root(&self) -> Option<Arc<Folder<C>>> {
+    pub(super) fn root(&self) -> Option<Folder<C>> {
         self.lock().root.take()
     }
 
     /// Folders that were found in one.
-    pub(super) fn push(&self, parent: Arc<Folder<C>>, names: Names) {
+    pub(super) fn push(&self, parent: Folder<C>, names: Names) {
         if names.0.is_empty() {
             return;
         }
         let batch = Batch {
-            parent,
+            parent: Arc::new(parent),
             names: names.0,
             next: 0,
         };

@@ -109,7 +109,7 @@ impl Visitor<()> for Gather<'_> {
 
     fn folder(
         &mut self,
-        folder: &Folder<()>,
+        folder: &mut Folder<()>,
         entries: &Entries,
         enter: &mut dyn FnMut(&CStr),
     ) -> Result<(), String> {

@@ -67,12 +67,6 @@ pub(crate) struct Scanned {
     pub(crate) whole: bool,
 }
 
-/// Where a folder is, and whether it is part of another library.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Context {
-    place: Place,
-}
-
 /// Why a scan ended early.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -89,10 +83,7 @@ pub(crate) enum Error {
 /// # Errors
 /// See [`Error`].
 pub(crate) fn scan(job: &Job<'_>) -> Result<Scanned, Error> {
-    let context = Context {
-        place: Place::LIBRARY,
-    };
-    let root = folders::open_root(job.root, context).map_err(Error::Root)?;
+    let root = folders::open_root(job.root, Place::LIBRARY).map_err(Error::Root)?;
     let mut walkers: Vec<_> = (0..WALKERS).map(|_| Walker::new(job)).collect();
     let whole = folders::walk(root, Border::FileSystem, &mut walkers)?;
     let mut all = Scanned {
@@ -245,19 +236,20 @@ fn why_missing(path: &Path, mends: Option<&Path>) -> String {
     }
 }
 
-impl Visitor<Context> for Walker<'_> {
+impl Visitor<Place> for Walker<'_> {
     type Error = Error;
 
     fn folder(
         &mut self,
-        folder: &Folder<Context>,
+        folder: &mut Folder<Place>,
         entries: &Entries,
         enter: &mut dyn FnMut(&CStr),
     ) -> Result<(), Error> {
         let job = self.job;
         let known = job.answers.map(|answers| &answers.set);
         let rows = Rows::new(job.tracked.in_folder(&folder.path, known));
-        let mut place = folder.context.place;
+        let mut place = folder.context;
+        // A book's folder without its number is one by what is tracked in it.
         place.book |= place.zone == Zone::Books && !place.top && !rows.rows.is_empty();
         if !place.top && place.zone == Zone::Books && entries.has(c"metadata.db") {
             let why = "another library";
@@ -272,37 +264,29 @@ impl Visitor<Context> for Walker<'_> {
             // Ours reaches into it. What is tracked is told, the rest is the other one's.
             place.zone = Zone::Foreign(why);
         }
+        folder.context = place;
         if let Some(error) = entries.error() {
             let why = error.to_string();
             let seen = itself(folder).ok();
             self.whole_folder(&folder.path, &unreadable(), seen, Some(("list", &why)))?;
         }
-        self.entries(folder, place, rows, entries, enter)
+        self.entries(folder, rows, entries, enter)
     }
 
-    fn context(&mut self, parent: &Folder<Context>, name: &CStr) -> Context {
-        let name = name.to_bytes();
-        let mut above = parent.context.place;
-        let for_books = name == b"data" || name.starts_with(b"merge conflict");
-        if for_books && !above.book && above.zone == Zone::Books && !above.top {
-            // A book's folder without its number is one by what is tracked in it.
-            above.book = !self.job.tracked.in_folder(&parent.path, None).is_empty();
-        }
-        Context {
-            place: above.folder(name, false),
-        }
+    fn context(&mut self, parent: &Folder<Place>, name: &CStr) -> Place {
+        parent.context.folder(name.to_bytes())
     }
 
     fn closed(
         &mut self,
-        parent: &Folder<Context>,
+        parent: &Folder<Place>,
         name: &CStr,
-        context: Context,
+        context: Place,
         why: Closed,
     ) -> Result<(), Error> {
         let below = parent.below(name.to_bytes());
         let seen = parent.look(name).ok().map(|stat| Seen::of(&stat));
-        let zone = context.place.zone;
+        let zone = context.zone;
         match (why, zone) {
             // It was removed, or something else took its place: both while we looked.
             (Closed::Replaced(_), _) => self.counts.vanished += 1,
@@ -345,7 +329,7 @@ fn unreadable() -> Verdict {
     }
 }
 
-fn itself(folder: &Folder<Context>) -> Result<Seen, Errno> {
+fn itself(folder: &Folder<Place>) -> Result<Seen, Errno> {
     let stat = statx(
         &folder.fd,
         c"",

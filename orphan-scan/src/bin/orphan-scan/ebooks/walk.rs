@@ -48,7 +48,7 @@ impl Visitor<()> for Gather {
 
     fn folder(
         &mut self,
-        folder: &Folder<()>,
+        folder: &mut Folder<()>,
         entries: &Entries,
         enter: &mut dyn FnMut(&CStr),
     ) -> Result<(), String> {

@@ -10,14 +10,14 @@ use orphan_scan::{
     folders::{Entries, Folder},
     names::Likeness,
     tracked::Row,
-    zones::Place,
+    zones::{Place, Zone},
 };
 use rustix::{
     fs::{Access, AtFlags, FileType, accessat},
     io::Errno,
 };
 
-use super::{Context, Error, Matched, Walker, kind_of};
+use super::{Error, Matched, Walker, kind_of};
 use crate::{
     finding::{Finding, Seen},
     matching::Rows,
@@ -36,12 +36,12 @@ enum Looked {
 impl Walker<'_> {
     pub(super) fn entries(
         &mut self,
-        folder: &Folder<Context>,
-        place: Place,
+        folder: &Folder<Place>,
         mut rows: Rows,
         entries: &Entries,
         enter: &mut dyn FnMut(&CStr),
     ) -> Result<(), Error> {
+        let place = folder.context;
         let ours = |name: &CStr| {
             let shard = self.job.shard.filter(|_| folder.path.is_empty());
             shard.is_none_or(|shard| shard.holds(name.to_bytes()))
@@ -58,8 +58,7 @@ impl Walker<'_> {
             let what = look(folder, entry.name);
             if let Looked::Entry(kind, ..) = &what {
                 let accounted = likeness != Likeness::Case
-                    || *kind == Kind::File
-                        && place.file(entry.name.to_bytes()) == super::Zone::Books;
+                    || *kind == Kind::File && place.file(entry.name.to_bytes()) == Zone::Books;
                 if accounted {
                     self.job.tracked.settle(rows.rows[row].number);
                 }
@@ -282,7 +281,7 @@ impl Walker<'_> {
 
 /// One entry and where it is.
 struct One<'a> {
-    folder: &'a Folder<Context>,
+    folder: &'a Folder<Place>,
     name: &'a CStr,
     place: Place,
     kind: Kind,
@@ -290,7 +289,7 @@ struct One<'a> {
     error: Option<Errno>,
 }
 
-fn look(folder: &Folder<Context>, name: &CStr) -> Looked {
+fn look(folder: &Folder<Place>, name: &CStr) -> Looked {
     match folder.look(name) {
         Ok(stat) => match kind_of(&stat) {
             Some(kind) => Looked::Entry(kind, Some(Seen::of(&stat)), None),
