@@ -140,7 +140,7 @@ fn what_may_not_be_read_is_told_and_its_rows_are_not_called_gone() {
     stage.put("lost+found/x", "");
     let closed = ["secret.epub", "Hidden", "Bob Writer", "lost+found"];
     for name in closed {
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0);
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o000);
         fs::set_permissions(stage.lib(name), mode).unwrap();
     }
     let ran = as_nobody(&stage, "").code(1);
