@@ -36,6 +36,7 @@ pub(crate) fn tell(out: Writer, args: &Args) -> Result<Exit> {
         tool: "orphan-scan",
         patience: args.db_timeout,
         statement: None,
+        heeds_stop: true,
     };
     let warn = |reason: &str| out.warn(&settings.to_string(), "connect", reason);
     let fatal = |failure: Failure| failure.fatal(&settings, "read");
