@@ -279,7 +279,14 @@ impl Opener {
         if self.border == Border::FileSystem && self.may_resolve.load(Ordering::Relaxed) {
             let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
             match fs::openat2(parent, name, flags, Mode::empty(), resolve) {
-                Err(Errno::NOSYS) => self.may_resolve.store(false, Ordering::Relaxed),
+                // A container that does not know the call says that it is not permitted.
+                Err(Errno::NOSYS | Errno::PERM) => {
+                    let opened = fs::openat(parent, name, flags, Mode::empty());
+                    if opened.is_ok() {
+                        self.may_resolve.store(false, Ordering::Relaxed);
+                    }
+                    return opened;
+                }
                 opened => return opened,
             }
         }

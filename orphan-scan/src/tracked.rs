@@ -6,7 +6,7 @@
 mod pack;
 
 use std::{
-    path::{Component, Path},
+    path::{Component, Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -216,13 +216,13 @@ fn half_key(folder: &[u8]) -> u32 {
     (names::key(folder) >> 32) as u32
 }
 
-/// The path below `root`; nothing where it is not below it, or not by plain names.
-pub fn relative<'a>(path: &'a Path, root: &Path) -> Option<&'a Path> {
+/// The path below `root`, without doubled slashes; nothing where it is not below it, or not by plain
+/// names.
+pub fn relative(path: &Path, root: &Path) -> Option<PathBuf> {
     let rest = path.strip_prefix(root).ok()?;
-    let plain = rest
-        .components()
-        .all(|part| matches!(part, Component::Normal(_)));
-    (plain && !rest.as_os_str().is_empty()).then_some(rest)
+    let plain = |part: &Component<'_>| matches!(part, Component::Normal(_));
+    let below: PathBuf = rest.components().collect();
+    (rest.components().all(|part| plain(&part)) && !below.as_os_str().is_empty()).then_some(below)
 }
 
 #[cfg(test)]
@@ -313,7 +313,9 @@ mod tests {
     fn only_plain_paths_below_the_root_are_relative() {
         let root = Path::new("/library");
         let below = |path: &'static str| relative(Path::new(path), root);
-        assert_eq!(below("/library/a/b"), Some(Path::new("a/b")));
+        for path in ["/library/a/b", "/library//a/.//b/"] {
+            assert_eq!(below(path).unwrap().as_os_str(), "a/b");
+        }
         for path in ["/library", "/library/../a", "/libraryx/a", "a/b", "/"] {
             assert_eq!(below(path), None, "{path}");
         }

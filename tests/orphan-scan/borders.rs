@@ -265,3 +265,44 @@ fn each_name_of_a_file_is_an_entry() {
         (&"tracked".into(), &"untracked".into())
     );
 }
+
+#[test]
+fn a_library_that_changes_during_the_walk_still_balances() {
+    let stage = Stage::new();
+    stage.list();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let folder = stage.lib("Churn");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for i in 0u64.. {
+                if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
+                let below = folder.join(format!("{}", i % 50));
+                fs::create_dir_all(&below).unwrap();
+                fs::write(below.join(format!("{i}.epub")), "short-lived").unwrap();
+                if i % 50 == 49 {
+                    fs::remove_dir_all(&folder).unwrap();
+                }
+            }
+        });
+        for _ in 0..10 {
+            let ran = stage.plain().run();
+            stop_unless(&ran, &stop);
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+/// Checks a run, and lets the other thread end before it fails.
+fn stop_unless(ran: &harness::run::Ran, stop: &std::sync::atomic::AtomicBool) {
+    let checked = std::panic::catch_unwind(|| {
+        assert_eq!(ran.status.code(), Some(0), "{}", ran.report());
+        balance(ran);
+        assert_eq!(ran.summary()["tracked"], 3);
+    });
+    if let Err(panic) = checked {
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        std::panic::resume_unwind(panic);
+    }
+}

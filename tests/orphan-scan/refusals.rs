@@ -115,6 +115,16 @@ fn a_list_older_than_its_database() {
 }
 
 #[test]
+fn a_list_from_before_calibre_moved_a_book() {
+    let stage = Stage::new();
+    stage.list();
+    // As many rows as before; but what is at the new place is on no list.
+    fs::rename(stage.lib("Bob Writer"), stage.lib("Bob W. Writer")).unwrap();
+    stage.sql("UPDATE books SET path = replace(path, 'Bob', 'Bob W.') WHERE id = 2");
+    refused_unless_partial(&stage, &["other names now"]);
+}
+
+#[test]
 fn a_list_without_a_single_match() {
     let stage = Stage::new();
     stage.list();

@@ -1,13 +1,21 @@
 //! What must be so before anything is called untracked. Each line of reason here once emptied
 //! somebody's library: a list cut short, a list of another library, a folder that was not mounted.
 
-use std::path::Path;
+use std::{
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
 
-use calibre_list::Snapshot;
+use calibre_list::{Snapshot, place};
 use orphan_scan::links::Links;
+use rusqlite::{Connection, types::ValueRef};
 use wire::{Exit, Fatal, OrFatal};
 
-use crate::{answers::Answers, list::List};
+use crate::{
+    answers::Answers,
+    finding::os,
+    list::{List, PathSum},
+};
 
 /// What the library's database says of itself.
 #[derive(Clone, Debug)]
@@ -16,6 +24,8 @@ pub(crate) struct Database {
     pub(crate) uuid: Option<String>,
     /// How many files it has on record.
     pub(crate) rows: u64,
+    /// Their paths, those that lead nowhere left out as calibre-list does.
+    pub(crate) sum: PathSum,
 }
 
 impl Database {
@@ -24,17 +34,36 @@ impl Database {
     /// # Errors
     /// It cannot be read.
     pub(crate) fn of(snapshot: &Snapshot, shown: &Path) -> Result<Database, Fatal> {
-        let count = snapshot.readers[0]
-            .query_row("SELECT count(*) FROM data", [], |row| row.get::<_, i64>(0))
-            .or_fatal(
-                Exit::GaveUp,
-                format_args!("{}: count its rows", shown.display()),
-            )?;
+        let database = &snapshot.readers[0];
+        let count = || database.query_row("SELECT count(*) FROM data", [], |row| row.get(0));
+        let read = || -> rusqlite::Result<(i64, PathSum)> { Ok((count()?, paths(database)?)) };
+        let (rows, sum) =
+            read().or_fatal(Exit::GaveUp, format_args!("{}: read", shown.display()))?;
         Ok(Database {
             uuid: snapshot.library_id(),
-            rows: count.unsigned_abs(),
+            rows: rows.unsigned_abs(),
+            sum,
         })
     }
+}
+
+fn paths(database: &Connection) -> rusqlite::Result<PathSum> {
+    let mut sum = PathSum::default();
+    let mut files = database
+        .prepare("SELECT path, name, format FROM data JOIN books ON books.id = data.book")?;
+    let mut rows = files.query([])?;
+    while let Some(row) = rows.next()? {
+        let bytes = |at| match row.get_ref(at) {
+            Ok(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => bytes,
+            _ => b"",
+        };
+        let folder = place::folder(Path::new(""), bytes(0));
+        if let (Ok(folder), Ok(name)) = (folder, place::file_name(bytes(1), bytes(2))) {
+            let below: PathBuf = folder.join(os(&name)).components().collect();
+            sum.add(below.as_os_str().as_bytes());
+        }
+    }
+    Ok(sum)
 }
 
 /// A library's folder that has nothing in it is one whose disk is not there.
@@ -76,6 +105,10 @@ pub(crate) fn flaws(list: &List, database: &Database, answers: Option<&Answers>)
             "the list has {} rows, but the database has {} now: list the library again",
             list.rows, database.rows
         ));
+    }
+    if flaws.is_empty() && list.strays == 0 && list.sum != database.sum {
+        // As many as before, but Calibre moves a book's files when its title or author changes.
+        flaws.push("files of the list are recorded under other names now: list again".into());
     }
     if list.strays > 0 {
         let first = list

@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    hash::{DefaultHasher, Hasher},
     io::{BufReader, Read},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
@@ -15,6 +16,20 @@ use wire::{Exit, Fatal, Item, OrFatal, Reader, Record, custody};
 /// So many rows are looked at to find out below which folder the list's paths are.
 const LOOKED_AT: usize = 1000;
 
+/// A number that two collections of paths share when they are the same in any order, and hardly ever
+/// otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PathSum(u64);
+
+impl PathSum {
+    /// One more path, relative to the library.
+    pub(crate) fn add(&mut self, path: &[u8]) {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(path);
+        self.0 = self.0.wrapping_add(hasher.finish());
+    }
+}
+
 /// A list that was read.
 #[derive(Debug)]
 pub(crate) struct List {
@@ -24,6 +39,8 @@ pub(crate) struct List {
     pub(crate) root: PathBuf,
     /// All rows of the list, those without a usable path and doubles included.
     pub(crate) rows: u64,
+    /// The sum of the paths, to be held against the database's.
+    pub(crate) sum: PathSum,
     /// Rows whose path is not below the library's folder.
     pub(crate) strays: u64,
     /// The first of them, for a message.
@@ -52,6 +69,7 @@ pub(crate) fn read(
         tracked: Tracked::default(),
         root: PathBuf::new(),
         rows: 0,
+        sum: PathSum::default(),
         strays: 0,
         stray: None,
         custody: custody::Custody::default().verdict(),
@@ -146,7 +164,8 @@ impl List {
             uuid: uuid.as_deref().unwrap_or_default(),
             content: content(record),
         };
-        let added = self.tracked.add(below, &told, known);
+        self.sum.add(below.as_os_str().as_bytes());
+        let added = self.tracked.add(&below, &told, known);
         added.or_fatal(Exit::GaveUp, "tracked files: keep in memory")
     }
 }
