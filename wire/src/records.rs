@@ -403,6 +403,115 @@ records! {
         default_language: Option<String>,
     }
 
+    /// What became of one finding, or of one file in the quarantine; keeps the fields of the finding.
+    Removal REMOVAL "removal" {
+        /// Absolute path of the file in the library.
+        path: String,
+        /// The exact bytes of `path` in base64, only where it is not UTF-8.
+        path_b64: Option<String>,
+        /// removed: it is in the quarantine. kept: it stayed, or was put back. failed: it could not be
+        /// moved. would_remove: a dry run. verified: --verify-only. restored and purged: what was in
+        /// the quarantine.
+        outcome: String,
+        /// Why, in one line.
+        why: String,
+        /// What was asked and how it was answered, in the same moment.
+        proof: Vec<String>,
+        /// Absolute path in the quarantine.
+        trash: Option<String>,
+        /// The exact bytes of `trash` in base64, only where it is not UTF-8.
+        trash_b64: Option<String>,
+        /// The journal that can undo it.
+        journal: Option<String>,
+        /// The exact bytes of `journal` in base64, only where it is not UTF-8.
+        journal_b64: Option<String>,
+        /// --server-ebooks: the ebook.
+        ebook_id: Option<i64>,
+    }
+
+    /// The head of a journal of removals: which library, and where its files went.
+    JournalRun JOURNAL_RUN "journal_run" {
+        /// The tool that began it.
+        tool: String,
+        /// The tool's version.
+        version: String,
+        /// When this line was written.
+        at: String,
+        /// The library's folder.
+        root: String,
+        /// The exact bytes of `root` in base64, only where it is not UTF-8.
+        root_b64: Option<String>,
+        /// The library's uuid.
+        library: Option<String>,
+        /// The run's folder in the quarantine, in which files keep their paths.
+        trash: String,
+        /// The exact bytes of `trash` in base64, only where it is not UTF-8.
+        trash_b64: Option<String>,
+    }
+
+    /// In a journal of removals: one step of one file. What is about to be done is on disk before it is
+    /// done.
+    JournalMove JOURNAL_MOVE "journal_move" {
+        /// removing, then removed or not_removed; returning, then returned, for what is put back in the
+        /// same run; restoring, then restored; purging, then purged.
+        step: String,
+        /// Which file of this journal.
+        seq: u64,
+        /// When this line was written.
+        at: String,
+        /// removing: absolute path in the library.
+        path: Option<String>,
+        /// removing: the exact bytes of `path` in base64, only where it is not UTF-8.
+        path_b64: Option<String>,
+        /// removing: path relative to the library and to the run's folder in the quarantine.
+        relative: Option<String>,
+        /// removing: the exact bytes of `relative` in base64, only where it is not UTF-8.
+        relative_b64: Option<String>,
+        /// removing: the class that was proven.
+        class: Option<String>,
+        /// removing: SHA-1 of the bytes, read just before.
+        sha1: Option<String>,
+        /// removing: size in bytes.
+        size: Option<u64>,
+        /// removing: time of last change, with nanoseconds.
+        mtime: Option<String>,
+        /// removing: the device that holds it.
+        dev: Option<String>,
+        /// removing: its number on that device.
+        inode: Option<String>,
+        /// removing: how many names it has.
+        nlink: Option<u64>,
+        /// removing: type and permissions, as stat has them.
+        mode: Option<u64>,
+        /// removing: its owner's number.
+        uid: Option<u64>,
+        /// removing: its group's number.
+        gid: Option<u64>,
+        /// removing: Calibre's number of the book, of a tracked file.
+        book_id: Option<i64>,
+        /// removing: the row's format in lower case, of a tracked file.
+        format: Option<String>,
+        /// removing: what was asked and how it was answered.
+        proof: Option<Vec<String>>,
+        /// When the file's folder was last changed: removing, before the move; removed, after it;
+        /// restoring, what it will be set to, where nobody else has changed it.
+        folder_mtime: Option<String>,
+        /// not_removed, returning: why.
+        why: Option<String>,
+    }
+
+    /// In a backup of the server's rows: one row, as it was before it was deleted.
+    BackupRow BACKUP_ROW "backup_row" {
+        /// The table.
+        table_name: String,
+        /// The ebook that it belonged to.
+        ebook_id: i64,
+        /// The row as PostgreSQL writes it in JSON, for json_populate_record.
+        row: String,
+        /// When it was read.
+        at: String,
+    }
+
     /// One entry of a library's folder, or one tracked file that is not there, in exactly one class.
     Finding FINDING "finding" {
         /// Absolute path of the entry. Of a missing file: where it should be.
@@ -613,6 +722,27 @@ records! {
         source_without_file: Option<u64>,
         /// Stored files that no row names.
         file_without_source: Option<u64>,
+        /// orphan-rm: files, or ebooks of the server, that are removed; their bytes are free only after
+        /// a purge.
+        removed: Option<u64>,
+        /// Their bytes.
+        removed_bytes: Option<u64>,
+        /// orphan-rm: files that stayed, each with its reason.
+        kept: Option<u64>,
+        /// orphan-rm: files that could be moved neither there nor back.
+        removal_failed: Option<u64>,
+        /// orphan-rm without --apply: files that would be removed.
+        would_remove: Option<u64>,
+        /// Their bytes.
+        would_remove_bytes: Option<u64>,
+        /// orphan-rm --verify-only: files of which all is proven.
+        verified: Option<u64>,
+        /// orphan-rm --restore: files that are in their place again.
+        restored: Option<u64>,
+        /// orphan-rm --purge: files that are gone for good.
+        purged: Option<u64>,
+        /// Their bytes.
+        purged_bytes: Option<u64>,
     }
 }
 

@@ -153,18 +153,22 @@ impl Run {
             .unwrap_or_else(|error| panic!("{:?}: {error}", self.command))
     }
 
-    /// Runs it to its end.
-    pub fn run(self) -> Ran {
-        let shown = format!("{:?} in {:?}", self.command, self.command.get_current_dir());
+    /// Starts it and feeds it its stdin, for tests that meet it half-way; [`Ran::of`] has the rest.
+    pub fn start(self) -> Child {
         let input = self.stdin.clone().unwrap_or_default();
         let mut child = self.spawn();
         let mut stdin = child.stdin.take().expect("a piped stdin");
-        let feeder = std::thread::spawn(move || {
+        std::thread::spawn(move || {
             // A command that does not read its stdin to the end is no failure.
             let _ = stdin.write_all(&input);
         });
-        let output = child.wait_with_output().expect("output");
-        let _ = feeder.join();
+        child
+    }
+
+    /// Runs it to its end.
+    pub fn run(self) -> Ran {
+        let shown = format!("{:?} in {:?}", self.command, self.command.get_current_dir());
+        let output = self.start().wait_with_output().expect("output");
         Ran {
             shown,
             status: output.status,
@@ -199,6 +203,18 @@ pub struct Ran {
 }
 
 impl Ran {
+    /// What a started command comes to.
+    pub fn of(child: Child) -> Ran {
+        let shown = format!("process {}", child.id());
+        let output = child.wait_with_output().expect("output");
+        Ran {
+            shown,
+            status: output.status,
+            stdout: output.stdout,
+            stderr: output.stderr,
+        }
+    }
+
     /// Everything about it, for failure messages.
     pub fn report(&self) -> String {
         format!(

@@ -1,0 +1,228 @@
+//! Is Calibre at work in this very library? Its programs hold a socket per user, whichever library they
+//! have open; so who holds it is looked at, and every other program that has metadata.db open counts as
+//! well: a Calibre in a container has its sockets elsewhere. A holder that cannot be looked into counts.
+//!
+//! The socket's name: `calibre-singleinstance-<user>-db`, abstract (calibre/utils/lock.py).
+
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Who has the library open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Calibre {
+    /// Nobody.
+    Away,
+    /// Somebody has, or may have; who.
+    Here(String),
+}
+
+/// Device and inode.
+type Id = (u64, u64);
+
+/// What a descriptor leads to, and which file that is, where it is one.
+type Descriptor = (PathBuf, Option<Id>);
+
+/// A process that could be looked into, or not.
+struct Process {
+    pid: u32,
+    /// Nothing where we may not know.
+    open: Option<Vec<Descriptor>>,
+    command: String,
+}
+
+/// Looks through all processes.
+pub(crate) fn look(database: &Path) -> Calibre {
+    let files: Vec<Id> = ["", "-wal", "-journal", "-shm"]
+        .iter()
+        .filter_map(|side| {
+            let mut name = database.as_os_str().to_owned();
+            name.push(side);
+            let seen = fs::metadata(name).ok()?;
+            Some((seen.dev(), seen.ino()))
+        })
+        .collect();
+    let sockets = match sockets() {
+        Ok(sockets) => sockets,
+        Err(error) => return Calibre::Here(format!("/proc/net/unix: {error}")),
+    };
+    match processes() {
+        Ok(processes) => judge(&files, &sockets, &processes),
+        Err(error) => Calibre::Here(format!("/proc: {error}")),
+    }
+}
+
+fn judge(files: &[Id], sockets: &[String], processes: &[Process]) -> Calibre {
+    let who = |process: &Process| format!("{} (process {})", process.command, process.pid);
+    let mut unseen: Vec<&String> = sockets.iter().collect();
+    for process in processes {
+        let Some(open) = &process.open else {
+            if process.command.contains("calibre") {
+                return Calibre::Here(format!("{}, which cannot be looked into", who(process)));
+            }
+            continue;
+        };
+        if open
+            .iter()
+            .any(|(_, id)| id.is_some_and(|id| files.contains(&id)))
+        {
+            return Calibre::Here(format!("{} has metadata.db open", who(process)));
+        }
+        unseen.retain(|socket| !open.iter().any(|(to, _)| to.as_os_str() == socket.as_str()));
+    }
+    match unseen.is_empty() {
+        true => Calibre::Away,
+        false => Calibre::Here("a Calibre whose process cannot be looked into".into()),
+    }
+}
+
+/// The sockets of Calibre's programs, as descriptors name them.
+fn sockets() -> io::Result<Vec<String>> {
+    Ok(of_calibre(&fs::read_to_string("/proc/net/unix")?))
+}
+
+fn of_calibre(table: &str) -> Vec<String> {
+    let socket = |line: &str| {
+        let mut columns = line.split_whitespace().skip(6);
+        let (inode, name) = (columns.next()?, columns.next()?);
+        let user = name.strip_prefix("@calibre-singleinstance-")?;
+        user.strip_suffix("-db")?;
+        Some(format!("socket:[{inode}]"))
+    };
+    table.lines().filter_map(socket).collect()
+}
+
+fn processes() -> io::Result<Vec<Process>> {
+    let own = std::process::id();
+    let mut processes = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let entry = entry?;
+        let pid = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        let Some(pid) = pid.filter(|&pid| pid != own) else {
+            continue;
+        };
+        let Ok(command) = fs::read(entry.path().join("cmdline")) else {
+            // It has ended.
+            continue;
+        };
+        let first = command.split(|&byte| byte == 0).take(2);
+        let shown: Vec<_> = first.map(String::from_utf8_lossy).collect();
+        processes.push(Process {
+            pid,
+            open: descriptors(&entry.path().join("fd")),
+            command: shown.join(" ").trim().to_string(),
+        });
+    }
+    Ok(processes)
+}
+
+fn descriptors(folder: &Path) -> Option<Vec<Descriptor>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return None,
+        // It has ended.
+        Err(_) => return Some(Vec::new()),
+    };
+    let seen = |entry: fs::DirEntry| {
+        let to = fs::read_link(entry.path()).ok()?;
+        let id = match to.is_absolute() {
+            true => fs::metadata(entry.path())
+                .ok()
+                .map(|seen| (seen.dev(), seen.ino())),
+            false => None,
+        };
+        Some((to, id))
+    };
+    Some(entries.flatten().filter_map(seen).collect())
+}
+
+/// How to meet a Calibre that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Not at all.
+    None,
+    /// Until it has gone.
+    Wait,
+}
+
+/// Looks, and waits as far as it may. `say` is told once who is waited for.
+pub(crate) fn away(database: &Path, patience: Patience, mut say: impl FnMut(&str)) -> Calibre {
+    let mut told = false;
+    loop {
+        let found = look(database);
+        let Calibre::Here(who) = &found else {
+            return found;
+        };
+        if patience == Patience::None {
+            return found;
+        }
+        if !told {
+            say(who);
+            told = true;
+        }
+        if wire::stop::sleep(Duration::from_millis(500)) {
+            return found;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "Num       RefCount Protocol Flags    Type St Inode Path
+0000000000000000: 00000002 00000000 00010000 0001 01 4711 /run/x
+0000000000000000: 00000002 00000000 00000000 0001 01 4712 @calibre-singleinstance-1000-db
+0000000000000000: 00000002 00000000 00000000 0001 01 4713 @calibre-singleinstance-1000-GUI
+0000000000000000: 00000003 00000000 00000000 0001 03 4714
+";
+
+    fn process(command: &str, open: Option<&[(&str, Option<Id>)]>) -> Process {
+        let owned = |&(to, id): &(&str, Option<Id>)| (PathBuf::from(to), id);
+        Process {
+            pid: 1,
+            open: open.map(|open| open.iter().map(owned).collect()),
+            command: command.into(),
+        }
+    }
+
+    fn is_here(sockets: &[String], processes: &[Process]) -> bool {
+        judge(&[(1, 2)], sockets, processes) != Calibre::Away
+    }
+
+    #[test]
+    fn the_socket_alone_is_another_library_s_where_its_holder_says_so() {
+        let sockets = of_calibre(TABLE);
+        assert_eq!(sockets, ["socket:[4712]"]);
+        let other = process(
+            "calibre",
+            Some(&[("socket:[4712]", None), ("/o/metadata.db", Some((1, 3)))]),
+        );
+        assert!(!is_here(&sockets, &[other]));
+        let this = process(
+            "calibre",
+            Some(&[("socket:[4712]", None), ("/l/metadata.db", Some((1, 2)))]),
+        );
+        assert!(is_here(&sockets, &[this]));
+    }
+
+    #[test]
+    fn a_holder_that_cannot_be_looked_into_counts() {
+        let sockets = of_calibre(TABLE);
+        assert!(is_here(&sockets, &[process("init", None)]));
+        assert!(is_here(&[], &[process("/usr/bin/calibre-server", None)]));
+        assert!(!is_here(&[], &[process("init", None)]));
+    }
+
+    #[test]
+    fn a_calibre_without_a_socket_that_is_seen_is_known_by_its_open_database() {
+        let open = [("/somewhere/metadata.db", Some((1, 2)))];
+        assert!(is_here(&[], &[process("python3", Some(&open))]));
+    }
+}

@@ -1,0 +1,111 @@
+//! Before the first file goes: what is about to happen is told, and a person says yes to the exact number.
+
+use std::{
+    fs::OpenOptions,
+    io::{BufRead, BufReader, Write},
+    path::Path,
+};
+
+use wire::{Exit, Fatal, Writer};
+
+use crate::limits::{Consent, consent, sentence};
+
+/// What a person must know.
+#[derive(Debug)]
+pub(crate) struct Plan<'p> {
+    /// Candidates.
+    pub count: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What becomes of them.
+    pub fate: String,
+    /// Files that Calibre has on record: book and format.
+    pub tracked: &'p [(i64, String)],
+    /// The library.
+    pub library: &'p Path,
+}
+
+/// So many commands are shown; all of them are in a file afterwards.
+const SHOWN: usize = 5;
+
+/// The command that makes Calibre forget a file that is gone.
+pub(crate) fn tidy_up(library: &Path, book_id: i64, format: &str) -> String {
+    let library = library.to_string_lossy().replace('\'', r"'\''");
+    format!(
+        "calibredb remove_format --with-library '{library}' {book_id} {}",
+        format.to_uppercase()
+    )
+}
+
+impl Plan<'_> {
+    /// The plan, a line each.
+    fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!(
+            "at most {}, {} ({} bytes), {}",
+            self.count,
+            bytesize::ByteSize(self.bytes),
+            self.bytes,
+            self.fate
+        )];
+        if !self.tracked.is_empty() {
+            lines.push(format!(
+                "{} of them are on record in Calibre, which will report missing formats until it is \
+                 told to forget them; so for each:",
+                self.tracked.len()
+            ));
+            for (book_id, format) in self.tracked.iter().take(SHOWN) {
+                lines.push(tidy_up(self.library, *book_id, format));
+            }
+            if self.tracked.len() > SHOWN {
+                lines.push("… and so on; all commands will be in remove_format.sh there".into());
+            }
+        }
+        lines
+    }
+
+    /// Tells, and asks on the terminal where that is needed.
+    ///
+    /// # Errors
+    /// No consent (3).
+    pub(crate) fn confirm(
+        &self,
+        threshold: u64,
+        given: Option<&str>,
+        out: &Writer,
+    ) -> Result<(), Fatal> {
+        let refuse = |why: String| Fatal::new(Exit::Refused, format_args!("confirm: {why}"));
+        for line in self.lines() {
+            out.warn(&self.library.display().to_string(), "plan", &line);
+        }
+        let typed = sentence(self.count);
+        match consent(self.count, threshold, given) {
+            Consent::Given => Ok(()),
+            Consent::Wrong => Err(refuse(format!(
+                "there are {} candidates, so --confirm must be {typed:?}",
+                self.count
+            ))),
+            Consent::Ask => match ask(&self.lines(), &typed) {
+                Ok(answer) if answer.trim() == typed => Ok(()),
+                Ok(_) => Err(refuse(format!("{typed:?} was not typed"))),
+                Err(error) => Err(refuse(format!(
+                    "{} candidates must be confirmed, and there is no terminal to ask on ({error}): \
+                     give --confirm {typed:?}",
+                    self.count
+                ))),
+            },
+        }
+    }
+}
+
+/// Standard input holds the findings, so the terminal itself is asked.
+fn ask(lines: &[String], typed: &str) -> std::io::Result<String> {
+    let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
+    for line in lines {
+        writeln!(terminal, "{}", wire::path::printable(line))?;
+    }
+    write!(terminal, "Type {typed} to go on: ")?;
+    terminal.flush()?;
+    let mut answer = String::new();
+    BufReader::new(terminal).read_line(&mut answer)?;
+    Ok(answer)
+}

@@ -1,0 +1,201 @@
+//! May one file go? A pure decision over what was found out about it in the same moment. Every question
+//! has three answers, and one that was not asked has none: only a yes to all of them lets a file go.
+
+/// The classes that may be removed, each only where it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Class {
+    /// Nobody has it on record, and the server has the bytes.
+    UntrackedOnServer,
+    /// Calibre has it on record, and the server has the bytes, too.
+    DuplicateOfServer,
+    /// Nobody has it on record. It may be the only copy, so it is never purged.
+    Untracked,
+}
+
+impl Class {
+    /// All of them.
+    pub(crate) const ALL: [Class; 3] = [
+        Class::UntrackedOnServer,
+        Class::DuplicateOfServer,
+        Class::Untracked,
+    ];
+
+    /// The word for it in records.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Class::UntrackedOnServer => "untracked_on_server",
+            Class::DuplicateOfServer => "duplicate_of_server",
+            Class::Untracked => "untracked",
+        }
+    }
+
+    /// The class of this name, where it is one that may go at all.
+    pub(crate) fn named(name: &str) -> Option<Class> {
+        Class::ALL.into_iter().find(|class| class.name() == name)
+    }
+}
+
+/// What is asked about a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// Is Calibre away from this library?
+    CalibreAway,
+    /// Is it a regular file below the library, where books are, reached without any link?
+    Place,
+    /// Is it the file that was found: device, inode, size, time of change?
+    Same,
+    /// Is Calibre's record of it what the class says?
+    Row,
+    /// Is no tracked format of this extension missing in its folder?
+    NoHeal,
+    /// Are its bytes, read again, those that were found?
+    Bytes,
+    /// Has the server a row with this SHA-1 and size?
+    Server,
+    /// Has the server's own file these bytes, and is it another file than this one?
+    Stored,
+    /// Does no link of the store lead here?
+    NoLink,
+}
+
+impl Question {
+    /// All of them, in the order in which they are asked: the cheap before the dear, and those that
+    /// others can change at any time last.
+    pub(crate) const ALL: [Question; 9] = [
+        Question::CalibreAway,
+        Question::Place,
+        Question::Same,
+        Question::Row,
+        Question::NoHeal,
+        Question::Bytes,
+        Question::Server,
+        Question::Stored,
+        Question::NoLink,
+    ];
+
+    /// Must it be answered for a file of this class? Those that nobody tracks and the server may lack
+    /// only go where they can be fetched back from.
+    pub(crate) fn concerns(self, class: Class) -> bool {
+        class != Class::Untracked || !matches!(self, Question::Server | Question::Stored)
+    }
+}
+
+/// An answer, and in one line how it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// It is so.
+    Yes(String),
+    /// It is not so.
+    No(String),
+    /// It could not be told.
+    Unknown(String),
+}
+
+impl Told {
+    /// Is it a yes?
+    pub(crate) fn yes(&self) -> bool {
+        matches!(self, Told::Yes(_))
+    }
+}
+
+/// All that was found out about one file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts([Option<Told>; Question::ALL.len()]);
+
+impl Facts {
+    /// Notes an answer. Says whether to ask on.
+    pub(crate) fn note(&mut self, question: Question, told: Told) -> bool {
+        let yes = told.yes();
+        self.0[question as usize] = Some(told);
+        yes
+    }
+
+    /// How each answer was found, as the journal and the records keep it.
+    pub(crate) fn proof(&self) -> Vec<String> {
+        let found = |told: &Told| match told {
+            Told::Yes(how) => Some(how.clone()),
+            Told::No(_) | Told::Unknown(_) => None,
+        };
+        self.0.iter().flatten().filter_map(found).collect()
+    }
+}
+
+/// What to do with a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Its bytes are elsewhere and nobody needs it here.
+    Remove,
+    /// It stays, and why.
+    Keep(String),
+}
+
+/// Decides. The first answer that is no yes is the reason.
+pub(crate) fn may_remove(class: Class, facts: &Facts) -> Verdict {
+    let mut unasked = None;
+    for question in Question::ALL {
+        if !question.concerns(class) {
+            continue;
+        }
+        match &facts.0[question as usize] {
+            Some(Told::Yes(_)) => {}
+            Some(Told::No(why)) => return Verdict::Keep(why.clone()),
+            Some(Told::Unknown(why)) => return Verdict::Keep(format!("not known: {why}")),
+            None => unasked = unasked.or(Some(question)),
+        }
+    }
+    match unasked {
+        None => Verdict::Remove,
+        Some(question) => Verdict::Keep(format!("not known: {question:?} was not looked at")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn told() -> impl Strategy<Value = Option<Told>> {
+        prop_oneof![
+            8 => Just(Some(Told::Yes("y".into()))),
+            1 => Just(Some(Told::No("n".into()))),
+            1 => Just(Some(Told::Unknown("u".into()))),
+            1 => Just(None),
+        ]
+    }
+
+    proptest! {
+        /// Nothing goes but by a yes to every question that concerns it.
+        #[test]
+        fn only_a_yes_to_all_lets_a_file_go(
+            answers in prop::array::uniform9(told()),
+            class in prop::sample::select(&Class::ALL[..]),
+        ) {
+            let facts = Facts(answers.clone());
+            let all = Question::ALL
+                .into_iter()
+                .filter(|question| question.concerns(class))
+                .all(|question| matches!(answers[question as usize], Some(Told::Yes(_))));
+            prop_assert_eq!(may_remove(class, &facts) == Verdict::Remove, all);
+        }
+    }
+
+    #[test]
+    fn what_may_be_the_only_copy_is_asked_all_but_the_server() {
+        let skipped = |class| {
+            let asked = |question: &Question| !question.concerns(class);
+            Question::ALL.into_iter().filter(asked).collect::<Vec<_>>()
+        };
+        assert_eq!(skipped(Class::UntrackedOnServer), []);
+        assert_eq!(skipped(Class::DuplicateOfServer), []);
+        let server = [Question::Server, Question::Stored];
+        assert_eq!(skipped(Class::Untracked), server);
+    }
+
+    #[test]
+    fn the_order_of_the_questions_is_that_of_their_answers() {
+        for (place, question) in Question::ALL.into_iter().enumerate() {
+            assert_eq!(place, question as usize);
+        }
+    }
+}

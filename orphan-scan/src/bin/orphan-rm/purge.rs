@@ -1,0 +1,153 @@
+//! Freeing the space: what lies in the quarantine is proven all over again, file by file, and only what
+//! the server has for certain is deleted.
+
+use std::{path::PathBuf, time::Duration};
+
+use rustix::fs::AtFlags;
+use wire::{Fatal, Writer, records::JournalMove};
+
+use crate::{
+    candidate::Seen,
+    journal::{Entry, Journal, Step},
+    proof::{Class, Verdict, may_remove},
+    prover::{Case, Prover},
+    report::{Counts, End, Outcome},
+    trash::Trash,
+};
+
+/// Can this file be purged at all? Why not, where not.
+pub(crate) fn may_be_purged(entry: &Entry, older_than: Duration) -> Result<Class, String> {
+    match entry.step {
+        Step::Purged | Step::NotRemoved | Step::Returned | Step::Restored => {
+            return Err("it is not in the quarantine any more".into());
+        }
+        Step::Removing | Step::Removed | Step::Returning | Step::Restoring | Step::Purging => {}
+    }
+    let class = entry.intent.class.as_deref().and_then(Class::named);
+    let class = class.ok_or("its class is not known")?;
+    if class == Class::Untracked {
+        return Err(
+            "nobody has it on record, so it may be the only copy: it is never purged".into(),
+        );
+    }
+    let age = entry.at.parse::<jiff::Timestamp>().ok().map(|at| {
+        let age = jiff::Timestamp::now().duration_since(at);
+        Duration::try_from(age).unwrap_or_default()
+    });
+    match age {
+        Some(age) if age >= older_than => Ok(class),
+        Some(_) => Err(format!(
+            "it was removed later than {} s ago",
+            older_than.as_secs()
+        )),
+        None => Err("when it was removed is not known".into()),
+    }
+}
+
+/// One run over the files of a journal.
+pub(crate) struct Purge<'p, 'a> {
+    pub out: &'p Writer,
+    pub prover: Prover<'a>,
+    pub trash: Trash,
+    pub journal: Journal,
+    pub verify_only: bool,
+    pub counts: Counts,
+}
+
+impl Purge<'_, '_> {
+    /// Takes one batch. Says whether to go on.
+    ///
+    /// # Errors
+    /// The journal cannot be written, or stdout is closed.
+    pub(crate) fn batch(
+        &mut self,
+        entries: &[Entry],
+        older_than: Duration,
+    ) -> anyhow::Result<bool> {
+        let files: Vec<PathBuf> = entries.iter().map(|entry| entry.relative.clone()).collect();
+        let sha1s: Vec<&str> = entries
+            .iter()
+            .filter_map(|entry| entry.intent.sha1.as_deref())
+            .collect();
+        self.prover.begin(files, &sha1s);
+        for entry in entries {
+            if wire::stop::requested() {
+                return Ok(false);
+            }
+            let (outcome, why, proof) = self.one(entry, older_than)?;
+            let path = self.prover.tree.path.join(&entry.relative);
+            let trash = self.trash.path_of(&entry.relative);
+            let end = End {
+                outcome,
+                path: &path,
+                why,
+                proof,
+                trash: Some(&trash),
+                journal: Some(&self.journal.path),
+                size: entry.intent.size.unwrap_or(0),
+                input: None,
+            };
+            end.write(self.out, &mut self.counts)?;
+        }
+        Ok(true)
+    }
+
+    fn one(
+        &mut self,
+        entry: &Entry,
+        older_than: Duration,
+    ) -> Result<(Outcome, String, Vec<String>), Fatal> {
+        let class = match may_be_purged(entry, older_than) {
+            Ok(class) => class,
+            Err(why) => return Ok((Outcome::Kept, why, Vec::new())),
+        };
+        let intent = &entry.intent;
+        let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
+        let seen = Seen {
+            dev: number(&intent.dev),
+            inode: number(&intent.inode),
+            size: intent.size,
+            mtime: intent.mtime.clone(),
+            sha1: intent.sha1.clone(),
+        };
+        let proven = self.prover.prove(&Case {
+            relative: &entry.relative,
+            class,
+            seen: &seen,
+            book_id: intent.book_id,
+            format: intent.format.as_deref(),
+            trash: Some(&self.trash.tree),
+        });
+        let proof = proven.facts.proof();
+        let file = match (may_remove(class, &proven.facts), proven.entry) {
+            (Verdict::Remove, Some(file)) => file,
+            (Verdict::Remove, None) => return Ok((Outcome::Kept, "it was not read".into(), proof)),
+            (Verdict::Keep(why), _) => return Ok((Outcome::Kept, why, proof)),
+        };
+        if self.verify_only {
+            return Ok((Outcome::Verified, "all is proven".into(), proof));
+        }
+        let step = || JournalMove {
+            seq: intent.seq,
+            proof: Some(proof.clone()),
+            ..JournalMove::default()
+        };
+        self.journal.note(Step::Purging, step())?;
+        if !file.unchanged() {
+            let why = "it was changed in the last moment".into();
+            return Ok((Outcome::Kept, why, proof));
+        }
+        match rustix::fs::unlinkat(&file.folder, &file.name, AtFlags::empty()) {
+            Ok(()) => {}
+            Err(errno) => return Ok((Outcome::Failed, format!("delete: {errno}"), proof)),
+        }
+        let seq = JournalMove {
+            seq: intent.seq,
+            ..JournalMove::default()
+        };
+        self.journal.note(Step::Purged, seq)?;
+        self.trash.tidy(&entry.relative);
+        let why = "the server has its bytes, and its space is free".into();
+        Ok((Outcome::Purged, why, proof))
+    }
+}

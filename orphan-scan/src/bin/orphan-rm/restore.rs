@@ -1,0 +1,233 @@
+//! Undoing a run: every file of its journal is put back where it was, under its name, with its times; the
+//! times of folders too, as far as nobody else has changed them since. Nothing is ever replaced.
+
+use std::path::Path;
+
+use hash_files::{Stamp, stamp::time_text};
+use rustix::{
+    fs::{Mode, Timespec, Timestamps, UTIME_OMIT, fstat, futimens},
+    io::Errno,
+};
+use wire::{
+    Exit, Fatal, Writer,
+    records::{JournalMove, Summary},
+};
+
+use crate::{
+    journal::{Entry, Journal, Step},
+    place::{Tree, look},
+    report::{Counts, End, Outcome},
+    trash::{Trash, make_folders, move_file},
+};
+
+/// A time of change of a folder and a file's own are taken from one clock at one rename, but not in one
+/// step.
+const ONE_RENAME: i128 = 50_000_000;
+
+/// Puts back all that the journal tells of.
+///
+/// # Errors
+/// The journal cannot be read or written, the library or the quarantine is not there.
+pub(crate) fn restore(path: &Path, library: Option<&Path>, out: Writer) -> anyhow::Result<Exit> {
+    let (mut journal, head, entries) = Journal::open(path)?;
+    let decode = |text: &str, exact: Option<&str>| {
+        wire::path::decode(text, exact)
+            .map_err(|why| Fatal::new(Exit::Usage, format_args!("{}: read: {why}", path.display())))
+    };
+    let root = decode(&head.root, head.root_b64.as_deref())?;
+    let folder = decode(&head.trash, head.trash_b64.as_deref())?;
+    let root = library.unwrap_or(&root);
+    let usage = |what: &Path, why: &dyn std::fmt::Display| {
+        Fatal::new(Exit::Usage, format_args!("{}: open: {why}", what.display()))
+    };
+    let tree = Tree::open(root).map_err(|error| usage(root, &error))?;
+    let trash = Trash::open(&folder).map_err(|why| usage(&folder, &why))?;
+    let mut counts = Counts::default();
+    // The last is the first: so the times of a folder go back through all that they were.
+    for entry in entries.iter().rev() {
+        if wire::stop::requested() {
+            break;
+        }
+        if entry.step.is_settled() && entry.step != Step::Purged {
+            continue;
+        }
+        let at = tree.path.join(&entry.relative);
+        let (outcome, why) = match entry.step {
+            Step::Purged => (Outcome::Kept, "it was purged and is gone".into()),
+            _ => one(&mut journal, &tree, &trash, entry)?,
+        };
+        let end = End {
+            outcome,
+            path: &at,
+            why,
+            proof: Vec::new(),
+            trash: None,
+            journal: Some(&journal.path),
+            size: entry.intent.size.unwrap_or(0),
+            input: None,
+        };
+        end.write(&out, &mut counts)?;
+    }
+    let mut summary = Summary {
+        complete: true,
+        library: head.library,
+        ..Summary::default()
+    };
+    counts.fill(&mut summary);
+    Ok(out.finish(summary)?)
+}
+
+fn in_trash(trash: &Trash, entry: &Entry) -> Result<bool, Errno> {
+    match trash.tree.folder_of(&entry.relative) {
+        Ok(folder) => is_it(&folder, entry),
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Is the file of this name in a folder the one of the journal?
+fn is_it(folder: impl std::os::fd::AsFd, entry: &Entry) -> Result<bool, Errno> {
+    let name = entry.relative.file_name().ok_or(Errno::ISDIR)?;
+    match look(folder, name) {
+        Ok(stat) => {
+            let now = Stamp::of(&stat);
+            // Not the device, which is numbered anew at each start.
+            Ok(
+                entry.intent.inode.as_deref() == Some(&now.inode.to_string())
+                    && entry.intent.size == Some(now.size)
+                    && entry.intent.mtime.as_deref() == Some(&now.mtime_text()),
+            )
+        }
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn one(
+    journal: &mut Journal,
+    tree: &Tree,
+    trash: &Trash,
+    entry: &Entry,
+) -> Result<(Outcome, String), Fatal> {
+    let seq = |folder_mtime: Option<String>| JournalMove {
+        seq: entry.intent.seq,
+        folder_mtime,
+        ..JournalMove::default()
+    };
+    let fail = |what: &str, errno: Errno| Ok((Outcome::Failed, format!("{what}: {errno}")));
+    match in_trash(trash, entry) {
+        Ok(true) => {}
+        Ok(false) => {
+            let there = tree.folder_of(&entry.relative);
+            let in_place = there
+                .as_ref()
+                .is_ok_and(|there| is_it(there, entry) == Ok(true));
+            let Some(there) = there.ok().filter(|_| in_place) else {
+                return elsewhere(journal, entry, seq(None));
+            };
+            // Put back by a restore that was interrupted before it could set the folder's time.
+            if let Some(time) = &entry.folder_restored {
+                set_mtime(&there, time);
+            }
+            journal.note(Step::Restored, seq(None))?;
+            return Ok((Outcome::Restored, "it was in its place".into()));
+        }
+        Err(errno) => return fail("look into the quarantine", errno),
+    }
+    let Some(name) = entry.relative.file_name() else {
+        return fail("its name", Errno::ISDIR);
+    };
+    let folder_was_there = tree.folder_of(&entry.relative).is_ok();
+    let to = match make_folders(tree, &entry.relative, Mode::from_raw_mode(0o777)) {
+        Ok(to) => to,
+        Err(errno) => return fail("its folder", errno),
+    };
+    let from = match trash.tree.folder_of(&entry.relative) {
+        Ok(from) => from,
+        Err(errno) => return fail("its folder in the quarantine", errno),
+    };
+    let time = match (fstat(&to), look(&from, name)) {
+        (Ok(folder), Ok(file)) if folder_was_there => {
+            time_to_set(entry, Stamp::of(&folder).mtime, Stamp::of(&file).ctime)
+        }
+        _ => None,
+    };
+    journal.note(Step::Restoring, seq(time.clone()))?;
+    match move_file(&from, name, &to, name) {
+        Ok(()) => {}
+        Err(Errno::EXIST) => {
+            let why = "a file of this name is there; it is not replaced, and yours stays in the \
+                       quarantine";
+            return Ok((Outcome::Failed, why.into()));
+        }
+        Err(errno) => return fail("move", errno),
+    }
+    if let Some(time) = &time {
+        set_mtime(&to, time);
+    }
+    journal.note(Step::Restored, seq(None))?;
+    trash.tidy(&entry.relative);
+    Ok((Outcome::Restored, "it is in its place again".into()))
+}
+
+/// What is neither in this quarantine nor in its place: a loss, unless the step that was interrupted tells
+/// that this run has nothing to give back.
+fn elsewhere(
+    journal: &mut Journal,
+    entry: &Entry,
+    seq: JournalMove,
+) -> Result<(Outcome, String), Fatal> {
+    let (step, why) = match entry.step {
+        Step::Removing => (
+            Step::NotRemoved,
+            "this run never moved it, and others have since",
+        ),
+        Step::Restoring | Step::Returning => (
+            Step::Restored,
+            "it was put back before, and others have moved it since",
+        ),
+        _ => {
+            let why = "it is neither in the quarantine nor in its place";
+            return Ok((Outcome::Failed, why.into()));
+        }
+    };
+    journal.note(step, seq)?;
+    Ok((Outcome::Kept, why.into()))
+}
+
+/// The folder's time before the removal, if only the removal has changed the folder since.
+fn time_to_set(entry: &Entry, folder: i128, file_ctime: i128) -> Option<String> {
+    let only_ours = match (&entry.step, &entry.folder_restored, &entry.folder_after) {
+        // Interrupted before the move: what was found out then holds.
+        (Step::Restoring, Some(time), _) => return Some(time.clone()),
+        (_, _, Some(after)) => *after == time_text(folder),
+        // The run was killed between the move and its line.
+        (_, _, None) => (folder - file_ctime).abs() <= ONE_RENAME,
+    };
+    entry.intent.folder_mtime.clone().filter(|_| only_ours)
+}
+
+fn set_mtime(folder: impl std::os::fd::AsFd, time: &str) {
+    let Ok(time) = time.parse::<jiff::Timestamp>() else {
+        return;
+    };
+    let nanoseconds = time.as_nanosecond();
+    let (Ok(seconds), rest) = (
+        i64::try_from(nanoseconds.div_euclid(1_000_000_000)),
+        nanoseconds.rem_euclid(1_000_000_000),
+    ) else {
+        return;
+    };
+    let times = Timestamps {
+        last_access: Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_OMIT,
+        },
+        last_modification: Timespec {
+            tv_sec: seconds,
+            tv_nsec: rest as _,
+        },
+    };
+    // The file is back; a folder whose time cannot be set is no reason to call that a failure.
+    let _ = futimens(folder, &times);
+}

@@ -1,0 +1,287 @@
+//! What Calibre has on record in a few folders, read from a fresh snapshot, and whether the database was
+//! written to since.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use calibre_list::{Error, Snapshot, place, snapshot::Options};
+use orphan_scan::names::{self, Likeness};
+use rusqlite::Connection;
+
+use crate::proof::{Class, Told};
+
+/// One file on record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    /// Its path relative to the library, exact bytes.
+    pub path: Vec<u8>,
+    /// The book.
+    pub book_id: i64,
+    /// The format in lower case.
+    pub format: String,
+}
+
+/// The rows of the folders that were asked for.
+#[derive(Debug)]
+pub(crate) struct Tracked {
+    database: PathBuf,
+    /// As the database and its side files were before it was read.
+    state: Vec<State>,
+    /// By the folded path of the folder.
+    rows: HashMap<Vec<u8>, Vec<Row>>,
+    /// The library's uuid.
+    pub library: Option<String>,
+    /// When it was read.
+    pub at: String,
+}
+
+/// Which file it is and when it last changed; nothing where there is none.
+type State = Option<(u64, u64, u64, i64, i64, i64, i64)>;
+
+fn state(database: &Path) -> Vec<State> {
+    let side = |suffix: &str| {
+        let mut name = database.as_os_str().to_owned();
+        name.push(suffix);
+        let seen = fs::metadata(name).ok()?;
+        Some((
+            seen.dev(),
+            seen.ino(),
+            seen.size(),
+            seen.mtime(),
+            seen.mtime_nsec(),
+            seen.ctime(),
+            seen.ctime_nsec(),
+        ))
+    };
+    ["", "-wal", "-journal"].into_iter().map(side).collect()
+}
+
+/// The form under which a folder is looked up.
+fn key(folder: &[u8]) -> Vec<u8> {
+    names::folded(folder).into_owned()
+}
+
+fn parent(path: &[u8]) -> &[u8] {
+    let end = path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+    &path[..end]
+}
+
+impl Tracked {
+    /// Reads the rows of the folders that hold these files, their paths relative to the library.
+    ///
+    /// # Errors
+    /// As [`Snapshot::take`].
+    pub(crate) fn read<'a>(
+        database: &Path,
+        files: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Tracked, Error> {
+        let state = state(database);
+        let snapshot = Snapshot::take(database, &Options::default())?;
+        let wanted: HashSet<Vec<u8>> = files.map(|file| key(parent(file))).collect();
+        let damaged = |error| Error::Damaged(database.into(), error);
+        Ok(Tracked {
+            rows: rows(&snapshot.readers[0], &wanted).map_err(damaged)?,
+            library: snapshot.library_id(),
+            database: database.into(),
+            state,
+            at: jiff::Timestamp::now().to_string(),
+        })
+    }
+
+    /// Was nothing written to the database since it was read?
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.state == state(&self.database)
+    }
+
+    fn beside(&self, file: &[u8]) -> &[Row] {
+        let rows = self.rows.get(&key(parent(file)));
+        rows.map_or(&[], Vec::as_slice)
+    }
+
+    /// Is the record of this file what its class says? `put_aside` asks of a file in the trash, whose
+    /// record may have been removed since.
+    pub(crate) fn agrees(
+        &self,
+        file: &[u8],
+        class: Class,
+        book_id: Option<i64>,
+        format: Option<&str>,
+        put_aside: bool,
+    ) -> Told {
+        let like = |row: &&Row| names::likeness(&row.path, file).is_some();
+        let found: Vec<&Row> = self.beside(file).iter().filter(like).collect();
+        let at = &self.at;
+        match (class, found.as_slice()) {
+            (Class::UntrackedOnServer | Class::Untracked, []) => {
+                Told::Yes(format!("no record of Calibre's, read {at}"))
+            }
+            (Class::UntrackedOnServer | Class::Untracked, [row, ..]) => Told::No(format!(
+                "Calibre has it on record now, as book {}; scan again",
+                row.book_id
+            )),
+            (Class::DuplicateOfServer, []) if put_aside => {
+                Told::Yes(format!("Calibre's record is gone, read {at}"))
+            }
+            (Class::DuplicateOfServer, [row]) => {
+                let exact = names::likeness(&row.path, file) != Some(Likeness::Case);
+                let same = book_id == Some(row.book_id) && format == Some(row.format.as_str());
+                match exact && same {
+                    true => Told::Yes(format!(
+                        "Calibre's record: book {}, {}, read {at}",
+                        row.book_id, row.format
+                    )),
+                    false => {
+                        Told::No("Calibre's record of it is another one now; scan again".into())
+                    }
+                }
+            }
+            (Class::DuplicateOfServer, []) => {
+                Told::No("Calibre has it on record no more; scan again".into())
+            }
+            (Class::DuplicateOfServer, _) => {
+                Told::No("Calibre has two files of almost this name on record".into())
+            }
+        }
+    }
+
+    /// The files on record in this file's folder that have its extension, but not itself. Calibre takes
+    /// any file with the extension for one of them that is missing.
+    pub(crate) fn same_extension<'a>(&'a self, file: &'a [u8]) -> impl Iterator<Item = &'a Row> {
+        let extension = |path: &[u8]| {
+            let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+            let dot = name.iter().rposition(|&byte| byte == b'.');
+            dot.map(|dot| name[dot + 1..].to_ascii_lowercase())
+        };
+        let own = extension(file);
+        self.beside(file).iter().filter(move |row| {
+            own.is_some()
+                && extension(&row.path) == own
+                && names::likeness(&row.path, file).is_none()
+        })
+    }
+}
+
+fn rows(
+    snapshot: &Connection,
+    wanted: &HashSet<Vec<u8>>,
+) -> rusqlite::Result<HashMap<Vec<u8>, Vec<Row>>> {
+    let mut books = snapshot.prepare("SELECT id, CAST(path AS BLOB) FROM books")?;
+    let mut data = snapshot
+        .prepare("SELECT CAST(name AS BLOB), CAST(format AS BLOB) FROM data WHERE book = ?1")?;
+    let mut rows: HashMap<Vec<u8>, Vec<Row>> = HashMap::new();
+    let mut found = books.query([])?;
+    while let Some(book) = found.next()? {
+        let (id, path): (i64, Option<Vec<u8>>) = (book.get(0)?, book.get(1)?);
+        // A path that is unsafe leads out of the library, and so to none of its folders.
+        let Some(folder) = path.and_then(|path| relative(&path)) else {
+            continue;
+        };
+        let folder_key = key(&folder);
+        if !wanted.contains(&folder_key) {
+            continue;
+        }
+        let mut files = data.query([id])?;
+        while let Some(file) = files.next()? {
+            let (name, format): (Option<Vec<u8>>, Option<Vec<u8>>) = (file.get(0)?, file.get(1)?);
+            let (Some(name), Some(format)) = (name, format) else {
+                continue;
+            };
+            let Ok(name) = place::file_name(&name, &format) else {
+                continue;
+            };
+            rows.entry(folder_key.clone()).or_default().push(Row {
+                path: [&folder, &b"/"[..], &name].concat(),
+                book_id: id,
+                format: String::from_utf8_lossy(&place::lower(&format)).into_owned(),
+            });
+        }
+    }
+    Ok(rows)
+}
+
+/// The folder of a book without doubled slashes and dots, where it is below the library.
+fn relative(path: &[u8]) -> Option<Vec<u8>> {
+    use std::os::unix::ffi::OsStrExt;
+    let root = Path::new("/l");
+    let folder = place::folder(root, path).ok()?;
+    let inside: PathBuf = folder.strip_prefix(root).ok()?.components().collect();
+    Some(inside.as_os_str().as_bytes().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tracked(rows: &[(&str, i64, &str)]) -> Tracked {
+        let mut by_folder: HashMap<Vec<u8>, Vec<Row>> = HashMap::new();
+        for &(path, book_id, format) in rows {
+            let folder = key(parent(path.as_bytes()));
+            by_folder.entry(folder).or_default().push(Row {
+                path: path.into(),
+                book_id,
+                format: format.into(),
+            });
+        }
+        Tracked {
+            database: "/nowhere".into(),
+            state: vec![],
+            rows: by_folder,
+            library: None,
+            at: "now".into(),
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_tracked_meanwhile_is_no_orphan_whatever_its_case_or_normalisation() {
+        let agrees = |tracked: &Tracked, file: &str| {
+            tracked
+                .agrees(file.as_bytes(), Class::UntrackedOnServer, None, None, false)
+                .yes()
+        };
+        let tracked = tracked(&[("A/B (1)/caf\u{e9}.epub", 1, "epub")]);
+        assert!(agrees(&tracked, "A/B (1)/x.epub"));
+        for name in ["caf\u{e9}.epub", "cafe\u{301}.epub", "Caf\u{e9}.EPUB"] {
+            assert!(!agrees(&tracked, &format!("A/B (1)/{name}")), "{name}");
+            assert!(!agrees(&tracked, &format!("a/b (1)/{name}")), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_duplicate_must_still_be_the_same_format_of_the_same_book() {
+        let rows = tracked(&[("A/B (1)/x.epub", 1, "epub")]);
+        let agrees = |book, format, aside| {
+            let class = Class::DuplicateOfServer;
+            rows.agrees(b"A/B (1)/x.epub", class, book, format, aside)
+        };
+        assert!(agrees(Some(1), Some("epub"), false).yes());
+        assert!(!agrees(Some(2), Some("epub"), false).yes());
+        assert!(!agrees(None, None, false).yes());
+        assert!(!agrees(Some(1), Some("pdf"), false).yes());
+        let gone = tracked(&[]);
+        let agrees = |aside| {
+            let class = Class::DuplicateOfServer;
+            gone.agrees(b"A/B (1)/x.epub", class, Some(1), Some("epub"), aside)
+        };
+        assert!(!agrees(false).yes());
+        assert!(agrees(true).yes());
+    }
+
+    #[test]
+    fn what_calibre_may_take_a_file_for_has_its_extension() {
+        let tracked = tracked(&[
+            ("A/B (1)/x.epub", 1, "epub"),
+            ("A/B (1)/x.pdf", 1, "pdf"),
+            ("A/C (2)/y.epub", 2, "epub"),
+        ]);
+        let same = |file: &str| tracked.same_extension(file.as_bytes()).count();
+        assert_eq!(same("A/B (1)/old.epub"), 1);
+        assert_eq!(same("A/B (1)/old.EPUB"), 1);
+        assert_eq!(same("A/B (1)/x.epub"), 0);
+        assert_eq!(same("A/B (1)/old.mobi"), 0);
+        assert_eq!(same("A/B (1)/old"), 0);
+    }
+}

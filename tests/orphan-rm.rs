@@ -1,0 +1,40 @@
+//! orphan-rm, the real binary on real files, with a PostgreSQL that has the server's tables and a store.
+
+// A test may panic; clippy's own exception does not reach the functions that tests share.
+#![allow(clippy::unwrap_used)]
+
+/// A library, a store and a database, and what a scan finds in them.
+#[path = "orphan-rm/world.rs"]
+mod world;
+
+/// Stops the tool between two of its questions to the database.
+#[path = "orphan-rm/stepper.rs"]
+mod stepper;
+
+/// What goes, what stays, and the reason.
+#[path = "orphan-rm/cases.rs"]
+mod cases;
+
+/// What changes between the scan, the proof and the removal.
+#[path = "orphan-rm/races.rs"]
+mod races;
+
+/// Limits, the typed sentence, refusals.
+#[path = "orphan-rm/refusals.rs"]
+mod refusals;
+
+/// Undo and purge.
+#[path = "orphan-rm/undo.rs"]
+mod undo;
+
+/// Ends: kill -9, signals, full disks.
+#[path = "orphan-rm/ends.rs"]
+mod ends;
+
+/// Ebooks of the server without files.
+#[path = "orphan-rm/ebooks.rs"]
+mod ebooks;
+
+/// Random changes between scan and removal.
+#[path = "orphan-rm/random.rs"]
+mod random;

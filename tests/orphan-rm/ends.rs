@@ -1,0 +1,212 @@
+use std::{
+    collections::BTreeSet, fs, os::unix::process::ExitStatusExt, process::Command, thread,
+    time::Duration,
+};
+
+use harness::wait_for;
+use serde_json::Value;
+
+use crate::{
+    stepper::{DEADLINE, Stepper},
+    world::{World, files_below, stream},
+};
+
+fn number(name: &str, default: usize) -> usize {
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
+}
+
+/// Many small orphans of one content, of which the server has a copy.
+fn many(world: &World, count: usize) -> Vec<Value> {
+    world.stored("Stored/copy.epub", b"copy");
+    (0..count)
+        .map(|i| {
+            let path = world.stray(&format!("A{}/x{i}.epub", i % 7), b"copy");
+            world.finding(&path, "untracked_on_server")
+        })
+        .collect()
+}
+
+/// Every file is in its place or in the quarantine, whole, and what is in the quarantine is announced in
+/// a journal.
+fn all_there(world: &World, count: usize) {
+    let library = files_below(&world.lib(""));
+    let orphans = library.into_iter().filter(|(path, _)| path.contains("/x"));
+    let trash = world.trash();
+    let announced: BTreeSet<String> = world
+        .journals()
+        .iter()
+        .flat_map(|journal| {
+            let text = fs::read_to_string(journal).unwrap();
+            let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+            let paths = whole
+                .lines()
+                .map(|line| serde_json::from_str::<Value>(line).unwrap());
+            let relative = paths.filter_map(|line| Some(line["relative"].as_str()?.to_string()));
+            relative.collect::<Vec<_>>()
+        })
+        .collect();
+    for (path, _) in &trash {
+        assert!(announced.contains(path), "{path} is in no journal");
+    }
+    let mut names: Vec<String> = Vec::new();
+    for (path, bytes) in orphans.chain(trash) {
+        assert_eq!(bytes, b"copy", "{path}");
+        names.push(path);
+    }
+    names.sort();
+    let different: BTreeSet<&String> = names.iter().collect();
+    assert_eq!((names.len(), different.len()), (count, count));
+}
+
+#[test]
+fn a_run_killed_at_any_moment_loses_nothing() {
+    let world = World::new();
+    let count = 300;
+    let findings = many(&world, count);
+    let kills = number("ORPHAN_RM_KILLS", 40);
+    let mut killed = 0;
+    for round in 0..kills {
+        // Where nothing is left to move away, or at times, what is away is put back, killed as well.
+        let journals = world.journals();
+        let undo = round % 4 == 3 || world.trash().len() > count * 3 / 4;
+        let mut child = if undo && !journals.is_empty() {
+            let newest = &journals[journals.len() - 1 - round % journals.len().min(3)];
+            world
+                .work
+                .tool("orphan-rm")
+                .arg("--restore")
+                .arg(newest)
+                .start()
+        } else {
+            let from = round * 13 % count;
+            let some: Vec<Value> = findings[from..].iter().take(60).cloned().collect();
+            let there = |finding: &Value| fs::metadata(finding["path"].as_str().unwrap()).is_ok();
+            let some: Vec<Value> = some.into_iter().filter(there).collect();
+            world.rm(&some).arg("--apply").start()
+        };
+        // Once it is at work: a line of its own in a journal, or a few milliseconds more or less.
+        let sizes = || -> u64 {
+            let journals = world.journals();
+            journals
+                .iter()
+                .map(|journal| fs::metadata(journal).unwrap().len())
+                .sum()
+        };
+        let before = sizes();
+        let mut waited = 0;
+        while child.try_wait().unwrap().is_none() && sizes() <= before + 500 && waited < 2000 {
+            thread::sleep(Duration::from_millis(1));
+            waited += 1;
+        }
+        thread::sleep(Duration::from_micros((round as u64 * 7919) % 12_000));
+        killed += usize::from(child.try_wait().unwrap().is_none());
+        let _ = child.kill();
+        child.wait().unwrap();
+        if round % 10 == 9 {
+            all_there(&world, count);
+        }
+    }
+    assert!(
+        killed > kills / 4,
+        "only {killed} of {kills} were killed at work"
+    );
+    all_there(&world, count);
+    for journal in world.journals() {
+        let ran = world
+            .work
+            .tool("orphan-rm")
+            .arg("--restore")
+            .arg(&journal)
+            .run();
+        assert!(ran.status.success(), "{}", ran.report());
+    }
+    assert!(world.trash().is_empty());
+    all_there(&world, count);
+}
+
+#[test]
+fn a_signal_ends_after_the_file_at_hand() {
+    let world = World::new();
+    let findings = many(&world, 3);
+    let mut stepper = Stepper::new(&world);
+    let child = world.rm(&findings).arg("--apply").start();
+    stepper.until("age(source.xmin)");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    stepper.go();
+    let ran = harness::run::Ran::of(child);
+    assert_eq!(ran.status.signal(), Some(15), "{}", ran.report());
+    assert_eq!(ran.summary()["complete"], false, "{}", ran.report());
+    all_there(&world, 3);
+}
+
+#[test]
+fn a_full_disk_of_the_journal_ends_the_run_before_the_next_move() {
+    let world = World::new();
+    let findings = many(&world, 40);
+    // A file larger than the limit cannot be written; the tool must not die of the signal for it.
+    let journal = world.work.join("journal.ndjson");
+    let file = world.work.write("findings", stream(&findings));
+    let mut stepper = Stepper::new(&world);
+    let child = world
+        .work
+        .shell(&format!(
+            "trap '' XFSZ; exec orphan-rm --library library --store data --apply \
+             --max-percent 100 --journal {} < {}",
+            journal.display(),
+            file.display()
+        ))
+        .env("MBS_DB", world.db())
+        .start();
+    stepper.until("age(source.xmin)");
+    let room = fs::metadata(&journal).unwrap().len() + 5000;
+    let full = Command::new("prlimit")
+        .arg(format!("--pid={}", child.id()))
+        .arg(format!("--fsize={room}"))
+        .status();
+    assert!(full.unwrap().success());
+    stepper.go();
+    let ran = harness::run::Ran::of(child);
+    assert_eq!(ran.status.code(), Some(255), "{}", ran.report());
+    assert!(
+        ran.stderr().contains("journal.ndjson: write"),
+        "{}",
+        ran.report()
+    );
+    let text = fs::read_to_string(&journal).unwrap();
+    let moved = world.trash().len();
+    assert!(moved > 0 && moved < 40, "{moved}\n{}", ran.report());
+    assert!(text.matches("\"removing\"").count() >= moved);
+    let ran = world
+        .work
+        .tool("orphan-rm")
+        .arg("--restore")
+        .arg(&journal)
+        .ok();
+    assert_eq!(ran.summary()["restored"], moved, "{}", ran.report());
+    assert!(world.trash().is_empty());
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_run_with_everything_journalled() {
+    let world = World::new();
+    let findings = many(&world, 30);
+    let run = world.rm(&findings).args(["--apply", "--batch", "1"]);
+    let mut child = run.start();
+    drop(child.stdout.take());
+    let mut stderr = child.stderr.take().unwrap();
+    let status = wait_for("the end", DEADLINE, || child.try_wait().unwrap());
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut stderr, &mut text).unwrap();
+    assert_eq!(status.code(), Some(255), "{text}");
+    let journal = &world.journals()[0];
+    let announced = fs::read_to_string(journal)
+        .unwrap()
+        .matches("\"step\":\"removed\"")
+        .count();
+    assert_eq!(world.trash().len(), announced);
+    assert!(announced < 30, "all of them went");
+}

@@ -1,0 +1,145 @@
+use std::{fs, os::unix::fs::symlink};
+
+use harness::run::Ran;
+use serde_json::Value;
+
+use crate::{
+    stepper::Stepper,
+    world::{World, kept, only},
+};
+
+/// The links are listed, nothing is proven yet.
+const LISTED: &str = "source.hash IN";
+/// The file was looked at and hashed; the server is asked about it.
+const HASHED: &str = "age(source.xmin)";
+
+/// Starts the tool, changes the world at a point of its way, and gives how it ended.
+fn race(at: &str, change: impl FnOnce(&World, &mut Stepper<'_>)) -> (World, Ran) {
+    let world = World::new();
+    let finding = world.orphan("A/x.epub", b"copy");
+    let mut stepper = Stepper::new(&world);
+    let child = world.rm(&[finding]).arg("--apply").start();
+    stepper.until(at);
+    change(&world, &mut stepper);
+    stepper.go();
+    (world, Ran::of(child))
+}
+
+#[test]
+fn a_file_linked_after_the_listing_stays() {
+    let insert = "insert into source (version_id, created, modified, ebook_id, location, format_id, size, hash)
+        values (1, now(), now(), 1, 'Late/x.epub', 8, 4, repeat('7', 40))";
+    for at in [LISTED, HASHED] {
+        let (world, ran) = race(at, |world, stepper| {
+            world.link_only("Late/x.epub", &world.lib("A/x.epub"));
+            stepper.sql(insert);
+        });
+        kept(
+            &world,
+            "A/x.epub",
+            &ran,
+            "a link of the server's store leads here",
+        );
+    }
+    // One whose row is not there yet is found when all links are listed again.
+    let (world, ran) = race(HASHED, |world, _| {
+        world.link_only("Late/x.epub", &world.lib("A/x.epub"));
+    });
+    kept(&world, "A/x.epub", &ran, "put back");
+    let journal = fs::read_to_string(&world.journals()[0]).unwrap();
+    assert!(journal.contains("returned"), "{journal}");
+}
+
+#[test]
+fn a_file_rewritten_replaced_or_swapped_in_the_last_moment_stays() {
+    let (world, ran) = race(HASHED, |world, _| {
+        fs::write(world.lib("A/x.epub"), b"another").unwrap();
+    });
+    kept(&world, "A/x.epub", &ran, "changed in the last moment");
+    let (world, ran) = race(HASHED, |world, _| {
+        fs::write(world.lib("A/new"), b"copy").unwrap();
+        fs::rename(world.lib("A/new"), world.lib("A/x.epub")).unwrap();
+    });
+    kept(&world, "A/x.epub", &ran, "changed in the last moment");
+    let (world, ran) = race(HASHED, |world, _| {
+        fs::rename(world.lib("A"), world.lib("B")).unwrap();
+        symlink(world.lib("B"), world.lib("A")).unwrap();
+    });
+    kept(&world, "B/x.epub", &ran, "put in its place");
+}
+
+#[test]
+fn a_server_row_or_file_that_goes_away_between_keeps_the_file() {
+    let delete = "delete from source where location like 'Stored/%'";
+    let (world, ran) = race(LISTED, |_, stepper| stepper.sql(delete));
+    kept(&world, "A/x.epub", &ran, "no row");
+    let (world, ran) = race(HASHED, |_, stepper| stepper.sql(delete));
+    kept(&world, "A/x.epub", &ran, "no row");
+    let (world, ran) = race(HASHED, |world, _| {
+        fs::remove_file(world.books("Stored/A-x.epub")).unwrap();
+    });
+    kept(&world, "A/x.epub", &ran, "is not there");
+}
+
+#[test]
+fn a_store_or_library_unmounted_in_mid_run_keeps_the_file() {
+    let (world, ran) = race(HASHED, |world, _| {
+        fs::rename(world.books(""), world.work.join("away")).unwrap();
+        fs::create_dir(world.books("")).unwrap();
+    });
+    kept(&world, "A/x.epub", &ran, "another folder than at the start");
+    let (world, ran) = race(LISTED, |world, _| {
+        fs::rename(world.lib(""), world.work.join("away")).unwrap();
+        fs::create_dir(world.lib("")).unwrap();
+        fs::create_dir(world.lib("A")).unwrap();
+        fs::write(world.lib("A/x.epub"), b"copy").unwrap();
+    });
+    kept(&world, "A/x.epub", &ran, "another folder than at the start");
+}
+
+#[test]
+fn what_calibre_writes_in_mid_run_is_seen() {
+    let (world, ran) = race(LISTED, |world, _| {
+        world.calibre(
+            "insert into books (id, title, sort, path, uuid) values (77, 'x', 'x', 'A', 'u');
+             insert into data (book, format, uncompressed_size, name) values (77, 'EPUB', 4, 'x')",
+        );
+    });
+    kept(&world, "A/x.epub", &ran, "on record now");
+}
+
+#[test]
+fn a_database_that_goes_down_in_mid_run_keeps_the_rest_and_gives_up() {
+    let world = World::new();
+    let findings = [
+        world.orphan("A/x.epub", b"copy"),
+        world.orphan("A/y.epub", b"more"),
+    ];
+    let mut stepper = Stepper::new(&world);
+    let run = world.rm(&findings).args(["--apply", "--db-timeout", "5s"]);
+    let child = run.start();
+    stepper.until(HASHED);
+    world.shut();
+    let ran = Ran::of(child);
+    assert_eq!(ran.status.code(), Some(255), "{}", ran.report());
+    let removals = ran.of_type("removal");
+    assert_eq!(removals.len(), 2, "{}", ran.report());
+    for removal in removals {
+        assert_eq!(removal["outcome"], "kept", "{}", ran.report());
+        let why = removal["why"].as_str().unwrap();
+        assert!(
+            why.contains("the database does not answer"),
+            "{}",
+            ran.report()
+        );
+    }
+    assert!(world.lib("A/x.epub").exists() && world.trash().is_empty());
+}
+
+#[test]
+fn a_file_that_nothing_happened_to_goes_through_all_the_same_steps() {
+    let (world, ran) = race(HASHED, |_, _| ());
+    let removal: Value = only(&ran);
+    assert_eq!(removal["outcome"], "removed", "{}", ran.report());
+    assert_eq!(world.trash().len(), 1);
+}
