@@ -60,6 +60,8 @@ impl Entries {
                     }
                 }
                 Err(Errno::INTR) => {}
+                // The folder was removed since it was opened, and then it is empty.
+                Err(Errno::NOENT) => break,
                 Err(error) => {
                     self.error = Some(error);
                     break;
