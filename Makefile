@@ -6,7 +6,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-TOOLS := calibre-list hash-files mbs-hashes mbs-stats mbs-upload
+TOOLS := calibre-list hash-files mbs-hashes mbs-stats mbs-upload orphan-scan
 PREFIX ?= /usr/local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # The tools that were built here, before any that are installed.
@@ -55,14 +55,17 @@ install: build ## install the tools into PREFIX/bin
 
 # The pipeline. Copy what follows into a Makefile of your own, or run it here.
 #
-# WORK holds what the steps hand on; it may be removed at any time, and costs only time to make
-# again. What is given to make, `LIBRARY=…`, reaches the tools as their environment. A step that
-# ends with 1 has done all but some items, each of which is an `error` or a `failed` record in its
-# output, so the next step goes on; any other failure stops the pipeline.
+# WORK holds what the steps hand on; but for the journal, which remembers what was sent, it may be
+# removed at any time, and costs only time to make again. What is given to make, `LIBRARY=…`, reaches
+# the tools as their environment. A step that ends with 1 has done all but some items, each of which is
+# an `error` or a `failed` record in its output, so the next step goes on; any other failure stops the
+# pipeline.
 
 WORK ?= migration
 SHARDS ?= 4
 UPLOAD ?=
+STORE ?=
+ORPHANS ?=
 
 COUNTS := "uploaded", "duplicate", "too_big", "unsupported", "failed"
 
@@ -82,8 +85,18 @@ $(WORK)/known.ndjson: always | $(WORK)
 
 KNOWN := $(if $(MBS_DB),$(WORK)/known.ndjson)
 
+# The journal is no target: it outlives every run, and says where an interrupted one goes on.
 $(WORK)/uploads.ndjson: $(WORK)/hashed.ndjson $(KNOWN)
-	mbs-upload $(KNOWN:%=--known %) $(UPLOAD) <$< >$@ || test $$? -eq 1
+	mbs-upload --journal $(WORK)/upload.journal $(KNOWN:%=--known %) $(UPLOAD) <$< >$@ || test $$? -eq 1
+
+# What is in LIBRARY that Calibre does not know or the server has already; STORE is the server's data
+# folder. Nothing is removed.
+.PHONY: orphans
+orphans: $(WORK)/findings.ndjson ## tell what every file in LIBRARY is, with a report in WORK/orphans.html
+
+$(WORK)/findings.ndjson: $(WORK)/hashed.ndjson $(WORK)/known.ndjson
+	orphan-scan --tracked $(WORK)/hashed.ndjson --known $(WORK)/known.ndjson $(if $(STORE),--store "$$STORE") \
+	    --cache $(WORK)/hashes.cache --report $(WORK)/orphans.html $(ORPHANS) "$$LIBRARY" >$@ || test $$? -eq 1
 
 # The same list and hashes by SHARDS processes at once; the joined shards are checked to be whole.
 .PHONY: shards
@@ -98,4 +111,4 @@ $(WORK):
 
 .PHONY: always
 # The outcomes of a run that was interrupted are worth keeping.
-.PRECIOUS: $(WORK)/uploads.ndjson
+.PRECIOUS: $(WORK)/uploads.ndjson $(WORK)/upload.journal

@@ -103,6 +103,7 @@ fn every_command_prints_what_the_readme_shows() {
             .env("MBS_API", server.api())
             .env("MBS_WS", server.ws())
             .env("MBS_DB", server.db_url())
+            .env("MBS_STORE", server.data_dir())
             .env("MBS_USER", "admin")
             .env("MBS_PASSWORD_FILE", &password)
             .run();
