@@ -108,7 +108,7 @@ impl Tracked {
         let mut doubles = Vec::new();
         for alike in self.index.chunk_by(|a, b| a.0 == b.0) {
             if let [(_, at)] = alike
-                && self.packed.count(*at) == 1
+                && self.packed.numbers(*at).len() == 1
             {
                 continue;
             }
@@ -199,8 +199,15 @@ impl Tracked {
 
     /// Those that were not found, in the order in which they were told.
     pub fn missing<'a>(&'a self, known: Option<&'a Set>) -> impl Iterator<Item = Row> + 'a {
-        let all = self.packed.groups();
-        all.flat_map(move |at| self.packed.group(at, known))
+        // Most groups have none, and need not be taken apart.
+        let some = |at: &u32| {
+            self.packed
+                .numbers(*at)
+                .any(|number| !self.is_found(number))
+        };
+        let groups = self.packed.groups().filter(some);
+        groups
+            .flat_map(move |at| self.packed.group(at, known))
             .filter(|row| !self.is_found(row.number))
     }
 

@@ -160,9 +160,10 @@ impl Packed {
         self.head(at).0
     }
 
-    /// How many rows a group has.
-    pub(super) fn count(&self, at: u32) -> u32 {
-        self.head(at).2
+    /// The numbers of the rows of a group.
+    pub(super) fn numbers(&self, at: u32) -> std::ops::Range<u32> {
+        let (_, first, count, _) = self.head(at);
+        first..first + count
     }
 
     /// The rows of a group.
