@@ -173,6 +173,9 @@ pub struct Facts {
     pub server: Server,
     /// Does a link lead here?
     pub linked: Linked,
+    /// Was it made or changed after the library's database was read, so that Calibre may have it on
+    /// record by now?
+    pub late: bool,
     /// May the list of tracked files lack some (`--partial`)?
     pub partial: bool,
 }
@@ -276,6 +279,11 @@ fn untracked(facts: &Facts) -> Verdict {
     if facts.partial {
         return unknown("the list of tracked files may lack it");
     }
+    if facts.late {
+        return unknown(
+            "it came after the library's database was read, and may be on record by now",
+        );
+    }
     if let Linked::Unknown(reason) = facts.linked {
         return unknown(reason);
     }
@@ -347,9 +355,10 @@ mod tests {
             Just(Linked::No),
             Just(Linked::Unknown("l")),
         ];
-        let flags = (any::<bool>(), any::<bool>(), prop::bool::weighted(0.2));
+        let seldom = || prop::bool::weighted(0.2);
+        let flags = (any::<bool>(), any::<bool>(), seldom(), seldom());
         (row, zone, kind, readable, server, linked, flags).prop_map(
-            |(row, zone, kind, readable, server, linked, (heals, book, partial))| Facts {
+            |(row, zone, kind, readable, server, linked, (heals, book, late, partial))| Facts {
                 row,
                 zone,
                 kind,
@@ -358,6 +367,7 @@ mod tests {
                 readable,
                 server,
                 linked,
+                late,
                 partial,
             },
         )
@@ -386,6 +396,7 @@ mod tests {
                     tracked
                         || (!facts.heals
                             && !facts.partial
+                            && !facts.late
                             && facts.row.is_none()
                             && facts.book
                             && facts.readable != Answer::No
@@ -411,7 +422,7 @@ mod tests {
                     Class::DuplicateOfServer | Class::NotUploaded | Class::UntrackedOnServer
                 ));
             }
-            if facts.partial {
+            if facts.partial || facts.late {
                 prop_assert!(!matches!(class, Class::Untracked | Class::UntrackedOnServer));
             }
         }

@@ -267,6 +267,39 @@ fn each_name_of_a_file_is_an_entry() {
 }
 
 #[test]
+fn a_file_that_comes_after_the_list_is_no_stray() {
+    let stage = Stage::new();
+    let mut child = stage
+        .dir
+        .tool("orphan-scan")
+        .args(["--tracked", "-", "lib"])
+        .spawn();
+    // It has read the database when it waits for the list.
+    let waits = || {
+        let fds = fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
+        let calls = fds.filter_map(|task| fs::read_to_string(task.ok()?.path().join("wchan")).ok());
+        calls
+            .into_iter()
+            .any(|call| call.contains("poll"))
+            .then_some(())
+    };
+    harness::wait_for(
+        "the wait for the list",
+        std::time::Duration::from_secs(20),
+        waits,
+    );
+    stage.put("Zed/new.epub", "Calibre may have just added it");
+    let list = stage.list_only().dir.shell("cat tracked").ok();
+    let mut stdin = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, &list.stdout).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let new = text.lines().find(|line| line.contains("new.epub"));
+    assert!(new.unwrap().contains("\"class\":\"unknown\""), "{text}");
+}
+
+#[test]
 fn a_library_that_changes_during_the_walk_still_balances() {
     let stage = Stage::new();
     stage.list();

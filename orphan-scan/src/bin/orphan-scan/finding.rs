@@ -4,7 +4,7 @@ use std::path::Path;
 
 use mbs_hashes::known::Content;
 use orphan_scan::{classes::Verdict, tracked::Row};
-use rustix::fs::{Statx, makedev};
+use rustix::fs::{Statx, StatxTimestamp, makedev};
 use wire::Line;
 
 /// What the file system said of an entry.
@@ -15,17 +15,21 @@ pub(crate) struct Seen {
     pub(crate) size: u64,
     /// Nanoseconds since 1970.
     pub(crate) mtime: i128,
+    pub(crate) ctime: i128,
     pub(crate) nlink: u64,
 }
 
 impl Seen {
     pub(crate) fn of(stat: &Statx) -> Seen {
-        let mtime = stat.stx_mtime;
+        let nanoseconds = |time: StatxTimestamp| {
+            i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec)
+        };
         Seen {
             dev: makedev(stat.stx_dev_major, stat.stx_dev_minor),
             inode: stat.stx_ino,
             size: stat.stx_size,
-            mtime: i128::from(mtime.tv_sec) * 1_000_000_000 + i128::from(mtime.tv_nsec),
+            mtime: nanoseconds(stat.stx_mtime),
+            ctime: nanoseconds(stat.stx_ctime),
             nlink: stat.stx_nlink.into(),
         }
     }

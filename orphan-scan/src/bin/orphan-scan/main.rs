@@ -58,6 +58,7 @@ fn scan(out: Writer, args: &Args) -> Result<Exit> {
         true => None,
         false => Some(Answers::read(&args.known)?),
     };
+    let begun = jiff::Timestamp::now().as_nanosecond();
     let (list, database) = read_list(args, &library, answers.as_ref())?;
     let mut job = Job {
         out: &out,
@@ -68,6 +69,7 @@ fn scan(out: Writer, args: &Args) -> Result<Exit> {
         links: None,
         cache: cache.as_ref(),
         shard: args.shard,
+        begun,
         partial: args.partial,
         report: !args.report.is_empty(),
         silent: false,

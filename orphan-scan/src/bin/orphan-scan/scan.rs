@@ -50,6 +50,8 @@ pub(crate) struct Job<'a> {
     pub(crate) links: Option<Result<Links, &'static str>>,
     pub(crate) cache: Option<&'a Cache>,
     pub(crate) shard: Option<Shard>,
+    /// When the library's database began to be read, in nanoseconds since 1970.
+    pub(crate) begun: i128,
     pub(crate) partial: bool,
     /// Is a report wanted?
     pub(crate) report: bool,

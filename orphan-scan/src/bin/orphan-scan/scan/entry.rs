@@ -159,6 +159,7 @@ impl Walker<'_> {
             readable: Answer::Unknown,
             server: Server::NotAsked,
             linked: Linked::NotAsked,
+            late: false,
             partial: false,
         };
         let first = classify(&facts);
@@ -166,6 +167,7 @@ impl Walker<'_> {
             return (first, None);
         }
         facts.partial = self.job.partial;
+        facts.late = entry.seen.is_some_and(|seen| seen.ctime > self.job.begun);
         facts.linked = self.linked(entry, path);
         let mut content = None;
         match matched {
@@ -174,6 +176,7 @@ impl Walker<'_> {
                 facts.readable = readable(entry);
                 let settled = facts.linked == Linked::Yes
                     || facts.partial
+                    || facts.late
                     || facts.readable == Answer::No
                     || !facts.book;
                 facts.server = match (self.job.answers, settled) {
