@@ -345,6 +345,42 @@ fn a_store_that_cannot_be_believed_keeps_everything() {
 }
 
 #[test]
+fn a_link_to_a_folder_is_one_to_all_that_is_in_it() {
+    let world = World::new();
+    let findings = [
+        world.orphan("A/B (3)/x.epub", b"copy"),
+        world.orphan("C/y.epub", b"free"),
+    ];
+    world.link_only("Whole", &world.lib("A"));
+    let ran = world.rm(&findings).arg(APPLY).ok();
+    let removals = ran.of_type("removal");
+    assert_eq!(removals[0]["outcome"], "kept", "{}", ran.report());
+    assert_eq!(removals[1]["outcome"], "removed", "{}", ran.report());
+}
+
+#[test]
+fn links_into_a_mount_point_that_nobody_named_keep_all_that_may_be_meant() {
+    let world = World::new();
+    let findings = [
+        world.orphan("A/x.epub", b"copy"),
+        world.orphan("A/y.epub", b"free"),
+    ];
+    world.link_only(
+        "Other/x.epub",
+        std::path::Path::new("/calibre-library/A/x.epub"),
+    );
+    let outcomes = || {
+        let ran = world.rm(&findings).ok();
+        let removals = ran.of_type("removal");
+        [0, 1].map(|i| removals[i]["outcome"].as_str().unwrap().to_string())
+    };
+    assert_eq!(outcomes(), ["kept", "would_remove"]);
+    // Where not one link leads to a place that is known, none is believed.
+    fs::remove_file(world.books("Linked/linked.epub")).unwrap();
+    assert_eq!(outcomes(), ["kept", "kept"]);
+}
+
+#[test]
 fn links_are_read_through_path_maps() {
     let world = World::new();
     let finding = world.orphan("A/x.epub", b"copy");

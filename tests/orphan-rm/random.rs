@@ -84,7 +84,7 @@ fn no_file_goes_whose_bytes_are_not_provably_elsewhere() {
     let operations: usize = std::env::var("ORPHAN_RM_OPERATIONS")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or(200);
+        .unwrap_or(80);
     let seed = std::env::var("ORPHAN_RM_SEED")
         .ok()
         .and_then(|text| text.parse().ok());

@@ -16,7 +16,7 @@ use std::{
 };
 
 use hash_files::Stamp;
-use orphan_scan::names;
+use orphan_scan::{books, names};
 use wire::path_map::PathMap;
 
 use crate::proof::Told;
@@ -45,7 +45,13 @@ pub(crate) struct Links {
     pub count: u64,
     /// Entries that are no folders.
     pub entries: u64,
-    /// A link of which this machine does not know where it leads, and why.
+    /// Names of files that a link leads to at a place that is not known here, hashed.
+    lost_names: HashSet<u64>,
+    /// One of these.
+    example: String,
+    /// Has one link led to a place that is known?
+    found: bool,
+    /// A link that may lead to anything, and why.
     pub lost: Option<String>,
     /// Device and inode of folders, by their paths.
     folders: HashMap<PathBuf, Option<Id>>,
@@ -58,8 +64,8 @@ pub(crate) enum Target {
     File(PathBuf),
     /// To a place of which is known that there is nothing.
     Nothing(PathBuf),
-    /// Nobody knows.
-    Lost(String),
+    /// To a place that is not known here; why.
+    Lost(PathBuf, String),
 }
 
 /// So many links one after another are a ring.
@@ -78,7 +84,7 @@ impl Store {
     /// # Errors
     /// It cannot be looked at, or holds no folder of books.
     pub(crate) fn open(data: &Path, map: PathMap, library: Vec<PathBuf>) -> io::Result<Store> {
-        let books = data.join("books");
+        let books = orphan_scan::links::books_of(data);
         let seen = fs::metadata(&books)?;
         if !seen.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
@@ -122,8 +128,14 @@ impl Store {
         self.is_there()?;
         let mut links = Links::default();
         let mut waiting = vec![self.books.clone()];
+        // Links to folders may lead in a ring.
+        let mut entered = HashSet::new();
         while let Some(folder) = waiting.pop() {
             let failed = |error: io::Error| format!("{}: {error}", folder.display());
+            let seen = fs::metadata(&folder).map_err(failed)?;
+            if !entered.insert((seen.dev(), seen.ino())) {
+                continue;
+            }
             for entry in fs::read_dir(&folder).map_err(failed)? {
                 let entry = entry.map_err(failed)?;
                 let kind = entry.file_type().map_err(failed)?;
@@ -135,7 +147,7 @@ impl Store {
                 links.entries += 1;
                 if kind.is_symlink() {
                     links.count += 1;
-                    links.add(self, &entry.path());
+                    waiting.extend(links.add(self, &entry.path()));
                 }
                 if wire::stop::requested() {
                     return Err("stopped".into());
@@ -170,13 +182,16 @@ impl Store {
                     );
                     return match absent && known {
                         true => Target::Nothing(at),
-                        false => Target::Lost(format!("{}: {error}", at.display())),
+                        false => Target::Lost(at.clone(), format!("{}: {error}", at.display())),
                     };
                 }
             }
             let to = match fs::read_link(&at) {
                 Ok(to) => to,
-                Err(error) => return Target::Lost(format!("{}: {error}", at.display())),
+                Err(error) => {
+                    let why = format!("{}: {error}", at.display());
+                    return Target::Lost(at, why);
+                }
             };
             (at, known) = match to.is_absolute() {
                 false => (at.parent().unwrap_or(Path::new("/")).join(to), known),
@@ -190,34 +205,46 @@ impl Store {
                 },
             };
         }
-        Target::Lost(format!("{}: too many links in a row", path.display()))
+        let why = format!("{}: too many links in a row", path.display());
+        Target::Lost(at, why)
     }
 }
 
 impl Links {
-    /// Notes one link.
-    pub(crate) fn add(&mut self, store: &Store, link: &Path) {
+    /// Notes one link. Gives the folder that it leads to, where it leads to one.
+    pub(crate) fn add(&mut self, store: &Store, link: &Path) -> Option<PathBuf> {
         let at = match store.follow(link) {
-            Target::File(at) => at,
-            Target::Nothing(at) => at,
-            Target::Lost(why) => {
-                let lost = || {
-                    let to = fs::read_link(link).unwrap_or_default();
-                    format!(
-                        "{} leads to {} ({why}): name that folder by --path-map HOST=SERVER",
-                        link.display(),
-                        to.display()
-                    )
-                };
-                self.lost.get_or_insert_with(lost);
-                return;
+            Target::File(at) | Target::Nothing(at) => at,
+            Target::Lost(at, why) => {
+                let example = format!(
+                    "{} leads to {} ({why}): name that folder by --path-map HOST=SERVER",
+                    link.display(),
+                    at.display()
+                );
+                match at
+                    .file_name()
+                    .filter(|name| books::is_book(name.as_bytes()))
+                {
+                    Some(name) => {
+                        self.lost_names.insert(names::key(name.as_bytes()));
+                        self.example = example;
+                    }
+                    // A folder, perhaps, with any number of files in it.
+                    None => {
+                        self.lost.get_or_insert(example);
+                    }
+                }
+                return None;
             }
         };
+        self.found = true;
+        let mut folder_to_list = None;
         if let Ok(seen) = fs::metadata(&at) {
             self.files.insert((seen.dev(), seen.ino()));
+            folder_to_list = seen.is_dir().then(|| at.clone());
         }
         let (Some(folder), Some(name)) = (at.parent(), at.file_name()) else {
-            return;
+            return folder_to_list;
         };
         let id = |folder: &Path| {
             let seen = fs::metadata(folder).ok()?;
@@ -235,17 +262,22 @@ impl Links {
         if let Some(folder) = folder {
             self.names.insert(name_key(folder, name));
         }
+        folder_to_list
     }
 
-    /// Does one of them lead to this file, of this name in that folder?
-    pub(crate) fn leads_to(&self, file: Id, folder: Id, name: &OsStr) -> bool {
-        self.files.contains(&file) || self.names.contains(&name_key(folder, name))
-    }
-
-    /// Does none lead here? Not known where one leads nobody knows where.
-    pub(crate) fn none_leads_to(&self, file: Id, folder: Id, name: &OsStr) -> Told {
-        if self.leads_to(file, folder, name) {
+    /// Does none lead to this file, of this name in the first of these folders, each in the next? Nor to
+    /// one of the folders? Not known where one leads nobody knows where.
+    pub(crate) fn none_leads_to(&self, file: Id, folders: &[Id], name: &OsStr) -> Told {
+        let here = |folder: &Id| self.names.contains(&name_key(*folder, name));
+        if self.files.contains(&file)
+            || folders.first().is_some_and(here)
+            || folders.iter().any(|folder| self.files.contains(folder))
+        {
             return Told::No("a link of the server's store leads here".into());
+        }
+        let any = !self.found && !self.lost_names.is_empty();
+        if any || self.lost_names.contains(&names::key(name.as_bytes())) {
+            return Told::Unknown(format!("where the store's links lead: {}", self.example));
         }
         match &self.lost {
             Some(why) => Told::Unknown(format!("where the store's links lead: {why}")),

@@ -469,7 +469,7 @@ impl<'a> Prover<'a> {
         let at = match self.store.follow(&place) {
             Target::File(at) => at,
             Target::Nothing(_) => return Told::No(of(&"it is not there")),
-            Target::Lost(why) => return Told::Unknown(of(&why)),
+            Target::Lost(_, why) => return Told::Unknown(of(&why)),
         };
         let digest = match digest(&at, &mut self.buffer) {
             Ok(digest) => digest,
@@ -494,7 +494,7 @@ impl<'a> Prover<'a> {
         if let Err(why) = self.store.is_there() {
             return Told::Unknown(format!("the server's store: {why}"));
         }
-        let Some(folder) = self.folder_id(case, entry) else {
+        let Some(folders) = self.folder_ids(case.relative) else {
             return Told::Unknown("its folder cannot be looked at".into());
         };
         match &mut self.links {
@@ -504,29 +504,33 @@ impl<'a> Prover<'a> {
                     note_link(links, &self.store, row);
                 }
                 let stamp = entry.stamp();
-                links.none_leads_to((stamp.dev, stamp.inode), folder, &entry.name)
+                links.none_leads_to((stamp.dev, stamp.inode), &folders, &entry.name)
             }
         }
     }
 
-    /// Device and inode of the folder in the library that the file is in, or was.
-    fn folder_id(&self, case: &Case<'_>, entry: &Entry) -> Option<(u64, u64)> {
-        let id = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
-        if case.trash.is_none() {
-            return rustix::fs::fstat(&entry.folder).ok().map(id);
+    /// Device and inode of the folder in the library that a file is in, or was, and of those above it.
+    pub(crate) fn folder_ids(&self, relative: &Path) -> Option<Vec<(u64, u64)>> {
+        let mut ids = Vec::new();
+        for path in relative
+            .ancestors()
+            .filter(|path| !path.as_os_str().is_empty())
+        {
+            match self.tree.folder_of(path).and_then(rustix::fs::fstat) {
+                Ok(stat) => ids.push((stat.st_dev, stat.st_ino)),
+                // No link leads into a folder that is not there; the first place is the file's own.
+                Err(Errno::NOENT) if ids.is_empty() => ids.push((0, 0)),
+                Err(Errno::NOENT) => {}
+                Err(_) => return None,
+            }
         }
-        match self.tree.folder_of(case.relative) {
-            Ok(folder) => rustix::fs::fstat(&folder).ok().map(id),
-            // No link can lead into a folder that is not there.
-            Err(Errno::NOENT) => Some((0, 0)),
-            Err(_) => None,
-        }
+        Some(ids)
     }
 
-    /// After all links were listed again: does one lead to a file that was moved away?
-    pub(crate) fn leads_to(&self, file: &Stamp, folder: (u64, u64), name: &OsStr) -> Told {
+    /// After all links were listed again: does none lead to a file that was moved away?
+    pub(crate) fn none_leads_to(&self, file: &Stamp, folders: &[(u64, u64)], name: &OsStr) -> Told {
         match &self.links {
-            Ok(links) => links.none_leads_to((file.dev, file.inode), folder, name),
+            Ok(links) => links.none_leads_to((file.dev, file.inode), folders, name),
             Err(why) => Told::Unknown(format!("the store's links could not be listed: {why}")),
         }
     }
@@ -537,7 +541,9 @@ fn note_link(links: &mut Links, store: &Store, row: &Row) {
         return;
     };
     match std::fs::symlink_metadata(&place) {
-        Ok(seen) if seen.is_symlink() => links.add(store, &place),
+        Ok(seen) if seen.is_symlink() => {
+            links.add(store, &place);
+        }
         Ok(_) => {}
         // Its file is not there (any more); the row alone needs nothing of the library.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -86,8 +86,8 @@ struct Moved {
     record: Record,
     relative: PathBuf,
     stamp: Stamp,
-    /// The folder that it was in.
-    folder: (u64, u64),
+    /// The folder that it was in, and those above.
+    folders: Vec<(u64, u64)>,
     tracked: Option<(i64, String)>,
     path: PathBuf,
     why: String,
@@ -194,12 +194,12 @@ impl Run<'_, '_> {
             Manner::Verify => Outcome::Verified,
             Manner::Apply => {
                 return match self.take_away(&candidate, &relative, &entry, &sha1, &proof)? {
-                    Ok((seq, folder)) => {
+                    Ok((seq, folders)) => {
                         moved.push(Moved {
                             seq,
                             relative,
                             stamp: entry.stamp(),
-                            folder,
+                            folders,
                             tracked: candidate.book_id.zip(candidate.format.clone()),
                             path: candidate.path.clone(),
                             why,
@@ -244,7 +244,7 @@ impl Run<'_, '_> {
         entry: &Entry,
         sha1: &str,
         proof: &[String],
-    ) -> Result<Result<(u64, (u64, u64)), (Outcome, String)>, Fatal> {
+    ) -> Result<Result<(u64, Vec<(u64, u64)>), (Outcome, String)>, Fatal> {
         let Some(quarantine) = &mut self.quarantine else {
             return Ok(Err((Outcome::Kept, "there is no quarantine".into())));
         };
@@ -254,6 +254,9 @@ impl Run<'_, '_> {
                 Outcome::Failed,
                 format!("{what}: {errno}; it is in its place"),
             )))
+        };
+        let Some(folders) = self.prover.folder_ids(relative) else {
+            return keep("its folder cannot be looked at");
         };
         let folder = match fstat(&entry.folder) {
             Ok(folder) => folder,
@@ -343,7 +346,7 @@ impl Run<'_, '_> {
             };
         }
         quarantine.journal.note(Step::Removed, done(None))?;
-        Ok(Ok((seq, (folder.st_dev, folder.st_ino))))
+        Ok(Ok((seq, folders)))
     }
 
     /// Lists the store's links again, and puts back what one leads to, or may lead to.
@@ -366,7 +369,9 @@ impl Run<'_, '_> {
             let name = moved.relative.file_name().unwrap_or_default();
             let linked = match stopped {
                 true => Told::Yes("proven before it was moved".into()),
-                false => self.prover.leads_to(&moved.stamp, moved.folder, name),
+                false => self
+                    .prover
+                    .none_leads_to(&moved.stamp, &moved.folders, name),
             };
             let Some(quarantine) = &mut self.quarantine else {
                 continue;
