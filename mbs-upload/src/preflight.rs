@@ -205,7 +205,7 @@ fn look_at(
     let limit = patiently(policy, || limits::checked(api, &unknown("epub")))?;
     let passed = patiently(policy, || limits::passed(api, limit))?;
     let mut finding = Finding::ok("limit", api.base());
-    finding.limit = Some(passed);
+    finding.max_size = Some(passed);
     if passed < limit {
         finding.message = Some(format!(
             "a proxy takes less than the server itself: {limit}"

@@ -63,7 +63,7 @@ fn a_server_that_is_all_there_is_told_and_not_changed() {
     ] {
         assert_eq!(result(&ran, check), "ok", "{check}");
     }
-    assert_eq!(finding(&ran, "limit")["limit"], 100 << 20);
+    assert_eq!(finding(&ran, "limit")["max_size"], 100 << 20);
     assert_eq!(
         finding(&ran, "languages")["languages"],
         json!(["cs", "en", "ru", "sk"])
@@ -102,7 +102,7 @@ fn the_limit_is_the_fork_s_or_any_other() {
             ..Settings::default()
         });
         let ran = bench.preflight("").ok();
-        assert_eq!(finding(&ran, "limit")["limit"], limit);
+        assert_eq!(finding(&ran, "limit")["max_size"], limit);
     }
 }
 

@@ -260,7 +260,7 @@ records! {
         /// How sending the file would end: too_big, unsupported or failed.
         outcome: Option<String>,
         /// limit: bytes of a request that the server takes at most; a form's frame of some 200 counts.
-        limit: Option<u64>,
+        max_size: Option<u64>,
         /// languages: those that the server has, as codes.
         languages: Option<Vec<String>>,
         /// formats: those of the usual ones that the server takes, as extensions.

@@ -13,7 +13,7 @@ pub(super) struct Finding {
     object: String,
     result: &'static str,
     pub(super) message: Option<String>,
-    pub(super) limit: Option<u64>,
+    pub(super) max_size: Option<u64>,
     pub(super) free: Option<u64>,
     pub(super) languages: Option<Vec<String>>,
     pub(super) formats: Option<Vec<String>>,
@@ -54,7 +54,7 @@ impl Finding {
             .text("object", &self.object)
             .text("result", self.result)
             .opt_text("message", self.message.as_deref());
-        for (name, value) in [("limit", self.limit), ("free", self.free)] {
+        for (name, value) in [("max_size", self.max_size), ("free", self.free)] {
             if let Some(value) = value {
                 line.int(name, value);
             }
