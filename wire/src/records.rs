@@ -593,6 +593,50 @@ records! {
         as_of: String,
     }
 
+    /// What became of a watched command, as its watchdog saw it.
+    Event EVENT "event" {
+        /// started, progress, warned, stalled, killed, ended or restarted.
+        event: String,
+        /// When.
+        at: String,
+        /// The program that saw it.
+        tool: String,
+        /// The command that is watched, cut where it is long.
+        command: Option<String>,
+        /// Its process.
+        pid: Option<u64>,
+        /// Which start of it this is, from 1 on.
+        attempt: Option<u64>,
+        /// How long it has been running.
+        seconds: Option<f64>,
+        /// How long it has not made progress.
+        idle: Option<f64>,
+        /// Signs of progress that are looked at, or that were seen: output, cpu, io, units.
+        signals: Option<Vec<String>>,
+        /// Bytes that it wrote to stdout and stderr.
+        output: Option<u64>,
+        /// Units of work that it reported.
+        work: Option<u64>,
+        /// Units of discovery that it reported.
+        discovery: Option<u64>,
+        /// Its processes, all generations.
+        processes: Option<u64>,
+        /// warned, stalled: what they wait for, in which file, under which pressure; one fact each.
+        evidence: Option<Vec<String>>,
+        /// warned, stalled: the last lines that it wrote.
+        last_lines: Option<Vec<String>>,
+        /// What is done about it: TERM, KILL, restart, or the signal that was handed on.
+        action: Option<String>,
+        /// Why.
+        reason: Option<String>,
+        /// killed: processes that are there still, as PID NAME.
+        left: Option<Vec<String>>,
+        /// ended: its exit code.
+        code: Option<i64>,
+        /// ended: the signal that ended it.
+        signal: Option<String>,
+    }
+
     /// An input that could not be used or a file that could not be read; keeps the record's fields.
     Error ERROR "error" {
         /// The type that the record had, or would have had.

@@ -1,0 +1,410 @@
+//! One start of the command, up to its end.
+
+use std::{
+    io,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use rustix::{process::Signal, termios::tcgetpgrp};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT};
+use stall_watch::{
+    evidence,
+    group::{self, Group, Orphans, Place, Reaped},
+    signals::{Care, Sample, Sampler, Sign},
+    units::{self, Count, Units},
+    watch::{Limits, Look, Verdict, Watch},
+};
+
+use crate::{
+    code::Code,
+    notify,
+    run::{Run, wait},
+    streams::Streams,
+};
+
+/// A command that makes progress is recorded so often.
+const PROGRESS_EVERY: Duration = Duration::from_secs(30);
+/// While processes are being ended, it is looked whether they are gone, and KILL repeated, so often.
+const ENDING: Duration = Duration::from_millis(50);
+/// What is there so long after KILL hangs in the kernel.
+const HANGS: Duration = Duration::from_secs(10);
+
+/// How an attempt ended.
+pub(crate) enum End {
+    /// For good.
+    Code(Code),
+    /// It was ended because it stood still.
+    Stalled,
+}
+
+/// Why all processes are being ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Stalled,
+    OverTime,
+    Asked(i32),
+}
+
+/// They are being ended.
+struct Ending {
+    why: Why,
+    term: Instant,
+    kill: Option<Instant>,
+    repeat: Instant,
+}
+
+/// A running command.
+pub(crate) struct Attempt {
+    started: Instant,
+    place: Place,
+    group: Group,
+    streams: Streams,
+    units: Units,
+    sampler: Sampler,
+    watch: Watch,
+    pace: Duration,
+    next: Instant,
+    /// Signs that count, known from the first look on.
+    signs: Option<Vec<Sign>>,
+    output_seen: u64,
+    thorough: Duration,
+    recorded: Instant,
+    total: Count,
+    ending: Option<Ending>,
+}
+
+impl Attempt {
+    /// Starts the command.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub(crate) fn start(run: &mut Run<'_>) -> io::Result<Attempt> {
+        let mut command = Command::new(&run.args.command[0]);
+        command.args(&run.args.command[1..]);
+        let (units, reporter) = units::open()?;
+        command.env(units::VARIABLE, reporter.number());
+        if run.notify.is_some() {
+            for name in notify::VARIABLES {
+                command.env_remove(name);
+            }
+        }
+        let streams = Streams::give(&mut command, &run.proc)?;
+        let place = place();
+        // What is ours of its pipes is closed with the command, in there, and with the reporter.
+        let group = Group::start(command, place, Orphans::All)?;
+        drop(reporter);
+        let now = Instant::now();
+        let pace = run.pace();
+        run.tell("started", |event| {
+            event.pid = Some(group.root().as_raw_nonzero().get() as u64);
+        });
+        let limits = Limits {
+            stall: run.args.stall,
+            max: run.args.max,
+            sample: pace,
+        };
+        Ok(Attempt {
+            started: now,
+            place,
+            group,
+            streams,
+            units,
+            sampler: Sampler::default(),
+            watch: Watch::new(limits, Duration::ZERO),
+            pace,
+            next: now + pace,
+            signs: None,
+            output_seen: 0,
+            thorough: Duration::ZERO,
+            recorded: now,
+            total: Count::default(),
+            ending: None,
+        })
+    }
+
+    /// Watches it until it has ended, or all of it was ended.
+    ///
+    /// # Errors
+    /// This process cannot wait for events.
+    pub(crate) fn watch(&mut self, run: &mut Run<'_>) -> anyhow::Result<End> {
+        loop {
+            let reaped = group::reap();
+            self.group.note(&reaped);
+            for lost in self.streams.pump() {
+                run.lost_output.set(true);
+                let reason = crate::events::reason(&lost.error);
+                run.args
+                    .complain(format_args!("{}: write: {reason}", lost.stream));
+            }
+            if let Some(end) = self.ended(run, &reaped) {
+                return Ok(end);
+            }
+            let now = Instant::now();
+            if self.ending.is_some() {
+                self.press_on(run, now);
+            } else if now >= self.next || run.time_left().is_zero() {
+                self.look(run, now);
+            }
+            let until = match &self.ending {
+                Some(_) => ENDING,
+                None => self
+                    .next
+                    .saturating_duration_since(Instant::now())
+                    .min(run.time_left()),
+            };
+            let mut fds = vec![run.caught.poll()];
+            fds.extend(self.streams.polls());
+            wait(&mut fds, until)?;
+            let asked: Vec<i32> = run.caught.take().collect();
+            for signal in asked {
+                self.asked(run, signal);
+            }
+        }
+    }
+
+    /// Is it over?
+    fn ended(&mut self, run: &mut Run<'_>, reaped: &Reaped) -> Option<End> {
+        match &self.ending {
+            None => {
+                let status = self.group.ended()?;
+                // Descendants that hold its output may still write; others are let go.
+                let gone = reaped.none_left && !self.streams.are_blocked();
+                if self.streams.are_open() && !gone {
+                    return None;
+                }
+                run.tell("ended", |event| {
+                    event.seconds = Some(self.started.elapsed().as_secs_f64());
+                    event.code = status.exit_status().map(Into::into);
+                    event.signal = status.terminating_signal().map(name);
+                });
+                Some(End::Code(Code::of(status)))
+            }
+            Some(ending) => {
+                let hangs = ending.kill.is_some_and(|kill| kill.elapsed() >= HANGS);
+                // A slow reader gets the time that the command would have had.
+                let patience = run.args.kill_after + HANGS;
+                let written = !self.streams.are_blocked() || ending.term.elapsed() >= patience;
+                if !(hangs || (reaped.none_left && written)) {
+                    return None;
+                }
+                let (why, killed) = (ending.why, ending.kill.is_some());
+                Some(self.all_ended(run, why, killed, reaped.none_left))
+            }
+        }
+    }
+
+    /// Records how it went, and finds the code.
+    fn all_ended(&mut self, run: &mut Run<'_>, why: Why, killed: bool, none_left: bool) -> End {
+        let mut left: Vec<String> = Vec::new();
+        if !none_left {
+            let members = self.group.members(&run.proc);
+            left.extend(
+                members
+                    .iter()
+                    .map(|stat| format!("{} {}", stat.pid, stat.name)),
+            );
+            if left.is_empty() {
+                left.push("processes that cannot be seen".into());
+            }
+            let list = left.join(", ");
+            run.args.complain(format_args!(
+                "{}: kill: still there: {list}",
+                run.args.program()
+            ));
+        }
+        let status = self.group.ended();
+        run.tell("killed", |event| {
+            event.seconds = Some(self.started.elapsed().as_secs_f64());
+            event.action = Some(if killed { "KILL" } else { "TERM" }.into());
+            event.left = Some(left);
+        });
+        run.tell("ended", |event| {
+            event.seconds = Some(self.started.elapsed().as_secs_f64());
+            event.code = status
+                .and_then(|status| status.exit_status())
+                .map(Into::into);
+            event.signal = status
+                .and_then(|status| status.terminating_signal())
+                .map(name);
+        });
+        match why {
+            Why::Stalled => End::Stalled,
+            Why::OverTime => End::Code(Code::STALLED),
+            Why::Asked(signal) => End::Code(Code::Signal(signal)),
+        }
+    }
+
+    /// A signal came: the first goes to the command, a second ends all.
+    fn asked(&mut self, run: &mut Run<'_>, signal: i32) {
+        // A terminal that goes away may say so more than once.
+        let again = run.asked.is_some() && signal != SIGHUP;
+        if signal != SIGHUP {
+            run.asked = Some(signal);
+        }
+        if again || self.ending.is_some() {
+            let why = match &self.ending {
+                Some(ending) => ending.why,
+                None => Why::Asked(signal),
+            };
+            self.end(run, why);
+            self.kill(run, Instant::now());
+            return;
+        }
+        // The keyboard's signals went to the whole group that has the terminal.
+        let keyboard = self.place == Place::OurGroup && matches!(signal, SIGINT | SIGQUIT);
+        if !keyboard && let Some(signal) = Signal::from_named_raw(signal) {
+            self.group.signal(&run.proc, signal);
+        }
+    }
+
+    /// Begins to end all of it.
+    fn end(&mut self, run: &mut Run<'_>, why: Why) {
+        if self.ending.is_none() {
+            self.group.signal(&run.proc, Signal::TERM);
+            let now = Instant::now();
+            self.ending = Some(Ending {
+                why,
+                term: now,
+                kill: None,
+                repeat: now,
+            });
+        }
+    }
+
+    fn kill(&mut self, run: &mut Run<'_>, now: Instant) {
+        self.group.signal(&run.proc, Signal::KILL);
+        if let Some(ending) = &mut self.ending {
+            ending.kill.get_or_insert(now);
+            ending.repeat = now + ENDING;
+        }
+    }
+
+    /// Kills what did not heed TERM, until nothing is left.
+    fn press_on(&mut self, run: &mut Run<'_>, now: Instant) {
+        if let Some(ending) = &self.ending {
+            let due = ending.term + run.args.kill_after;
+            if now >= due.max(ending.repeat) || (ending.kill.is_some() && now >= ending.repeat) {
+                self.kill(run, now);
+            }
+        }
+    }
+
+    fn look(&mut self, run: &mut Run<'_>, now: Instant) {
+        self.next = now + self.pace;
+        let since = now - self.started;
+        let signs = self
+            .signs
+            .get_or_insert_with(|| run.signs(self.streams.are_seen(), self.streams.inherited));
+        let mut sample = Sample {
+            output: self.streams.total() - self.output_seen,
+            units: self.units.read(),
+            ..Sample::default()
+        };
+        self.output_seen += sample.output;
+        self.total.work += sample.units.work;
+        self.total.discovery += sample.units.discovery;
+        if signs.contains(&Sign::Cpu) || signs.contains(&Sign::Io) {
+            let due = since >= self.thorough + run.args.stall / 10;
+            let care = if due || self.watch.matters(since) {
+                self.thorough = since;
+                Care::Full
+            } else {
+                Care::Usual
+            };
+            self.sampler.look(&mut self.group, care, &mut sample);
+        }
+        let seen: Vec<Sign> = sample
+            .signs(run.args.cpu_min)
+            .filter(|sign| signs.contains(sign))
+            .collect();
+        let look = if !seen.is_empty() {
+            self.sampler.forget_offsets();
+            Look::Progress
+        } else if signs.is_empty() || self.streams.are_blocked() {
+            Look::Excused
+        } else {
+            Look::Nothing
+        };
+        let verdict = self.watch.look(since, run.begun.elapsed(), look);
+        self.heed(run, verdict, &seen, now);
+    }
+
+    /// Does what a verdict asks for.
+    fn heed(&mut self, run: &mut Run<'_>, verdict: Verdict, seen: &[Sign], now: Instant) {
+        let idle = self.watch.idle();
+        let program = run.args.program();
+        match verdict {
+            Verdict::Stalled => {
+                let reason = format!("no progress for {:.1} s", idle.as_secs_f64());
+                run.args
+                    .complain(format_args!("{program}: stalled: {reason}"));
+                self.record(run, "stalled", seen, Some(reason));
+                self.end(run, Why::Stalled);
+            }
+            Verdict::OverTime => {
+                let reason = format!("over time after {:.1} s", run.begun.elapsed().as_secs_f64());
+                run.args.complain(format_args!("{program}: {reason}"));
+                self.record(run, "stalled", seen, Some(reason));
+                self.end(run, Why::OverTime);
+            }
+            Verdict::Warn => {
+                let reason = format!("no progress for {:.1} s", idle.as_secs_f64());
+                if run.args.verbose {
+                    run.args.complain(format_args!("{program}: {reason}"));
+                }
+                self.record(run, "warned", seen, Some(reason));
+            }
+            Verdict::Moves => self.record(run, "progress", seen, None),
+            Verdict::Fine => {
+                if !seen.is_empty() && now >= self.recorded + PROGRESS_EVERY {
+                    self.record(run, "progress", seen, None);
+                }
+            }
+        }
+        if self.ending.is_none() {
+            run.feed();
+        }
+    }
+
+    /// Records how far it is, with evidence where it stands still.
+    fn record(&mut self, run: &mut Run<'_>, name: &str, seen: &[Sign], reason: Option<String>) {
+        self.recorded = Instant::now();
+        let stands = reason.is_some();
+        let evidence = stands.then(|| {
+            let members = self.group.members(&run.proc);
+            evidence::gather(&run.proc, &members)
+        });
+        run.tell(name, |event| {
+            event.pid = Some(self.group.root().as_raw_nonzero().get() as u64);
+            event.seconds = Some(self.started.elapsed().as_secs_f64());
+            event.idle = Some(self.watch.idle().as_secs_f64());
+            event.signals = Some(seen.iter().map(|sign| sign.name().into()).collect());
+            event.output = Some(self.streams.total());
+            event.work = Some(self.total.work);
+            event.discovery = Some(self.total.discovery);
+            event.processes = Some(self.sampler.processes() as u64);
+            event.action = (name == "stalled").then(|| "TERM".into());
+            event.evidence = evidence;
+            event.last_lines = stands.then(|| self.streams.last_lines());
+            event.reason = reason;
+        });
+    }
+}
+
+/// A command that has our terminal must stay in the group that the terminal belongs to.
+fn place() -> Place {
+    let ours = rustix::process::getpgrp();
+    let (input, output, error) = (io::stdin(), io::stdout(), io::stderr());
+    let owners = [tcgetpgrp(&input), tcgetpgrp(&output), tcgetpgrp(&error)];
+    let has_it = owners.contains(&Ok(ours));
+    if has_it {
+        Place::OurGroup
+    } else {
+        Place::OwnGroup
+    }
+}
+
+fn name(signal: i32) -> String {
+    signal_hook::low_level::signal_name(signal).map_or_else(|| signal.to_string(), Into::into)
+}

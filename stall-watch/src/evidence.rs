@@ -1,0 +1,47 @@
+//! Why a command stands still: what its processes wait for, where in which file, under which
+//! pressure. One fact a line, for a person and for whoever advises on it.
+
+use crate::proc::{Proc, Stat};
+
+/// A tree of hundreds is told by its first few.
+const PROCESSES: usize = 6;
+/// Of the files of one process.
+const FILES: usize = 2;
+
+/// The facts, as far as they may be known.
+pub fn gather(proc: &Proc, members: &[Stat]) -> Vec<String> {
+    let mut facts = Vec::new();
+    for stat in members.iter().take(PROCESSES) {
+        facts.push(of_process(proc, stat));
+    }
+    if members.len() > PROCESSES {
+        facts.push(format!("{} more processes", members.len() - PROCESSES));
+    }
+    for what in ["cpu", "io", "memory"] {
+        if let Some(pressure) = proc.pressure(what) {
+            facts.push(format!("{what} pressure over 10 s: {pressure}"));
+        }
+    }
+    facts
+}
+
+fn of_process(proc: &Proc, stat: &Stat) -> String {
+    let state = match stat.state {
+        'R' => "runs",
+        'S' => "sleeps",
+        'D' => "waits for a device",
+        'T' | 't' => "is stopped",
+        _ => "is in an odd state",
+    };
+    let mut fact = format!("process {} {} {state}", stat.pid, stat.name);
+    if let Some(place) = proc.waits_in(stat.pid) {
+        fact += &format!(" in {place}");
+    }
+    let mut files = proc.files(stat.pid).unwrap_or_default();
+    // The newest descriptors are those of the work at hand.
+    files.sort_by_key(|file| std::cmp::Reverse(file.0));
+    for (_, path, offset) in files.iter().take(FILES) {
+        fact += &format!("; {} at byte {offset}", path.display());
+    }
+    fact
+}

@@ -1,0 +1,36 @@
+//! `stall-watch`: lets a command live while it makes progress.
+
+mod args;
+mod attempt;
+mod caught;
+mod code;
+mod events;
+mod notify;
+mod run;
+mod streams;
+
+use std::process::ExitCode;
+
+use args::Args;
+use code::Code;
+
+fn main() -> ExitCode {
+    let args = match Args::read() {
+        Ok(args) => args,
+        Err(code) => return code.end(),
+    };
+    match watch(&args) {
+        Ok(code) => code.end(),
+        Err(error) => {
+            args.complain(format_args!("{error:#}"));
+            Code::OWN_FAILURE.end()
+        }
+    }
+}
+
+fn watch(args: &Args) -> anyhow::Result<Code> {
+    if let Some(form) = args.schema {
+        return args::print_schema(form);
+    }
+    run::run(args)
+}

@@ -1,0 +1,171 @@
+//! What /proc tells of processes: proc(5).
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rustix::process::Pid;
+
+mod stat;
+
+pub use stat::Stat;
+
+/// A tick of the times in `/proc/PID/stat`: USER_HZ, which is 100 wherever Linux runs Rust.
+const TICK: Duration = Duration::from_millis(10);
+
+/// A mounted /proc.
+#[derive(Clone, Debug)]
+pub struct Proc {
+    root: PathBuf,
+}
+
+impl Default for Proc {
+    fn default() -> Proc {
+        Proc {
+            root: "/proc".into(),
+        }
+    }
+}
+
+impl Proc {
+    /// Can it be read, that is, does it tell of this very process?
+    pub fn is_there(&self) -> bool {
+        self.stat(rustix::process::getpid()).is_ok()
+    }
+
+    fn of(&self, pid: Pid, name: &str) -> PathBuf {
+        self.root.join(pid.as_raw_nonzero().to_string()).join(name)
+    }
+
+    /// One process.
+    ///
+    /// # Errors
+    /// It has ended, or must not be seen.
+    pub fn stat(&self, pid: Pid) -> io::Result<Stat> {
+        let bytes = fs::read(self.of(pid, "stat"))?;
+        Stat::parse(&bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// All processes that can be seen.
+    ///
+    /// # Errors
+    /// /proc cannot be listed.
+    pub fn all(&self) -> io::Result<Vec<Stat>> {
+        Ok(numbers(&self.root)?
+            .into_iter()
+            // One that has ended meanwhile is no loss.
+            .filter_map(|pid| self.stat(pid).ok())
+            .collect())
+    }
+
+    /// The descendants of a process, found through the kernel's own lists. Quick, but a process that
+    /// is forking or ending just now may be missed.
+    ///
+    /// # Errors
+    /// This kernel keeps no such lists (CONFIG_PROC_CHILDREN), or /proc cannot be read.
+    pub fn descendants(&self, pid: Pid) -> io::Result<Vec<Pid>> {
+        let mut found = self.children(pid)?;
+        let mut next = 0;
+        while let Some(&pid) = found.get(next) {
+            found.extend(self.children(pid).unwrap_or_default());
+            next += 1;
+        }
+        Ok(found)
+    }
+
+    fn children(&self, pid: Pid) -> io::Result<Vec<Pid>> {
+        let tasks = self.of(pid, "task");
+        let mut found = Vec::new();
+        for task in numbers(&tasks)? {
+            let task = tasks.join(task.as_raw_nonzero().to_string());
+            let list = fs::read_to_string(task.join("children"))?;
+            found.extend(list.split_whitespace().filter_map(number));
+        }
+        Ok(found)
+    }
+
+    /// Bytes that a process has read and written so far: those of its calls, caches and pipes
+    /// included, and those that its devices moved for it.
+    ///
+    /// # Errors
+    /// It has ended, or belongs to somebody else.
+    pub fn bytes(&self, pid: Pid) -> io::Result<u64> {
+        let text = fs::read_to_string(self.of(pid, "io"))?;
+        let wanted = ["rchar", "wchar", "read_bytes", "write_bytes"];
+        Ok(text
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .filter(|(name, _)| wanted.contains(name))
+            .filter_map(|(_, count)| count.parse::<u64>().ok())
+            .sum())
+    }
+
+    /// The regular files that a process has open: descriptor, path, offset.
+    ///
+    /// # Errors
+    /// It has ended, or belongs to somebody else.
+    pub fn files(&self, pid: Pid) -> io::Result<Vec<(u32, PathBuf, u64)>> {
+        /// More than anybody wants to read; a process may have a million.
+        const MANY: usize = 256;
+        let links = self.of(pid, "fd");
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&links)?.flatten().take(MANY) {
+            let file = || {
+                let name = entry.file_name();
+                let path = fs::read_link(entry.path()).ok()?;
+                // Sockets, pipes and the like are no paths; devices have no offset worth knowing.
+                if !path.is_absolute() || path.starts_with("/dev") {
+                    return None;
+                }
+                let info = fs::read_to_string(self.of(pid, "fdinfo").join(&name)).ok()?;
+                let offset = info.lines().find_map(|line| line.strip_prefix("pos:"))?;
+                Some((
+                    name.to_str()?.parse().ok()?,
+                    path,
+                    offset.trim().parse().ok()?,
+                ))
+            };
+            found.extend(file());
+        }
+        Ok(found)
+    }
+
+    /// The function of the kernel in which a process waits, where that may be known.
+    pub fn waits_in(&self, pid: Pid) -> Option<String> {
+        let name = fs::read_to_string(self.of(pid, "wchan")).ok()?;
+        (!name.is_empty() && name != "0").then_some(name)
+    }
+
+    /// How much of the last ten seconds work stood still for want of `cpu`, `io` or `memory`.
+    pub fn pressure(&self, what: &str) -> Option<String> {
+        let text = fs::read_to_string(self.root.join("pressure").join(what)).ok()?;
+        let line = text.lines().next()?;
+        let average = line
+            .split(' ')
+            .find_map(|word| word.strip_prefix("avg10="))?;
+        Some(format!("{average} %"))
+    }
+
+    /// Does this process ignore a signal, so that its children do?
+    pub fn ignores(&self, signal: i32) -> bool {
+        let ignored = || {
+            let text = fs::read_to_string(self.root.join("self/status")).ok()?;
+            let mask = text.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+            u64::from_str_radix(mask.trim(), 16).ok()
+        };
+        ignored().is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+    }
+}
+
+fn number(name: &str) -> Option<Pid> {
+    Pid::from_raw(name.parse().ok()?)
+}
+
+fn numbers(folder: &Path) -> io::Result<Vec<Pid>> {
+    Ok(fs::read_dir(folder)?
+        .flatten()
+        .filter_map(|entry| number(entry.file_name().to_str()?))
+        .collect())
+}

@@ -1,0 +1,191 @@
+//! What a command has done since the last look.
+
+use std::{collections::HashMap, time::Duration};
+
+use rustix::process::Pid;
+
+use crate::{group::Group, proc::Proc, units::Count};
+
+/// A sign of progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Sign {
+    /// Bytes on stdout or stderr
+    Output,
+    /// CPU time over --cpu-min
+    Cpu,
+    /// Bytes read or written, offsets of open files
+    Io,
+    /// Units reported on STALL_PROGRESS_FD
+    Units,
+}
+
+impl Sign {
+    /// All of them.
+    pub const ALL: [Sign; 4] = [Sign::Output, Sign::Cpu, Sign::Io, Sign::Units];
+
+    /// Its name in records and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Sign::Output => "output",
+            Sign::Cpu => "cpu",
+            Sign::Io => "io",
+            Sign::Units => "units",
+        }
+    }
+}
+
+/// What was done since the last look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// Bytes on stdout and stderr.
+    pub output: u64,
+    /// CPU time of all processes.
+    pub cpu: Duration,
+    /// Bytes that they read and wrote.
+    pub bytes: u64,
+    /// Files that were opened, closed, or moved in.
+    pub offsets: u64,
+    /// Units that were reported.
+    pub units: Count,
+}
+
+impl Sample {
+    /// The signs of progress in it; CPU time counts from `cpu_min` on.
+    pub fn signs(&self, cpu_min: Duration) -> impl Iterator<Item = Sign> + use<> {
+        let there = [
+            self.output > 0,
+            !self.cpu.is_zero() && self.cpu >= cpu_min,
+            self.bytes > 0 || self.offsets > 0,
+            self.units != Count::default(),
+        ];
+        Sign::ALL
+            .into_iter()
+            .zip(there)
+            .filter_map(|(sign, there)| there.then_some(sign))
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    start: u64,
+    cpu: Duration,
+    bytes: u64,
+}
+
+/// How thorough a look is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Care {
+    /// As little as will do.
+    Usual,
+    /// All processes, all open files.
+    Full,
+}
+
+/// Every so many looks the processes are searched for anew; between them those known are looked at,
+/// which costs half.
+const SEARCH_EVERY: u32 = 5;
+
+/// Looks at the processes of a group through /proc.
+#[derive(Debug, Default)]
+pub struct Sampler {
+    proc: Proc,
+    looks: u32,
+    pids: Vec<Pid>,
+    seen: HashMap<Pid, Seen>,
+    offsets: Option<HashMap<(Pid, u32), u64>>,
+}
+
+impl Sampler {
+    /// How many processes there were at the last look.
+    pub fn processes(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// Takes a look, and adds what was done since the last one to `sample`.
+    pub fn look(&mut self, group: &mut Group, care: Care, sample: &mut Sample) {
+        if care == Care::Full || self.looks.is_multiple_of(SEARCH_EVERY) {
+            self.pids = group.roughly(&self.proc);
+        }
+        self.looks = self.looks.wrapping_add(1);
+        let before = std::mem::take(&mut self.seen);
+        for &pid in &self.pids {
+            let Ok(stat) = self.proc.stat(pid) else {
+                continue;
+            };
+            let old = before.get(&pid).filter(|old| old.start == stat.start);
+            let old = old.copied().unwrap_or_default();
+            // Not to be read where the process changed its user; its last count stands.
+            let bytes = self.proc.bytes(pid).unwrap_or(old.bytes);
+            sample.cpu += stat.cpu.saturating_sub(old.cpu);
+            sample.bytes += bytes.saturating_sub(old.bytes);
+            let now = Seen {
+                start: stat.start,
+                cpu: stat.cpu,
+                bytes,
+            };
+            self.seen.insert(pid, now);
+        }
+        for (pid, gone) in &before {
+            let replaced = |now: &Seen| now.start != gone.start;
+            if self.seen.get(pid).is_none_or(replaced) {
+                // Its parent has inherited these; they were counted before.
+                sample.cpu = sample.cpu.saturating_sub(gone.cpu);
+                sample.bytes = sample.bytes.saturating_sub(gone.bytes);
+            }
+        }
+        if care == Care::Full {
+            let now = self.files();
+            if let Some(before) = &self.offsets {
+                let differs = |key: &&(Pid, u32)| now.get(key) != before.get(key);
+                let either = now
+                    .keys()
+                    .chain(before.keys().filter(|k| !now.contains_key(k)));
+                sample.offsets += either.filter(differs).count() as u64;
+            }
+            self.offsets = Some(now);
+        }
+    }
+
+    /// It has made progress: offsets are compared with those of a later look only.
+    pub fn forget_offsets(&mut self) {
+        self.offsets = None;
+    }
+
+    fn files(&self) -> HashMap<(Pid, u32), u64> {
+        let of = |&pid: &Pid| {
+            let files = self.proc.files(pid).unwrap_or_default();
+            files.into_iter().map(move |(fd, _, at)| ((pid, fd), at))
+        };
+        self.pids.iter().flat_map(of).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_sign_stands_for_itself() {
+        let names = |sample: Sample| -> Vec<&str> {
+            let signs = sample.signs(Duration::from_millis(100));
+            signs.map(Sign::name).collect()
+        };
+        assert_eq!(names(Sample::default()), [""; 0]);
+        let sample = Sample {
+            output: 1,
+            cpu: Duration::from_millis(90),
+            offsets: 1,
+            ..Sample::default()
+        };
+        assert_eq!(names(sample), ["output", "io"]);
+        let sample = Sample {
+            cpu: Duration::from_millis(100),
+            units: Count {
+                work: 0,
+                discovery: 1,
+            },
+            ..Sample::default()
+        };
+        assert_eq!(names(sample), ["cpu", "units"]);
+    }
+}

@@ -1,0 +1,192 @@
+//! What follows from the looks at a command. Times are given, never asked for.
+
+use std::time::Duration;
+
+/// How long a command may do what.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// It may make no progress for so long.
+    pub stall: Duration,
+    /// It may run for so long in all.
+    pub max: Option<Duration>,
+    /// It is looked at so often.
+    pub sample: Duration,
+}
+
+/// What a look found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// It has made progress since the last look.
+    Progress,
+    /// It has not.
+    Nothing,
+    /// Nobody can tell, or it is not the command that is waited for.
+    Excused,
+}
+
+/// What follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing.
+    Fine,
+    /// It moves again, after a warning.
+    Moves,
+    /// It has stood still for two thirds of what is allowed.
+    Warn,
+    /// It stands still.
+    Stalled,
+    /// It has had its time.
+    OverTime,
+}
+
+/// The memory between the looks.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    limits: Limits,
+    last: Duration,
+    idle: Duration,
+    warned: bool,
+}
+
+impl Watch {
+    /// A watch over a command that starts at `now`.
+    pub fn new(limits: Limits, now: Duration) -> Watch {
+        Watch {
+            limits,
+            last: now,
+            idle: Duration::ZERO,
+            warned: false,
+        }
+    }
+
+    /// How long the command has stood still, as far as it was looked at.
+    pub fn idle(&self) -> Duration {
+        self.idle
+    }
+
+    /// Would a look at `now` that finds nothing have consequences? Then it must be a thorough one.
+    pub fn matters(&self, now: Duration) -> bool {
+        let idle = self.idle + self.counted(now);
+        idle >= self.limits.stall || (!self.warned && idle >= self.warning())
+    }
+
+    /// Takes a look into account. `now` is the time since any fixed moment; `ran` how long the
+    /// command has been running, whoever started it how often.
+    pub fn look(&mut self, now: Duration, ran: Duration, look: Look) -> Verdict {
+        let counted = self.counted(now);
+        self.last = now;
+        let mut verdict = Verdict::Fine;
+        match look {
+            // What it has done counts first: progress at the last moment is progress.
+            Look::Progress => {
+                self.idle = Duration::ZERO;
+                if std::mem::take(&mut self.warned) {
+                    verdict = Verdict::Moves;
+                }
+            }
+            Look::Excused => {}
+            Look::Nothing => {
+                self.idle += counted;
+                if self.idle >= self.limits.stall {
+                    verdict = Verdict::Stalled;
+                } else if !self.warned && self.idle >= self.warning() {
+                    self.warned = true;
+                    verdict = Verdict::Warn;
+                }
+            }
+        }
+        if self.limits.max.is_some_and(|max| ran >= max) {
+            verdict = Verdict::OverTime;
+        }
+        verdict
+    }
+
+    /// A watchdog that was stopped, or did not get its turn, has not seen anything stand still.
+    fn counted(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.last).min(2 * self.limits.sample)
+    }
+
+    fn warning(&self) -> Duration {
+        self.limits.stall * 2 / 3
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// The verdicts of looks a second apart, those that are not `Fine`, with their second.
+    fn verdicts(stall: u32, max: Option<u32>, looks: &[Look]) -> Vec<(u32, Verdict)> {
+        let limits = Limits {
+            stall: SECOND * stall,
+            max: max.map(|max| SECOND * max),
+            sample: SECOND,
+        };
+        let mut watch = Watch::new(limits, Duration::ZERO);
+        (1..)
+            .zip(looks)
+            .map(|(n, look)| (n, watch.look(SECOND * n, SECOND * n, *look)))
+            .filter(|(_, verdict)| *verdict != Verdict::Fine)
+            .collect()
+    }
+
+    #[test]
+    fn silence_is_warned_of_and_then_ended() {
+        use Verdict::*;
+        assert_eq!(
+            verdicts(6, None, &[Look::Nothing; 6]),
+            [(4, Warn), (6, Stalled)]
+        );
+    }
+
+    #[test]
+    fn progress_at_the_last_moment_is_progress() {
+        let mut looks = vec![Look::Nothing; 5];
+        looks.push(Look::Progress);
+        looks.extend([Look::Nothing; 5]);
+        assert_eq!(
+            verdicts(6, None, &looks),
+            [(4, Verdict::Warn), (6, Verdict::Moves), (10, Verdict::Warn)]
+        );
+    }
+
+    #[test]
+    fn a_watchdog_that_slept_kills_nothing() {
+        let limits = Limits {
+            stall: SECOND * 240,
+            max: None,
+            sample: SECOND,
+        };
+        let mut watch = Watch::new(limits, Duration::ZERO);
+        let later = SECOND * 3600;
+        assert_eq!(watch.look(later, later, Look::Nothing), Verdict::Fine);
+        assert_eq!(watch.idle(), SECOND * 2);
+    }
+
+    #[test]
+    fn what_waits_for_its_reader_does_not_stand_still_but_has_its_time() {
+        assert_eq!(verdicts(3, None, &[Look::Excused; 99]), []);
+        let over = verdicts(3, Some(5), &[Look::Excused; 5]);
+        assert_eq!(over, [(5, Verdict::OverTime)]);
+    }
+
+    #[test]
+    fn a_look_that_matters_is_known_before() {
+        let limits = Limits {
+            stall: SECOND * 6,
+            max: None,
+            sample: SECOND,
+        };
+        let mut watch = Watch::new(limits, Duration::ZERO);
+        let mut mattered = Vec::new();
+        for n in 1..=6 {
+            let matters = watch.matters(SECOND * n);
+            let verdict = watch.look(SECOND * n, SECOND * n, Look::Nothing);
+            assert_eq!(matters, verdict != Verdict::Fine, "{n}");
+            mattered.extend(matters.then_some(n));
+        }
+        assert_eq!(mattered, [4, 6]);
+    }
+}

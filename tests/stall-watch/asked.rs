@@ -1,0 +1,72 @@
+use std::{os::unix::process::ExitStatusExt, process::Child};
+
+use super::*;
+
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    let done = std::process::Command::new("kill")
+        .args(["-s", name, &pid])
+        .status();
+    assert!(done.unwrap().success());
+}
+
+#[test]
+fn a_signal_is_handed_on_and_the_command_s_answer_is_ours() {
+    let work = Workdir::new();
+    for name in ["TERM", "INT", "HUP", "QUIT"] {
+        let pids = format!("pids-{name}");
+        let script =
+            format!("trap 'echo bye; exit 7' {name}; echo $$ >{pids}; while :; do sleep 0.1; done");
+        let child = watched(&work, &["--stall", "60s"], &script).spawn();
+        numbers(&work.join(&pids), 1);
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(7), "{name}");
+        assert_eq!(output.stdout, b"bye\n");
+    }
+}
+
+#[test]
+fn a_command_that_dies_by_it_takes_us_with_it() {
+    let work = Workdir::new();
+    let child = watched(&work, &["--stall", "60s"], "echo $$ >pids; exec sleep 1000").spawn();
+    numbers(&work.join("pids"), 1);
+    signal(&child, "TERM");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(15));
+    assert_eq!(output.stderr, b"");
+}
+
+#[test]
+fn a_second_signal_kills_all_of_it() {
+    let work = Workdir::new();
+    let script = "trap 'echo heard >>heard' TERM
+        bash -c 'trap \"\" TERM; echo $$ >>pids; while :; do sleep 0.1; done' &
+        echo $$ >>pids; while :; do sleep 0.1; done";
+    let child = watched(&work, &["--stall", "60s", "--kill-after", "60s"], script).spawn();
+    let pids = numbers(&work.join("pids"), 2);
+    signal(&child, "TERM");
+    wait_for("the first to be heard", DEADLINE, || {
+        work.join("heard").exists().then_some(())
+    });
+    assert!(pids.iter().all(|pid| lives(*pid)));
+    signal(&child, "TERM");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(15));
+    assert!(!pids.iter().any(|pid| lives(*pid)));
+}
+
+#[test]
+fn what_nohup_protects_stays_protected() {
+    let work = Workdir::new();
+    let script = "trap '' HUP; exec stall-watch bash -c 'echo $$ >pids; sleep 2; echo done'";
+    let child = work.shell(script).spawn();
+    let pid = numbers(&work.join("pids"), 1)[0];
+    signal(&child, "HUP");
+    work.command("kill")
+        .args(["-s", "HUP", &pid.to_string()])
+        .ok();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.stdout, b"done\n");
+    assert!(output.status.success());
+}
