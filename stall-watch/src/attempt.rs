@@ -9,12 +9,13 @@ use std::{
 use rustix::{process::Signal, termios::tcgetpgrp};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT};
 use stall_watch::{
-    evidence,
     group::{self, Group, Orphans, Place, Reaped},
-    signals::{Care, Sample, Sampler, Sign},
+    signals::{Sampler, Sign},
     units::{self, Count, Units},
-    watch::{Limits, Look, Verdict, Watch},
+    watch::{Limits, Watch},
 };
+
+mod look;
 
 use crate::{
     code::Code,
@@ -23,8 +24,6 @@ use crate::{
     streams::Streams,
 };
 
-/// A command that makes progress is recorded so often.
-const PROGRESS_EVERY: Duration = Duration::from_secs(30);
 /// While processes are being ended, it is looked whether they are gone, and KILL repeated, so often.
 const ENDING: Duration = Duration::from_millis(50);
 /// What is there so long after KILL hangs in the kernel.
@@ -229,8 +228,9 @@ impl Attempt {
                 .map(name);
         });
         match why {
-            Why::Stalled => End::Stalled,
-            Why::OverTime => End::Code(Code::STALLED),
+            Why::Stalled if none_left => End::Stalled,
+            // Beside what is still there, a new start would be a second one.
+            Why::Stalled | Why::OverTime => End::Code(Code::STALLED),
             Why::Asked(signal) => End::Code(Code::Signal(signal)),
         }
     }
@@ -282,113 +282,16 @@ impl Attempt {
 
     /// Kills what did not heed TERM, until nothing is left.
     fn press_on(&mut self, run: &mut Run<'_>, now: Instant) {
+        run.feed();
         if let Some(ending) = &self.ending {
-            let due = ending.term + run.args.kill_after;
-            if now >= due.max(ending.repeat) || (ending.kill.is_some() && now >= ending.repeat) {
+            let due = match ending.kill {
+                Some(_) => ending.repeat,
+                None => ending.term + run.args.kill_after,
+            };
+            if now >= due {
                 self.kill(run, now);
             }
         }
-    }
-
-    fn look(&mut self, run: &mut Run<'_>, now: Instant) {
-        self.next = now + self.pace;
-        let since = now - self.started;
-        let signs = self
-            .signs
-            .get_or_insert_with(|| run.signs(self.streams.are_seen(), self.streams.inherited));
-        let mut sample = Sample {
-            output: self.streams.total() - self.output_seen,
-            units: self.units.read(),
-            ..Sample::default()
-        };
-        self.output_seen += sample.output;
-        self.total.work += sample.units.work;
-        self.total.discovery += sample.units.discovery;
-        if signs.contains(&Sign::Cpu) || signs.contains(&Sign::Io) {
-            let due = since >= self.thorough + run.args.stall / 10;
-            let care = if due || self.watch.matters(since) {
-                self.thorough = since;
-                Care::Full
-            } else {
-                Care::Usual
-            };
-            self.sampler.look(&mut self.group, care, &mut sample);
-        }
-        let seen: Vec<Sign> = sample
-            .signs(run.args.cpu_min)
-            .filter(|sign| signs.contains(sign))
-            .collect();
-        let look = if !seen.is_empty() {
-            self.sampler.forget_offsets();
-            Look::Progress
-        } else if signs.is_empty() || self.streams.are_blocked() {
-            Look::Excused
-        } else {
-            Look::Nothing
-        };
-        let verdict = self.watch.look(since, run.begun.elapsed(), look);
-        self.heed(run, verdict, &seen, now);
-    }
-
-    /// Does what a verdict asks for.
-    fn heed(&mut self, run: &mut Run<'_>, verdict: Verdict, seen: &[Sign], now: Instant) {
-        let idle = self.watch.idle();
-        let program = run.args.program();
-        match verdict {
-            Verdict::Stalled => {
-                let reason = format!("no progress for {:.1} s", idle.as_secs_f64());
-                run.args
-                    .complain(format_args!("{program}: stalled: {reason}"));
-                self.record(run, "stalled", seen, Some(reason));
-                self.end(run, Why::Stalled);
-            }
-            Verdict::OverTime => {
-                let reason = format!("over time after {:.1} s", run.begun.elapsed().as_secs_f64());
-                run.args.complain(format_args!("{program}: {reason}"));
-                self.record(run, "stalled", seen, Some(reason));
-                self.end(run, Why::OverTime);
-            }
-            Verdict::Warn => {
-                let reason = format!("no progress for {:.1} s", idle.as_secs_f64());
-                if run.args.verbose {
-                    run.args.complain(format_args!("{program}: {reason}"));
-                }
-                self.record(run, "warned", seen, Some(reason));
-            }
-            Verdict::Moves => self.record(run, "progress", seen, None),
-            Verdict::Fine => {
-                if !seen.is_empty() && now >= self.recorded + PROGRESS_EVERY {
-                    self.record(run, "progress", seen, None);
-                }
-            }
-        }
-        if self.ending.is_none() {
-            run.feed();
-        }
-    }
-
-    /// Records how far it is, with evidence where it stands still.
-    fn record(&mut self, run: &mut Run<'_>, name: &str, seen: &[Sign], reason: Option<String>) {
-        self.recorded = Instant::now();
-        let stands = reason.is_some();
-        let evidence = stands.then(|| {
-            let members = self.group.members(&run.proc);
-            evidence::gather(&run.proc, &members)
-        });
-        run.tell(name, |event| {
-            event.pid = Some(self.group.root().as_raw_nonzero().get() as u64);
-            event.seconds = Some(self.started.elapsed().as_secs_f64());
-            event.idle = Some(self.watch.idle().as_secs_f64());
-            event.signals = Some(seen.iter().map(|sign| sign.name().into()).collect());
-            event.output = Some(self.streams.total());
-            event.work = Some(self.total.work);
-            event.discovery = Some(self.total.discovery);
-            event.processes = Some(self.sampler.processes() as u64);
-            event.action = (name == "stalled").then(|| "TERM".into());
-            event.evidence = evidence;
-            event.last_lines = stands.then(|| self.streams.last_lines());
-            event.reason = reason;
-        });
     }
 }
 

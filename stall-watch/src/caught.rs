@@ -17,11 +17,9 @@ impl Caught {
     /// too.
     pub(crate) fn install(proc: &Proc) -> io::Result<Caught> {
         let mut signals = vec![SIGTERM, SIGCHLD];
-        signals.extend(
-            [SIGHUP, SIGINT, SIGQUIT]
-                .iter()
-                .filter(|s| !proc.ignores(**s)),
-        );
+        let ignored = proc.ignored().unwrap_or(0);
+        let heeded = |signal: &i32| ignored >> (signal - 1) & 1 == 0;
+        signals.extend([SIGHUP, SIGINT, SIGQUIT].into_iter().filter(heeded));
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
         Ok(Caught(SignalDelivery::with_pipe(

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::Pid;
+use rustix::{
+    fs::{Mode, OFlags},
+    process::Pid,
+};
 
 mod stat;
 
@@ -44,7 +47,7 @@ impl Proc {
     /// # Errors
     /// It has ended, or must not be seen.
     pub fn stat(&self, pid: Pid) -> io::Result<Stat> {
-        let bytes = fs::read(self.of(pid, "stat"))?;
+        let bytes = read(&self.of(pid, "stat"))?;
         Stat::parse(&bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
@@ -80,7 +83,7 @@ impl Proc {
         let mut found = Vec::new();
         for task in numbers(&tasks)? {
             let task = tasks.join(task.as_raw_nonzero().to_string());
-            let list = fs::read_to_string(task.join("children"))?;
+            let list = text(&task.join("children"))?;
             found.extend(list.split_whitespace().filter_map(number));
         }
         Ok(found)
@@ -92,7 +95,7 @@ impl Proc {
     /// # Errors
     /// It has ended, or belongs to somebody else.
     pub fn bytes(&self, pid: Pid) -> io::Result<u64> {
-        let text = fs::read_to_string(self.of(pid, "io"))?;
+        let text = text(&self.of(pid, "io"))?;
         let wanted = ["rchar", "wchar", "read_bytes", "write_bytes"];
         Ok(text
             .lines()
@@ -119,7 +122,7 @@ impl Proc {
                 if !path.is_absolute() || path.starts_with("/dev") {
                     return None;
                 }
-                let info = fs::read_to_string(self.of(pid, "fdinfo").join(&name)).ok()?;
+                let info = text(&self.of(pid, "fdinfo").join(&name)).ok()?;
                 let offset = info.lines().find_map(|line| line.strip_prefix("pos:"))?;
                 Some((
                     name.to_str()?.parse().ok()?,
@@ -134,13 +137,13 @@ impl Proc {
 
     /// The function of the kernel in which a process waits, where that may be known.
     pub fn waits_in(&self, pid: Pid) -> Option<String> {
-        let name = fs::read_to_string(self.of(pid, "wchan")).ok()?;
+        let name = text(&self.of(pid, "wchan")).ok()?;
         (!name.is_empty() && name != "0").then_some(name)
     }
 
     /// How much of the last ten seconds work stood still for want of `cpu`, `io` or `memory`.
     pub fn pressure(&self, what: &str) -> Option<String> {
-        let text = fs::read_to_string(self.root.join("pressure").join(what)).ok()?;
+        let text = text(&self.root.join("pressure").join(what)).ok()?;
         let line = text.lines().next()?;
         let average = line
             .split(' ')
@@ -148,15 +151,30 @@ impl Proc {
         Some(format!("{average} %"))
     }
 
-    /// Does this process ignore a signal, so that its children do?
-    pub fn ignores(&self, signal: i32) -> bool {
-        let ignored = || {
-            let text = fs::read_to_string(self.root.join("self/status")).ok()?;
-            let mask = text.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
-            u64::from_str_radix(mask.trim(), 16).ok()
-        };
-        ignored().is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+    /// The signals that this process ignores, and so its children: bit 0 is signal 1.
+    pub fn ignored(&self) -> Option<u64> {
+        let text = text(&self.root.join("self/status")).ok()?;
+        let mask = text.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+        u64::from_str_radix(mask.trim(), 16).ok()
     }
+}
+
+/// A small file by as few calls as can be: std would ask for a size that these do not have, and then
+/// begin with a few bytes.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut bytes = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        match rustix::io::read(&file, &mut piece)? {
+            0 => return Ok(bytes),
+            length => bytes.extend_from_slice(&piece[..length]),
+        }
+    }
+}
+
+fn text(path: &Path) -> io::Result<String> {
+    Ok(String::from_utf8_lossy(&read(path)?).into_owned())
 }
 
 fn number(name: &str) -> Option<Pid> {

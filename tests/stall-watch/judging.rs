@@ -78,10 +78,13 @@ fn a_chatty_loop_without_units_is_told_apart() {
     let chatty = "while :; do echo retrying; sleep 0.1; done";
     let ran = watched(&work, &["--signals", "units"], chatty).code(124);
     assert!(ran.stdout().starts_with("retrying\n"));
-    let works = "for n in {1..6}; do echo work >> /dev/fd/$STALL_PROGRESS_FD; sleep 0.5; done";
-    watched(&work, &["--signals", "units", "--stall", "2s"], works).ok();
-    let straight = "for n in {1..6}; do echo discovery >&$STALL_PROGRESS_FD; sleep 0.5; done";
-    watched(&work, &["--signals", "units", "--stall", "2s"], straight).ok();
+    // Both ways of writing to it.
+    let works = "for n in 1 2 3; do
+        echo work >>/dev/fd/$STALL_PROGRESS_FD; sleep 0.5
+        echo discovery >&$STALL_PROGRESS_FD; sleep 0.5
+    done";
+    let flags = ["--signals", "units", "--stall", "2s", "--events", "e"];
+    watched(&work, &flags, works).ok();
 }
 
 #[test]
@@ -123,6 +126,12 @@ fn offsets_that_move_without_a_byte_read_count() {
 #[test]
 fn a_command_that_was_stopped_stands_still_and_can_be_ended() {
     let work = Workdir::new();
-    let ran = watched(&work, &["--kill-after", "30s"], "kill -STOP $$").code(124);
-    assert_eq!(ran.stdout(), "");
+    let flags = ["--kill-after", "20s", "--events", "e"];
+    watched(&work, &flags, "kill -STOP $$").code(124);
+    let events = events(&work, "e");
+    let killed = events
+        .iter()
+        .find(|event| event["event"] == "killed")
+        .unwrap();
+    assert_eq!(killed["action"], "TERM");
 }

@@ -63,8 +63,7 @@ fn on_terminal(work: &Workdir, command: &str) -> Run {
 #[test]
 fn a_command_on_a_terminal_has_it() {
     let work = Workdir::new();
-    let command =
-        "stall-watch bash -c '[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && read -r x && echo got:$x'";
+    let command = "stall-watch --stall 20s bash -c '[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && read -r x && echo got:$x'";
     let ran = on_terminal(&work, command).stdin("word\n").ok();
     assert!(ran.stdout().contains("got:word"), "{}", ran.report());
 }

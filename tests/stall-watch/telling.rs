@@ -51,7 +51,7 @@ fn a_command_that_moves_again_after_a_warning_is_said_to() {
     let work = Workdir::new();
     let flags = ["--events", "e", "--stall", "6s", "--signals", "output"];
     // It waits for its warning, and then has a third of the limit left.
-    let script = "until grep -qs warned e; do sleep 0.1; done; echo here";
+    let script = "until grep -qsF 'event\":\"warned' e; do sleep 0.1; done; echo here";
     watched(&work, &flags, &format!("{script}; sleep 0.5")).ok();
     assert_eq!(
         names(&events(&work, "e")),
