@@ -45,7 +45,7 @@ impl Code {
                 let named = rustix::process::Signal::from_named_raw(signal);
                 if let Some(signal) = named {
                     let default = signal_hook::low_level::emulate_default_handler;
-                    // It aborts where it knows the signal by name only; KILL needs no handler.
+                    // KILL has no handler that could be put back.
                     let _ = match signal.as_raw() {
                         9 => rustix::process::kill_process(rustix::process::getpid(), signal)
                             .map_err(Into::into),
