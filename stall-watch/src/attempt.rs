@@ -216,7 +216,7 @@ impl Attempt {
         run.tell("killed", |event| {
             event.seconds = Some(self.started.elapsed().as_secs_f64());
             event.action = Some(if killed { "KILL" } else { "TERM" }.into());
-            event.left = Some(left);
+            event.remaining = Some(left);
         });
         run.tell("ended", |event| {
             event.seconds = Some(self.started.elapsed().as_secs_f64());

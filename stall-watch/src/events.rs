@@ -53,7 +53,11 @@ impl Events {
         event.command = Some(cut(&self.command, TEXT));
         let mut line = finished(&event);
         if line.len() > LINE {
-            for list in [&mut event.evidence, &mut event.last_lines, &mut event.left] {
+            for list in [
+                &mut event.evidence,
+                &mut event.last_lines,
+                &mut event.remaining,
+            ] {
                 for text in list.iter_mut().flatten() {
                     *text = cut(text, TEXT);
                 }
@@ -77,10 +81,14 @@ impl Events {
 
 /// Leaves out one text. Says whether there was one.
 fn shorten(event: &mut Event) -> bool {
-    [&mut event.last_lines, &mut event.evidence, &mut event.left]
-        .into_iter()
-        .flatten()
-        .any(|list| list.pop().is_some())
+    [
+        &mut event.last_lines,
+        &mut event.evidence,
+        &mut event.remaining,
+    ]
+    .into_iter()
+    .flatten()
+    .any(|list| list.pop().is_some())
 }
 
 fn finished(event: &Event) -> Vec<u8> {

@@ -25,7 +25,7 @@ fn of_fifty_grandchildren_that_ignore_term_none_is_left() {
         .find(|event| event["event"] == "killed")
         .unwrap();
     assert_eq!(killed["action"], "KILL");
-    assert_eq!(killed["left"].as_array().unwrap().len(), 0);
+    assert_eq!(killed["remaining"].as_array().unwrap().len(), 0);
 }
 
 /// original.md 8.J: a pattern that meant worker 1 hit 10, 12 and an editor.

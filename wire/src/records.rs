@@ -630,7 +630,7 @@ records! {
         /// Why.
         reason: Option<String>,
         /// killed: processes that are there still, as PID NAME.
-        left: Option<Vec<String>>,
+        remaining: Option<Vec<String>>,
         /// ended: its exit code.
         code: Option<i64>,
         /// ended: the signal that ended it.
