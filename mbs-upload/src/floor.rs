@@ -97,7 +97,8 @@ impl Floor {
             if state.aborted.is_some() {
                 return None;
             }
-            if let Some(job) = state.plan.take(Instant::now()) {
+            let now = Instant::now();
+            if let Some(job) = state.plan.take(now) {
                 self.change.notify_all();
                 let claims = job.claims.clone();
                 return Some((
@@ -111,7 +112,7 @@ impl Floor {
             if state.ended && state.plan.waiting() == 0 {
                 return None;
             }
-            state = match state.plan.due() {
+            state = match state.plan.due(now) {
                 None => self.wait(state),
                 Some(due) => self.wait_until(state, due),
             };

@@ -67,10 +67,12 @@ impl Plan {
         Some(job)
     }
 
-    /// When the first of the jobs that are put off is to be tried again.
-    pub fn due(&self) -> Option<Instant> {
+    /// When the first of the jobs that are put off beyond `now` is to be tried again. What is due by
+    /// then and still waits, waits for claims, and whoever gives those back says so.
+    pub fn due(&self, now: Instant) -> Option<Instant> {
         let until = |job: &Job| job.put_off.map(|off| off.until);
-        self.waiting.iter().filter_map(until).min()
+        let times = self.waiting.iter().filter_map(until);
+        times.filter(|&until| until > now).min()
     }
 
     /// Holds these claims for a job under way, all or none; says whether it does now.
@@ -171,13 +173,15 @@ mod tests {
         off.put_off = Some(PutOff { since: now, until });
         plan.push(off);
         plan.push(job("b", '2', "A"));
-        assert_eq!(plan.due(), Some(until));
+        assert_eq!(plan.due(now), Some(until));
         let b = plan.take(now).unwrap();
         assert_eq!(b.stem(), "b");
+        // Due, but the book is taken: there is no time to wait for, and none that has passed.
         assert!(plan.take(until).is_none());
+        assert_eq!(plan.due(until), None);
         plan.release(&b.claims);
         assert_eq!(plan.take(until).unwrap().stem(), "a");
-        assert_eq!(plan.due(), None);
+        assert_eq!(plan.due(now), None);
     }
 
     #[test]
