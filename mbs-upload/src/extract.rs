@@ -7,7 +7,12 @@ use std::{sync::atomic::Ordering, time::Instant};
 
 use serde_json::{Value, json};
 
-use crate::{failure::Failure, server::Server, stall::Clock};
+use crate::{
+    attempt::{self, chance},
+    failure::Failure,
+    server::Server,
+    stall::Clock,
+};
 use watch::{End, Next, Watch};
 
 /// Rows that may be missing in a row among those made since: other users' are removed, too.
@@ -16,6 +21,8 @@ const GAP: u32 = 25;
 const AROUND: i64 = 200;
 /// Rows that are looked at before giving up.
 const ROWS: i64 = 2000;
+/// Further tries of one row, which do not count as tries of the file.
+const FIRMLY: u32 = 2;
 
 /// The call's place among the rows of the table `upload`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +121,7 @@ pub fn find(server: &Server, file: &str, since: Since) -> Result<Option<i64>, Fa
     };
     let mut missing = 0;
     for id in first..first + ROWS {
-        match read(server, id) {
+        match read_firmly(server, id) {
             Ok(row) => {
                 missing = 0;
                 if row.get("file").and_then(Value::as_str) == Some(file) {
@@ -130,6 +137,22 @@ pub fn find(server: &Server, file: &str, since: Since) -> Result<Option<i64>, Fa
         }
     }
     Ok(None)
+}
+
+/// A row among many. A question that breaks is asked again by itself: were all of them asked again, a
+/// line that breaks every now and then would let no search come to its end.
+fn read_firmly(server: &Server, id: i64) -> Result<Value, Failure> {
+    for failed in 1.. {
+        let failure = match read(server, id) {
+            Ok(row) => return Ok(row),
+            Err(failure) => failure,
+        };
+        match server.policy.next(&failure, failed, chance()) {
+            attempt::Next::Wait(pause) if failed <= FIRMLY && !server.halt.sleep(pause) => {}
+            _ => return Err(failure),
+        }
+    }
+    unreachable!("the tries come to an end")
 }
 
 /// A row of the table `upload`.

@@ -329,3 +329,18 @@ fn a_storm_of_faults_loses_and_doubles_nothing() {
     bench.holds(&books);
     assert_eq!(bench.ebooks(), 30);
 }
+
+#[test]
+fn a_search_of_many_questions_comes_to_its_end_on_a_line_that_breaks_again_and_again() {
+    let bench = Bench::new();
+    let books = bench.books(2);
+    // Its row is looked for in vain, by more questions than the file has tries.
+    bench.fault(json!({"on": "TASK metadata", "kind": "lost", "nth": 2}));
+    for i in 0..60 {
+        let nth = 2 + 3 * i;
+        bench.fault(json!({"on": "GET /api/uploads-meta/*", "kind": "drop", "nth": nth}));
+    }
+    let ran = bench.tool(&books).args(["-j", "1", "--stall", "1s"]).ok();
+    assert_eq!(outcome(&ran, &books[1])["attempts"], 2, "{}", ran.report());
+    bench.holds(&books);
+}
