@@ -31,15 +31,23 @@ pub enum Next {
 /// A server that comes back is noticed within this.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// The absence of a server; it lasts while one of its parts is away.
+/// The absence of a server; it lasts while one of its parts is away. Each part has a time of its own
+/// to come back in.
 #[derive(Clone, Debug)]
 pub struct Absence {
     limit: Duration,
     policy: Policy,
+    parts: [Away; 2],
+    /// Since when one part or the other was away.
     since: Option<Instant>,
-    /// Tries in a row that found nobody, by part.
-    tries: [u32; 2],
     told: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Away {
+    since: Option<Instant>,
+    /// Tries in a row that found nobody.
+    tries: u32,
 }
 
 impl Absence {
@@ -48,33 +56,34 @@ impl Absence {
         Absence {
             limit,
             policy,
+            parts: Default::default(),
             since: None,
-            tries: [0; 2],
             told: false,
         }
     }
 
     /// A try to reach `part` has failed.
     pub fn missed(&mut self, part: Part, now: Instant, chance: u64) -> Next {
-        let since = *self.since.get_or_insert(now);
-        let away = now.saturating_duration_since(since);
+        self.since.get_or_insert(now);
+        let part = &mut self.parts[part as usize];
+        let away = now.saturating_duration_since(*part.since.get_or_insert(now));
         let left = self.limit.saturating_sub(away);
         if left.is_zero() {
             return Next::GiveUp(away);
         }
-        let tries = &mut self.tries[part as usize];
-        *tries += 1;
-        let pause = self.policy.pause(*tries, chance).min(LONGEST).min(left);
+        part.tries += 1;
+        let pause = self.policy.pause(part.tries, chance);
+        let pause = pause.min(LONGEST).min(left);
         // One lost connection is no news.
-        let tell = (*tries > 1 && !self.told).then_some(self.limit);
+        let tell = (part.tries > 1 && !self.told).then_some(self.limit);
         self.told |= tell.is_some();
         Next::Wait { pause, tell }
     }
 
     /// `part` has answered. Gives how long the server was away, if that was told and is over now.
     pub fn heard(&mut self, part: Part, now: Instant) -> Option<Duration> {
-        self.tries[part as usize] = 0;
-        if self.tries != [0; 2] {
+        self.parts[part as usize] = Away::default();
+        if self.parts.iter().any(|part| part.since.is_some()) {
             return None;
         }
         let since = self.since.take()?;
@@ -133,6 +142,17 @@ mod tests {
             absence.missed(Part::Api, at(5000), MIDDLE),
             Next::Wait { tell: None, .. }
         ));
+    }
+
+    #[test]
+    fn one_part_s_absence_takes_no_time_from_the_other_s() {
+        let (mut absence, start) = (absence(600), Instant::now());
+        absence.missed(Part::Engine, start, MIDDLE);
+        let hour = start + Duration::from_secs(3600);
+        let next = absence.missed(Part::Api, hour, MIDDLE);
+        assert!(matches!(next, Next::Wait { tell: None, .. }), "{next:?}");
+        let next = absence.missed(Part::Engine, hour, MIDDLE);
+        assert_eq!(next, Next::GiveUp(Duration::from_secs(3600)));
     }
 
     #[test]
