@@ -17,7 +17,6 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
-    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -26,6 +25,9 @@ use serde_json::{Value, json};
 use crate::{api::Api, attempt::chance, failure::Failure, halt::Halt, outage::Outage};
 use pump::{Command, Pump};
 use socket::Address;
+
+/// Time for the thread to close the connection in good order.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// What becomes of a call, in the order in which it is heard.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,7 +62,8 @@ pub struct Engine {
     commands: Mutex<Sender<Command>>,
     wake: UnixStream,
     next: AtomicU64,
-    thread: Option<JoinHandle<()>>,
+    /// Closed when the thread has ended.
+    ended: Mutex<Receiver<()>>,
 }
 
 /// One call under way; dropped, it is forgotten.
@@ -98,15 +101,19 @@ impl Engine {
             orders,
             woken,
         );
-        let thread = std::thread::Builder::new()
+        let (alive, ended) = mpsc::channel();
+        std::thread::Builder::new()
             .name("engine".into())
-            .spawn(move || pump.run())
+            .spawn(move || {
+                pump.run();
+                drop(alive);
+            })
             .map_err(broken)?;
         Ok(Engine {
             commands: commands.into(),
             wake,
             next: AtomicU64::new(1),
-            thread: Some(thread),
+            ended: ended.into(),
         })
     }
 
@@ -148,9 +155,9 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.order(Command::Quit);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        // It may be making a connection that nobody needs any more.
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = ended.recv_timeout(GOODBYE);
     }
 }
 
@@ -175,5 +182,24 @@ impl Call<'_> {
 impl Drop for Call<'_> {
     fn drop(&mut self) {
         self.engine.order(Command::Forget(self.id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_sits_in_a_connect_holds_no_exit_up() {
+        let (commands, orders) = mpsc::channel();
+        let (wake, _woken) = UnixStream::pair().unwrap();
+        let (_alive, ended) = mpsc::channel();
+        drop(Engine {
+            commands: commands.into(),
+            wake,
+            next: AtomicU64::new(1),
+            ended: ended.into(),
+        });
+        assert!(matches!(orders.recv(), Ok(Command::Quit)));
     }
 }
