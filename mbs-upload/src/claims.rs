@@ -31,7 +31,7 @@ pub use same::{Same, same};
 pub use turn::Turn;
 use wire::Voice;
 
-use crate::{claim::Claim, failure::Failure, known::Content};
+use crate::{claim::Claim, failure::Failure, halt::Halt, known::Content};
 use line::{Backend, Line};
 
 /// How long others may hold what a file needs before that is a failure of the file. Theirs may be a
@@ -50,6 +50,8 @@ pub struct Claims {
     settings: Settings,
     /// How long a database that went away is waited for.
     outage: Duration,
+    /// Nobody waits once it is pulled.
+    halt: Halt,
     voice: Voice,
     state: Mutex<State>,
     /// Counts the connections; what was locked on an earlier one is not locked any more.
@@ -79,14 +81,15 @@ fn too_long() -> Failure {
 }
 
 impl Claims {
-    /// Connects. `outage` is how long a connection that is lost later is waited for; `voice` tells of
-    /// that.
+    /// Connects. `outage` is how long a connection that is lost later is waited for, unless `halt` is
+    /// pulled; `voice` tells of that.
     ///
     /// # Errors
     /// The database is out of reach, or locks taken there would hold for nobody else.
     pub fn open(
         settings: Settings,
         outage: Duration,
+        halt: &Halt,
         voice: Voice,
     ) -> Result<Claims, mbs_hashes::Failure> {
         let object = settings.to_string();
@@ -94,6 +97,7 @@ impl Claims {
         Ok(Claims {
             settings,
             outage,
+            halt: halt.clone(),
             voice,
             state: Mutex::new(State {
                 backend: line.backend.clone(),
@@ -195,7 +199,7 @@ impl Claims {
                 Err(failure)
                     if failure.may_pass()
                         && Instant::now() + pause < deadline
-                        && !wire::stop::sleep(pause) =>
+                        && !self.halt.sleep(pause) =>
                 {
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }

@@ -260,7 +260,11 @@ impl<'a> Errand<'a> {
                 self.failures += 1;
                 match server.halt.sleep(pause) {
                     false => Verdict::Again,
-                    true => Verdict::Gone(STOPPED.into()),
+                    true => {
+                        // Who only insisted on an answer must see that the run is over, too.
+                        server.outage.give_up(STOPPED);
+                        Verdict::Gone(STOPPED.into())
+                    }
                 }
             }
             _ => Verdict::Failed,
@@ -318,7 +322,8 @@ impl<'a> Errand<'a> {
         if let Some(Late::Over) = self.clock.late(now) {
             let limit = spell(self.server.limits.max_time);
             let next = self.step.waits_for();
-            return Err(Failure::NoAnswer(format!(
+            // The step that waits was not begun: there is nothing to doubt about it.
+            return Err(Failure::NotReached(format!(
                 "not done within --max-time {limit}: it still waited for {next}"
             )));
         }

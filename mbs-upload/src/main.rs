@@ -143,7 +143,7 @@ fn reach(args: &Args, out: &Writer, halt: &Halt) -> Result<Server, Fatal> {
     });
     let outage = Arc::new(outage);
     let claims = database
-        .map(|settings| claim(settings, &api, policy, args.outage, out))
+        .map(|settings| claim(settings, &api, policy, (args.outage, halt), out))
         .transpose()?;
     let engine = match args.dry_run {
         true => None,
@@ -189,14 +189,14 @@ fn claim(
     settings: Settings,
     api: &Api,
     policy: Policy,
-    outage: Duration,
+    (outage, halt): (Duration, &Halt),
     out: &Writer,
 ) -> Result<Claims, Fatal> {
     let object = settings.to_string();
     if let Some(oddity) = &settings.oddity {
         out.warn("password file", "read", oddity);
     }
-    let claims = Claims::open(settings, outage, out.voice())
+    let claims = Claims::open(settings, outage, halt, out.voice())
         .map_err(|failure| failure.fatal(&object, "connect"))?;
     match run::patiently(policy, || claims::same(api, &claims)) {
         Ok(Same::Yes | Same::Unknown(_)) => Ok(claims),

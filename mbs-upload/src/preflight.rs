@@ -215,7 +215,12 @@ fn look_at(
     report.say(&languages(server, target))?;
     report.say(&formats(server)?)?;
     if let Some(settings) = &target.database {
-        match Claims::open(settings.clone(), Duration::ZERO, report.voice()) {
+        match Claims::open(
+            settings.clone(),
+            Duration::ZERO,
+            &target.halt,
+            report.voice(),
+        ) {
             Ok(claims) => {
                 report.say(&same_database(api, &claims)?)?;
                 report.say(&index(&claims)?)?;

@@ -19,6 +19,7 @@ use crate::{
     errand::{End, Errand},
     failure::Failure,
     floor::Floor,
+    halt::STOPPED,
     job::Job,
     known::Known,
     outcome::{Kind, Outcome},
@@ -65,7 +66,7 @@ pub fn patiently<T>(
 enum Feed {
     Item(Item),
     End(io::Result<Box<Custody>>),
-    /// A worker has aborted the run.
+    /// A worker or a signal has aborted the run.
     Abort,
 }
 
@@ -166,7 +167,13 @@ pub fn run(
 fn read(input: impl BufRead, feed: &SyncSender<Feed>) {
     let mut reader = Reader::new(input);
     let end = loop {
-        match reader.next_item() {
+        let next = reader.next_item();
+        // A stop ends the input anywhere, so that its last line may be half a line and its end none.
+        if wire::stop::requested() {
+            let _ = feed.send(Feed::Abort);
+            return;
+        }
+        match next {
             Ok(Some(item)) => {
                 if feed.send(Feed::Item(item)).is_err() {
                     return;
@@ -189,6 +196,7 @@ impl Run<'_> {
                 self.pace.input_ended();
                 self.floor.end();
             }
+            Ok(None) if wire::stop::requested() => self.floor.abort(STOPPED),
             Ok(None) => self.floor.abort("the run was aborted"),
             Err(error) => self.floor.abort(&error.to_string()),
         }
@@ -280,6 +288,11 @@ impl Run<'_> {
                     Errand::new(self.server, &self.floor, &job, dry_run, grip, &sent).run()
                 }
                 Ok(Turn::Theirs) => {
+                    self.floor.put_off(job, claims::AGAIN);
+                    continue;
+                }
+                // Not begun, and nobody tries on: it is one of those that were not tried.
+                Err(_) if wire::stop::requested() => {
                     self.floor.put_off(job, claims::AGAIN);
                     continue;
                 }

@@ -1,4 +1,5 @@
 use super::*;
+use mbs_upload::claim;
 use std::{
     io::{Read, Write},
     os::unix::process::ExitStatusExt,
@@ -113,4 +114,81 @@ fn a_signal_before_anything_is_under_way_does_not_wait() {
     let (records, error) = end(child);
     assert!(records.is_empty());
     assert_eq!(error.lines().count(), 1, "{error}");
+}
+
+#[test]
+fn an_addition_that_is_asked_about_when_the_grace_ends_is_not_called_failed() {
+    let bench = Bench::new();
+    let books = bench.books(2);
+    bench.fault(
+        json!({"on": "POST /api/ebooks/*/add-upload", "kind": "drop", "nth": 2, "times": 0}),
+    );
+    // Two files, a second try of the second one, and then the question what became of it.
+    bench.fault(json!({"on": "POST /api/upload/check", "kind": "drop", "nth": 4, "times": 0}));
+    let args = [
+        "-j",
+        "1",
+        "--grace",
+        "1ms",
+        "--retries",
+        "1",
+        "--retry-wait",
+        "4s",
+    ];
+    let child = start(&bench, &books, &args);
+    wait_for(&bench, "POST", "/api/upload/check", 4);
+    signal(&child, "-TERM");
+    let (records, error) = end(child);
+    assert_eq!(records.len(), 2, "{records:?}");
+    assert!(error.contains("1 file was under way"), "{error}");
+    assert_eq!(bench.server.count("DELETE", "/api/ebooks/*"), 0);
+}
+
+#[test]
+fn a_line_that_a_signal_cuts_is_no_error() {
+    let bench = Bench::new();
+    let books = bench.books(1);
+    let mut child = bench.tool(&[]).spawn();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin
+        .write_all(format!("{}\n{{\"type\":\"file_", books[0]).as_bytes())
+        .unwrap();
+    let done = || (!bench.stored().is_empty()).then_some(());
+    harness::wait_for("the whole line's file", DEADLINE, done);
+    signal(&child, "-TERM");
+    let (records, error) = end(child);
+    drop(stdin);
+    assert_eq!(records.len(), 2, "{records:?}");
+    assert_eq!(records[0]["outcome"], "uploaded");
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert!(error.contains("stopped by a signal: "), "{error}");
+    assert!(error.contains("the rest was not read"), "{error}");
+}
+
+#[test]
+fn locks_that_were_lost_are_waited_for_in_the_grace() {
+    let bench = Bench::new();
+    let book = bench.book("T", "A", "epub");
+    bench.fault(json!({"on": "TASK metadata", "kind": "delay", "millis": 2000}));
+    let child = start(
+        &bench,
+        std::slice::from_ref(&book),
+        &["--db", bench.server.db_url(), "--grace", "1h"],
+    );
+    wait_for(&bench, "POST", "/api/upload", 1);
+    let sessions = "from pg_stat_activity where application_name = 'mbs-upload'";
+    let cut = format!("select pg_terminate_backend(pid) {sessions}");
+    assert_eq!(bench.server.query(&cut).len(), 1);
+    let mut rival = postgres::Client::connect(bench.server.db_url(), postgres::NoTls).unwrap();
+    let lock = format!("select pg_advisory_lock({})", claim::book("T", "A") as i64);
+    rival.simple_query(&lock).unwrap();
+    signal(&child, "-TERM");
+    let tried = format!("select 1 {sessions} and query like '%advisory%'");
+    harness::wait_for("a try", DEADLINE, || {
+        (!bench.server.query(&tried).is_empty()).then_some(())
+    });
+    drop(rival);
+    let (records, error) = end(child);
+    assert_eq!(records[0]["outcome"], "uploaded", "{records:?} {error}");
+    bench.holds(&[book]);
 }

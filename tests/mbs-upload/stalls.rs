@@ -196,3 +196,19 @@ fn one_that_is_tried_again_does_not_hold_up_the_others() {
     assert_eq!(order.last(), Some(&json!(2)), "{}", ran.report());
     bench.holds(&books);
 }
+
+#[test]
+fn a_step_for_which_no_time_was_left_is_not_in_doubt() {
+    let bench = Bench::new();
+    let book = bench.book("T", "A", "epub");
+    for on in ["POST /api/upload", "GET /api/ebooks/index/T"] {
+        bench.fault(json!({"on": on, "kind": "delay_answer", "millis": 1100}));
+    }
+    let tool = bench.tool(std::slice::from_ref(&book));
+    let ran = tool.args(["--max-time", "2s", "--retries", "0"]).code(1);
+    ran.one_line(&["not done within --max-time 2s"]);
+    // No ebook was made, and none is looked for, nor said to be left.
+    assert!(!ran.report().contains("left"), "{}", ran.report());
+    assert_eq!(bench.server.count("GET", "/api/ebooks/index/T"), 1);
+    assert_eq!(bench.server.count("POST", "/api/ebooks"), 0);
+}

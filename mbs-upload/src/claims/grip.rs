@@ -1,6 +1,6 @@
 //! The claims of one file under way.
 
-use std::{sync::atomic::Ordering, thread, time::Instant};
+use std::{sync::atomic::Ordering, time::Instant};
 
 use super::{AGAIN, Claims, OTHERS_WITHIN, There};
 use crate::{claim::Claim, failure::Failure, known::Content};
@@ -110,10 +110,10 @@ impl<'a> Grip<'a> {
     fn wait(&mut self) -> Result<(), Failure> {
         let deadline = Instant::now() + OTHERS_WITHIN;
         while !self.take()? {
-            if wire::stop::requested() || Instant::now() >= deadline {
+            // A signal leaves a file under way its grace.
+            if Instant::now() >= deadline || self.claims.halt.sleep(AGAIN) {
                 return Err(super::too_long());
             }
-            thread::sleep(AGAIN);
         }
         Ok(())
     }

@@ -51,6 +51,7 @@ impl<In: Transport> Connector<In> for Tcp {
         if let Some(chained) = chained {
             return Ok(Some(Either::A(chained)));
         }
+        go_on(&self.0)?;
         let stream = reach(details)?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
@@ -91,6 +92,7 @@ impl Transport for Connection {
         let mut wait = Wait::new(timeout, timeout.per_write, Timeout::PerWrite);
         let mut rest = &self.buffers.output()[..amount];
         while !rest.is_empty() {
+            go_on(&self.halt)?;
             match (&self.stream).write(rest) {
                 Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
                 Ok(count) => {
@@ -171,10 +173,18 @@ impl Wait {
         });
         let mut fds = [PollFd::new(stream, what), PollFd::new(halt, PollFlags::IN)];
         match poll(&mut fds, left.as_ref()) {
-            _ if halt.pulled() => Err(io::Error::other(STOPPED).into()),
+            _ if halt.pulled() => go_on(halt),
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(io::Error::from(error).into()),
         }
+    }
+}
+
+/// Nothing more leaves once the halt is pulled, even where there is room for it.
+fn go_on(halt: &Halt) -> Result<(), Error> {
+    match halt.pulled() {
+        true => Err(io::Error::other(STOPPED).into()),
+        false => Ok(()),
     }
 }
 
@@ -229,7 +239,7 @@ mod tests {
         let patient = timeout(800, Limit::NotHappening);
         let started = Instant::now();
         ours.transmit_output(24 * (64 << 10), patient).unwrap();
-        let theirs = reader.join().unwrap();
+        let mut theirs = reader.join().unwrap();
         assert!(started.elapsed() > Duration::from_millis(800));
         let stalled = ours.transmit_output(8 << 20, timeout(100, Limit::NotHappening));
         assert!(matches!(stalled, Err(Error::Timeout(Timeout::PerWrite))));
@@ -240,6 +250,10 @@ mod tests {
         ours.halt.pull();
         let halted = ours.await_input(timeout(60_000, Limit::NotHappening));
         assert!(matches!(halted, Err(Error::Io(_))));
+        theirs.set_nonblocking(true).unwrap();
+        while matches!(theirs.read(&mut [0; 64 << 10]), Ok(1..)) {}
+        let halted = ours.transmit_output(1, timeout(60_000, Limit::NotHappening));
+        assert!(matches!(halted, Err(Error::Io(_))), "there was room");
         ours.halt = Halt::new().unwrap();
         assert!(ours.is_open());
         drop(theirs);
