@@ -39,26 +39,25 @@ impl Log {
     /// # Errors
     /// Refused when another process has it; usage when it cannot be a journal.
     pub fn open(path: &Path) -> Result<Log, Fatal> {
-        let shown = path.display();
         let folder = match path.parent() {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
         fs::create_dir_all(folder)
             .or_fatal(Exit::Usage, format_args!("{}: make", folder.display()))?;
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-            .or_fatal(Exit::Usage, format_args!("{shown}: open"))?;
-        let metadata = file
-            .metadata()
-            .or_fatal(Exit::Usage, format_args!("{shown}: stat"))?;
-        if !metadata.is_file() {
-            let message = format!("{shown}: open: a journal must be a regular file");
-            return Err(Fatal::new(Exit::Usage, message));
-        }
+        let log = Log::lock_file(path, open_file(path)?)?;
+        // So that the file's name survives a power cut, too.
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .or_fatal(
+                Exit::GaveUp,
+                format_args!("{}: write to disk", folder.display()),
+            )?;
+        Ok(log)
+    }
+
+    fn lock_file(path: &Path, file: File) -> Result<Log, Fatal> {
+        let shown = path.display();
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -70,18 +69,16 @@ impl Log {
                 return Err(Fatal::new(Exit::GaveUp, message));
             }
         }
-        // So that the file's name survives a power cut, too.
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .or_fatal(
-                Exit::GaveUp,
-                format_args!("{}: write to disk", folder.display()),
-            )?;
+        // Not before: whoever had the lock may have written until just now.
+        let written = file
+            .metadata()
+            .or_fatal(Exit::GaveUp, format_args!("{shown}: stat"))?
+            .len();
         Ok(Log {
             path: path.into(),
             file,
             state: Mutex::new(State {
-                written: metadata.len(),
+                written,
                 safe: 0,
                 syncing: false,
                 torn: false,
@@ -173,5 +170,40 @@ impl Log {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn open_file(path: &Path) -> Result<File, Fatal> {
+    let shown = path.display();
+    let file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path)
+        .or_fatal(Exit::Usage, format_args!("{shown}: open"))?;
+    let metadata = file
+        .metadata()
+        .or_fatal(Exit::Usage, format_args!("{shown}: stat"))?;
+    if !metadata.is_file() {
+        let message = format!("{shown}: open: a journal must be a regular file");
+        return Err(Fatal::new(Exit::Usage, message));
+    }
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_process_before_wrote_last_is_not_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let before = Log::lock_file(&path, open_file(&path).unwrap()).unwrap();
+        let file = open_file(&path).unwrap();
+        before.append(&Line::new("x")).unwrap();
+        drop(before);
+        let log = Log::lock_file(&path, file).unwrap();
+        assert_eq!(log.lock().written, fs::metadata(&path).unwrap().len());
     }
 }
