@@ -25,7 +25,7 @@ use std::{
 };
 
 pub use grip::{Grip, Stand};
-pub use index::INDEX;
+pub use index::{INDEX, SLOW};
 use mbs_hashes::Settings;
 pub use same::{Same, same};
 pub use turn::Turn;
@@ -39,6 +39,8 @@ use line::{Backend, Line};
 pub const OTHERS_WITHIN: Duration = Duration::from_secs(3600);
 /// How often what others hold is tried again.
 pub const AGAIN: Duration = Duration::from_millis(500);
+/// How long one try to connect may take.
+const CONNECT: Duration = Duration::from_secs(30);
 /// How often one question may lose the connection.
 const LOSSES: u32 = 5;
 /// The longest pause between two tries to get the connection back.
@@ -87,11 +89,12 @@ impl Claims {
     /// # Errors
     /// The database is out of reach, or locks taken there would hold for nobody else.
     pub fn open(
-        settings: Settings,
+        mut settings: Settings,
         outage: Duration,
         halt: &Halt,
         voice: Voice,
     ) -> Result<Claims, mbs_hashes::Failure> {
+        settings.connect_timeout.get_or_insert(CONNECT);
         let object = settings.to_string();
         let line = Line::first(&settings, |why| voice.warn(&object, "connect", why))?;
         Ok(Claims {

@@ -199,7 +199,14 @@ fn claim(
     let claims = Claims::open(settings, outage, halt, out.voice())
         .map_err(|failure| failure.fatal(&object, "connect"))?;
     match run::patiently(policy, || claims::same(api, &claims)) {
-        Ok(Same::Yes | Same::Unknown(_)) => Ok(claims),
+        Ok(Same::Yes | Same::Unknown(_)) => {
+            // Who may not know does not keep us from working.
+            if let Ok(false) = run::patiently(policy, || claims.indexed()) {
+                let advice = format!("{}: {}", claims::SLOW, claims::INDEX);
+                out.warn(&object, "index", &advice);
+            }
+            Ok(claims)
+        }
         Ok(Same::No(why)) => Err(Fatal::new(
             Exit::Refused,
             format!(

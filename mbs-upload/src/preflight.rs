@@ -320,9 +320,7 @@ fn index(claims: &Claims) -> Result<Finding, Trouble> {
     if claims.indexed()? {
         return Ok(Finding::ok("index", claims.database()));
     }
-    let why =
-        "source(hash) has no index: the server reads the whole table for each file, several times";
-    let mut finding = Finding::warning("index", claims.database(), why);
+    let mut finding = Finding::warning("index", claims.database(), claims::SLOW);
     finding.statement = Some(claims::INDEX.into());
     Ok(finding)
 }

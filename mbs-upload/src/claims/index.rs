@@ -6,6 +6,10 @@ use crate::failure::Failure;
 /// Makes the index that the server lacks, without stopping it.
 pub const INDEX: &str = "CREATE INDEX CONCURRENTLY source_hash_size ON source (hash, size)";
 
+/// What it means that there is none.
+pub const SLOW: &str =
+    "source(hash) has no index: the server reads the whole table for each file, several times";
+
 impl Claims {
     /// Is there an index of all hashes?
     ///

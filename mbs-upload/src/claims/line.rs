@@ -12,7 +12,8 @@ use crate::{claim::Claim, known::Content};
 
 const TERMS: Terms = Terms {
     tool: "mbs-upload",
-    patience: Duration::from_secs(30),
+    // Without an index the server reads its whole table for one answer.
+    patience: Duration::from_secs(120),
     statement: None,
     // What is under way when a stop is requested is still finished.
     heeds_stop: false,
