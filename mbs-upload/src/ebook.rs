@@ -1,5 +1,6 @@
 //! An ebook of the server: made, given a file, looked at, removed again while it is empty.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{api::Api, failure::Failure, known::Content};
@@ -22,6 +23,8 @@ pub struct Source {
 pub struct Ebook {
     /// Who made it.
     pub created_by: Option<i64>,
+    /// When, in the local time of the server's database, which it calls UTC.
+    pub created: Option<Timestamp>,
     /// Its files.
     pub sources: Vec<Source>,
 }
@@ -145,6 +148,10 @@ fn read(answer: &Value) -> Option<Ebook> {
     });
     Some(Ebook {
         created_by: answer.get("created_by").and_then(Value::as_i64),
+        created: answer
+            .get("created")
+            .and_then(Value::as_str)
+            .and_then(|at| at.parse().ok()),
         sources: sources.collect::<Option<_>>()?,
     })
 }

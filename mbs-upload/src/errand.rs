@@ -8,7 +8,7 @@ mod linking;
 mod placing;
 mod sending;
 
-use std::time::Instant;
+use std::{sync::MutexGuard, time::Instant};
 
 use crate::{
     attempt::{Next, chance},
@@ -30,6 +30,9 @@ use crate::{
 
 /// Failures of one file in all its steps, as a multiple of those that one step may have.
 const IN_ALL: u32 = 4;
+
+/// Additions that fail before the file that the server keeps for them is taken for lost.
+const UNADDED: u32 = 2;
 
 /// Absences of the server in a row during one step. A file that takes the server down each time
 /// must come to an end like others that fail.
@@ -101,6 +104,12 @@ pub struct Errand<'a> {
     late: Option<Held<'a>>,
     /// Steps of which one try may have been done unheard.
     doubted: Doubted,
+    /// Additions from this upload that failed in doubt.
+    unadded: u32,
+    /// The bytes were sent once more because of that.
+    sent_again: bool,
+    /// Keeps others from adding while nobody knows what the server makes of it.
+    turn: Option<MutexGuard<'a, ()>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -180,6 +189,9 @@ impl<'a> Errand<'a> {
             clock: Clock::new(server.limits, Instant::now()),
             late: None,
             doubted: Doubted::default(),
+            unadded: 0,
+            sent_again: false,
+            turn: None,
         }
     }
 
@@ -299,8 +311,14 @@ impl<'a> Errand<'a> {
         }
         if failure.in_doubt() {
             self.in_doubt = true;
-            self.doubted.create |= matches!(self.step, Step::Create { .. });
-            self.doubted.add |= matches!(self.step, Step::Add { .. });
+            if let Step::Create { wanted, .. } = &self.step {
+                self.doubted.create = true;
+                self.note_doubtful(wanted.clone());
+            }
+            if let Step::Add { .. } = self.step {
+                self.doubted.add = true;
+                self.unadded += u32::from(matches!(failure, Failure::Server(_)));
+            }
         }
     }
 

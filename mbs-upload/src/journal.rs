@@ -12,8 +12,10 @@
 //! | [`past`] | what it tells of earlier runs |
 //! | [`terms`] | on what terms a refusal holds |
 //! | [`identity`] | is this the server that it is about? |
+//! | [`doubt`] | ebooks that may have been made unheard |
 //! | [`settle`] | what a killed run has left on the server |
 
+pub mod doubt;
 pub mod identity;
 pub mod log;
 pub mod past;
@@ -43,8 +45,8 @@ use crate::{
     outcome::{Kind, Outcome},
     run::patiently,
     server::Server,
-    wanted::Wanted,
 };
+use doubt::Doubt;
 use log::Log;
 use past::{Half, NO_JOURNAL, Past};
 use terms::Terms;
@@ -52,7 +54,7 @@ use terms::Terms;
 /// Formats that are asked about at the start. Names of more are no formats.
 const FORMATS: usize = 100;
 
-/// A journal that is being written, or none: then all that is told to it is forgotten.
+/// A journal that is being written, or none: then what is told to it is forgotten with the run.
 #[derive(Debug, Default)]
 pub struct Journal {
     log: Option<Log>,
@@ -63,8 +65,8 @@ pub struct Journal {
     formats_hold: BTreeSet<String>,
     /// Formats that the engine turned out to lack in this run.
     engine_lacks: Mutex<BTreeSet<String>>,
-    /// Books whose ebooks a killed run was about to make and has not made yet.
-    doubtful: Vec<(Content, Wanted)>,
+    /// Ebooks that may have been made unheard, by this run or an earlier one.
+    doubts: Mutex<HashMap<Content, Vec<Doubt>>>,
     /// Files whose way a killed run has begun.
     halves: HashMap<Content, Half>,
 }
@@ -167,6 +169,7 @@ pub fn begin(
         std::sync::atomic::Ordering::Relaxed,
     );
     if journal.log.is_some() {
+        journal.doubts = std::mem::take(&mut journal.past.doubts).into();
         journal.halves = settle::settle(&mut journal, halves, server)?;
     }
     Ok(journal)
@@ -232,7 +235,7 @@ impl Journal {
         self.halves.get(content)
     }
 
-    /// Writes a step; type, content and time are put to it.
+    /// Writes a step; type and content are put to it, and the time if it has none.
     ///
     /// # Errors
     /// One line that names the file; the run cannot go on.
@@ -240,10 +243,14 @@ impl Journal {
         let Some(log) = &self.log else {
             return Ok(());
         };
+        let at = match step.at.is_empty() {
+            true => now(),
+            false => step.at,
+        };
         let step = JournalStep {
             sha1: content.sha1(),
             size: content.size(),
-            at: now(),
+            at,
             ..step
         };
         log.append(&Line::of(&step)).map(drop)
@@ -254,14 +261,40 @@ impl Journal {
     /// # Errors
     /// As [`Journal::step`].
     pub fn cleared(&self, content: &Content) -> Result<(), String> {
-        let step = "cleared".into();
-        self.step(
-            content,
-            JournalStep {
-                step,
-                ..JournalStep::default()
-            },
-        )
+        self.bare("cleared", content)
+    }
+
+    fn bare(&self, step: &str, content: &Content) -> Result<(), String> {
+        let step = JournalStep {
+            step: step.into(),
+            ..JournalStep::default()
+        };
+        self.step(content, step)
+    }
+
+    /// Writes that an ebook may have been made for this content unheard, to be looked for until that is
+    /// [settled](settle::look_back), whatever becomes of the file.
+    ///
+    /// # Errors
+    /// As [`Journal::step`].
+    pub fn doubt(&self, content: &Content, doubt: Doubt) -> Result<(), String> {
+        let written = self.step(content, doubt.line());
+        self.lock_doubts().entry(*content).or_default().push(doubt);
+        written
+    }
+
+    /// What may have been made for this content unheard.
+    pub fn doubts(&self, content: &Content) -> Vec<Doubt> {
+        self.lock_doubts().get(content).cloned().unwrap_or_default()
+    }
+
+    fn settled(&self, content: &Content) -> Result<(), String> {
+        self.lock_doubts().remove(content);
+        self.bare("settled", content)
+    }
+
+    fn lock_doubts(&self) -> MutexGuard<'_, HashMap<Content, Vec<Doubt>>> {
+        self.doubts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes how a file's way ended, and returns when that is on the disk. What was only looked up

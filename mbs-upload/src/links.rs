@@ -101,7 +101,8 @@ impl Links {
             .map_err(|_| "the server's path is not UTF-8, and no request can hold it".into())
     }
 
-    /// To be held while a file is added and looked at. Waits for the first one to be known.
+    /// To be held while a file is added and until it was looked at. Waits for the first one to be
+    /// known.
     ///
     /// # Errors
     /// Why no more files may be added.

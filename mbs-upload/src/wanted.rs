@@ -31,6 +31,11 @@ impl Wanted {
         }
     }
 
+    /// What is held while its ebook is worked on, as [`claims`] of its book.
+    pub fn claims(&self) -> Vec<Claim> {
+        of(&self.title, &self.authors)
+    }
+
     /// The body that creates it. Genres and series without a row of their own are given by the
     /// caller as far as they are known.
     pub fn body(&self, series: Option<i64>, genres: &[i64]) -> Value {
@@ -65,8 +70,11 @@ pub fn authors(authors: &[Author]) -> Value {
 /// What a book holds while it is worked on: its title with each of its authors, since ebooks with a
 /// common title and a common author may be one.
 pub fn claims(book: &Book) -> Vec<Claim> {
-    let title = book.title.as_deref().unwrap_or_default();
-    match book.authors.as_slice() {
+    of(book.title.as_deref().unwrap_or_default(), &book.authors)
+}
+
+fn of(title: &str, authors: &[Author]) -> Vec<Claim> {
+    match authors {
         [] => vec![claim::book(title, "")],
         authors => authors
             .iter()

@@ -1,13 +1,13 @@
 use std::{process::Child, thread};
 
-use mbs_upload::{claim, known::Content};
+use mbs_upload::{claim, claims, known::Content};
 use postgres::Client;
 
 use super::*;
 
 impl Bench {
     /// The tool, kept apart from other uploaders by the server's own database.
-    fn claiming(&self, records: &[Value]) -> Run {
+    pub(crate) fn claiming(&self, records: &[Value]) -> Run {
         self.tool(records).arg("--db").arg(self.server.db_url())
     }
 
@@ -19,12 +19,12 @@ impl Bench {
     }
 
     /// Another uploader's session, as far as locks go.
-    fn rival(&self) -> Client {
+    pub(crate) fn rival(&self) -> Client {
         Client::connect(self.server.db_url(), postgres::NoTls).unwrap()
     }
 }
 
-fn lock(rival: &mut Client, claim: claim::Claim) {
+pub(crate) fn lock(rival: &mut Client, claim: claim::Claim) {
     let locked = rival.query_one("select pg_try_advisory_lock($1)", &[&(claim as i64)]);
     assert!(locked.unwrap().get::<_, bool>(0));
 }
@@ -152,7 +152,10 @@ fn a_lost_lock_connection_is_made_again_and_nothing_is_doubled() {
 
 /// A tool that runs until the test has done something.
 fn started(run: Run, records: &[Value]) -> Child {
-    let mut child = run.spawn();
+    fed(run.spawn(), records)
+}
+
+fn fed(mut child: Child, records: &[Value]) -> Child {
     let mut stdin = child.stdin.take().unwrap();
     std::io::Write::write_all(&mut stdin, &lines(records)).unwrap();
     child
@@ -278,4 +281,57 @@ fn a_password_for_the_database_is_not_taken_from_the_command_line() {
         .code(2);
     ran.one_line(&["--db", ".pgpass"]);
     assert!(!ran.report().replace("u:hush@h", "").contains("hush"));
+}
+
+#[test]
+fn an_ebook_whose_locks_were_lost_is_not_removed_from_under_another_uploader() {
+    let mut bench = Bench::new();
+    let book = bench.book("T", "A", "epub");
+    // The addition stands still on the server until it is let go, and fails.
+    let stop = "create function stop() returns trigger language plpgsql as
+        'begin perform pg_advisory_lock(42); raise exception ''no''; end';
+        create trigger stop before insert on source execute function stop()";
+    bench.server.cluster().execute("ebooks", stop);
+    let mut rival = bench.rival();
+    lock(&mut rival, 42);
+    let run = || {
+        bench
+            .claiming(&[])
+            .arg("--journal")
+            .arg(bench.dir.join("journal"))
+    };
+    let tool = run().args(["--retries", "0"]).spawn();
+    let tool = fed(tool, std::slice::from_ref(&book));
+    harness::wait_for("the addition", DEADLINE, || {
+        let waits = "select 1 from pg_locks where locktype = 'advisory' and not granted";
+        (!bench.server.query(waits).is_empty()).then_some(())
+    });
+    assert_eq!(bench.cut_locks(), 1);
+    harness::wait_for("the lock", DEADLINE, || {
+        let locked = rival.query_one(
+            "select pg_try_advisory_lock($1)",
+            &[&(claim::book("T", "A") as i64)],
+        );
+        locked.unwrap().get::<_, bool>(0).then_some(())
+    });
+    rival.execute("select pg_advisory_unlock(42)", &[]).unwrap();
+    let output = tool.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("another uploader is at work"), "{said}");
+    assert_eq!(bench.ebooks(), 1);
+    // The next run removes it, once nobody holds it.
+    drop(rival);
+    run().ok();
+    assert_eq!(bench.ebooks(), 0);
+}
+
+#[test]
+fn a_table_without_an_index_is_told_of_once() {
+    let mut bench = Bench::new();
+    let ran = bench.claiming(&bench.books(3)).ok();
+    ran.one_line(&["source(hash) has no index", claims::INDEX]);
+    bench.server.cluster().execute("ebooks", claims::INDEX);
+    let ran = bench.claiming(&bench.books(3)).ok();
+    assert!(ran.stderr.is_empty(), "{}", ran.report());
 }

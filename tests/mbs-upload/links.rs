@@ -258,3 +258,15 @@ fn contradictions_about_links_are_usage_errors() {
         assert!(ran.stdout.is_empty() && !ran.stderr.is_empty());
     }
 }
+
+#[test]
+fn while_nobody_knows_what_became_of_the_first_file_no_other_is_added() {
+    let bench = Bench::new();
+    let books = bench.books(6);
+    bench.fault(json!({"on": "POST /api/ebooks/*/add-upload", "kind": "drop_after_commit"}));
+    let ran = looking(&bench, bench.tool(&books))
+        .args(["-j", "6", "--retry-wait", "400ms"])
+        .code(255);
+    assert_eq!(targets(&bench), [None], "{}", ran.report());
+    assert_eq!(counts(&ran)["uploaded"], 1, "{}", ran.report());
+}

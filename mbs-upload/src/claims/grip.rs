@@ -107,6 +107,19 @@ impl<'a> Grip<'a> {
         }
     }
 
+    /// Are all of them held at this moment, at once taken again if they were lost? For what must not be
+    /// done beside others, but need not be done.
+    ///
+    /// # Errors
+    /// As [`Claims::take`].
+    pub fn still(&mut self) -> Result<bool, Failure> {
+        let (_, epoch) = self.claims.ask(|line| line.query("SELECT 1"))?;
+        match self.epoch == Some(epoch) {
+            true => Ok(true),
+            false => self.take(),
+        }
+    }
+
     fn wait(&mut self) -> Result<(), Failure> {
         let deadline = Instant::now() + OTHERS_WITHIN;
         while !self.take()? {

@@ -2,7 +2,7 @@
 
 use super::{Errand, Step, Stepped};
 use crate::{
-    claims::{Stand, There},
+    claims::{Grip, Stand, There},
     failure::Failure,
     outcome::Outcome,
     wanted::{self, Wanted},
@@ -43,6 +43,11 @@ impl Errand<'_> {
     fn stand(&mut self) -> Result<Option<Stand>, Failure> {
         let grip = self.grip.as_mut();
         grip.map(|grip| grip.stand(&self.job.content)).transpose()
+    }
+
+    /// Is nobody else at work on the book at this moment?
+    pub(super) fn is_alone(&mut self) -> Result<bool, Failure> {
+        self.grip.as_mut().map_or(Ok(true), Grip::still)
     }
 
     /// Holds the book that only the engine could name. Whoever has to wait for it gives up the

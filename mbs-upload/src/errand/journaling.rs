@@ -10,6 +10,8 @@ use super::{Errand, Step, Stepped};
 use crate::{
     extract::{self, Since},
     failure::Failure,
+    journal::doubt::{Doubt, describe},
+    wanted::Wanted,
 };
 
 /// Rows of the table `upload` that may have been made since a call, for its own to be looked for.
@@ -20,7 +22,8 @@ impl Errand<'_> {
     pub(super) fn note(&self, next: &Step) -> Result<(), String> {
         let mut line = JournalStep::default();
         line.step = match next {
-            Step::Check | Step::Place { .. } => return Ok(()),
+            // What is made is written down for each try by itself.
+            Step::Check | Step::Place { .. } | Step::Create { .. } => return Ok(()),
             Step::Send => {
                 let (path, exact) = wire::path::encode(&self.job.path);
                 (line.path, line.path_b64) = (Some(path.into_owned()), exact);
@@ -35,24 +38,6 @@ impl Errand<'_> {
                 line.upload_id = Some(*upload);
                 "row"
             }
-            Step::Create { wanted, .. } => {
-                let author = |first| {
-                    let authors = wanted.authors.iter();
-                    let name = |author: &crate::book::Author| match first {
-                        true => author.first.clone().unwrap_or_default(),
-                        false => author.last.clone(),
-                    };
-                    Some(authors.map(name).collect())
-                };
-                line.title = Some(wanted.title.clone());
-                (line.last_names, line.first_names) = (author(false), author(true));
-                line.language_id = Some(wanted.language);
-                if let Some(series) = &wanted.series {
-                    line.series = Some(series.title.clone());
-                    line.series_index = series.index.map(|index| index as f64);
-                }
-                "making"
-            }
             Step::Add { ebook, .. } => {
                 line.ebook_id = Some(*ebook);
                 line.made = Some(self.made == Some(*ebook));
@@ -61,6 +46,22 @@ impl Errand<'_> {
         }
         .into();
         self.server.journal.step(&self.job.content, line)
+    }
+
+    /// Its ebook is about to be made.
+    pub(super) fn note_making(&self, wanted: &Wanted) {
+        let line = JournalStep {
+            step: "making".into(),
+            ..describe(wanted)
+        };
+        // With what is under way already, the run ends.
+        let _ = self.server.journal.step(&self.job.content, line);
+    }
+
+    /// An ebook like this may stand there, empty, or may yet come to.
+    pub(super) fn note_doubtful(&self, wanted: Wanted) {
+        let journal = &self.server.journal;
+        let _ = journal.doubt(&self.job.content, Doubt::now(wanted));
     }
 
     /// The ebook that was made for this file is gone, or not empty.

@@ -1,11 +1,11 @@
 //! The ebook: found or made, given the file, removed again when it stays empty.
 
-use super::{Errand, LEFT, Step, Stepped, claiming::Sure};
+use super::{Errand, LEFT, Step, Stepped, UNADDED, claiming::Sure};
 use crate::{
     check::{self, Verdict},
     ebook::{self, Added},
     failure::Failure,
-    links::Links,
+    journal::settle::remove_empty,
     matching,
     outcome::{Kind, Outcome},
     wanted::Wanted,
@@ -43,6 +43,7 @@ impl Errand<'_> {
             Sure::Ended(outcome) => return Ok(Some(outcome)),
         }
         // From here on it may be done without our hearing of it.
+        self.note_making(&wanted);
         let body = wanted.body(self.series, &self.genres);
         match ebook::create(&self.server.api, &body) {
             Ok(ebook) => {
@@ -89,11 +90,27 @@ impl Errand<'_> {
         if there.is_some() {
             return Ok(there);
         }
-        let links = self.server.links.as_ref();
-        let _turn = match links.map(Links::turn).transpose() {
-            Ok(turn) => turn,
-            Err(why) => return Ok(Some(Outcome::because(Kind::Failed, why))),
-        };
+        if self.unadded >= UNADDED && !self.sent_again {
+            // The server removes the uploaded file before it commits: when that fails, the row is left
+            // without it, and each further try fails, too.
+            (self.sent_again, self.unadded) = (true, 0);
+            return self.then(Step::Send);
+        }
+        if let (Some(links), None) = (&self.server.links, &self.turn) {
+            match links.turn() {
+                Ok(turn) => self.turn = turn,
+                Err(why) => return Ok(Some(Outcome::because(Kind::Failed, why))),
+            }
+        }
+        let added = self.add_now(upload, wanted, ebook);
+        // While nobody knows whether it was done, nobody has seen what came of it.
+        if !self.doubted.add && !added.as_ref().is_err_and(Failure::in_doubt) {
+            self.turn = None;
+        }
+        added
+    }
+
+    fn add_now(&mut self, upload: i64, wanted: Wanted, ebook: i64) -> Stepped {
         let link = self.link()?;
         match ebook::add(&self.server.api, ebook, upload, link.as_deref()) {
             Ok(Added::Source(source)) => Ok(Some(self.arrived(&wanted, ebook, Some(source)))),
@@ -165,24 +182,19 @@ impl Errand<'_> {
     /// A creation that was not heard of may have come to its end only after we asked for it and tried
     /// again: then a second ebook, empty, stands beside the right one. There was none before.
     pub(super) fn clear_twins(&mut self, outcome: &mut Outcome) {
-        let (Step::Create { wanted, .. } | Step::Add { wanted, .. }) = self.step.clone() else {
-            return;
-        };
-        let kept = outcome.ebook;
+        let (kept, server) = (outcome.ebook, self.server);
+        let doubts = server.journal.doubts(&self.job.content);
         let cleared = self.insist(|errand| {
-            let api = &errand.server.api;
-            for ebook in matching::twins(api, &wanted)? {
-                let ours =
-                    |e: &ebook::Ebook| e.created_by.is_some() && e.created_by == api.user_id();
-                if Some(ebook) != kept && ebook::get(api, ebook)?.is_some_and(|found| ours(&found))
-                {
-                    // What is not empty stays.
-                    ebook::remove_if_empty(api, ebook)?;
-                }
+            if !errand.is_alone()? {
+                return Ok(false);
             }
-            Ok(())
+            for doubt in &doubts {
+                remove_empty(doubt, server, kept)?;
+            }
+            Ok(true)
         });
-        if cleared.is_err() {
+        // What comes later still is looked for at the end of the run.
+        if !cleared.unwrap_or(false) {
             outcome.notes.push(LEFT.into());
         }
     }
@@ -192,11 +204,22 @@ impl Errand<'_> {
         let Some(ebook) = self.made.take() else {
             return;
         };
-        match self.insist(|errand| ebook::remove_if_empty(&errand.server.api, ebook)) {
-            Ok(_) => self.note_cleared(),
-            Err(failure) => outcome.notes.push(format!(
-                "ebook {ebook} may be left without a file: {failure}"
-            )),
+        let cleared = self.insist(|errand| {
+            let alone = errand.is_alone()?;
+            if alone {
+                ebook::remove_if_empty(&errand.server.api, ebook)?;
+            }
+            Ok(alone)
+        });
+        let why = match cleared {
+            Ok(true) => return self.note_cleared(),
+            Ok(false) => "another uploader is at work on its book".into(),
+            Err(failure) => failure.to_string(),
+        };
+        let note = format!("ebook {ebook} may be left without a file: {why}");
+        outcome.notes.push(note);
+        if let Step::Create { wanted, .. } | Step::Add { wanted, .. } = &self.step {
+            self.note_doubtful(wanted.clone());
         }
     }
 }

@@ -107,7 +107,9 @@ impl Errand<'_> {
             }
             Err(Failure::Said { error, .. }) => Ok(Some(match error.as_str() {
                 "file already exists" => {
-                    self.server.rivals.overtaken();
+                    if !self.doubted.add {
+                        self.server.rivals.overtaken();
+                    }
                     Outcome::duplicate("upload")
                 }
                 "file too big" => Outcome::because(Kind::TooBig, error),

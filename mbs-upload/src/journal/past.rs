@@ -10,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::terms::Terms;
+use super::{doubt::Doubt, terms::Terms};
 use crate::{
     book::{Author, Series},
     known::Content,
@@ -35,6 +35,9 @@ pub struct Past {
     pub formats: BTreeSet<String>,
     /// Files whose way was cut short.
     pub halves: HashMap<Content, Half>,
+    /// Ebooks that may still have been made after all; apart from the halves, since a file may have
+    /// come to its end without them.
+    pub doubts: HashMap<Content, Vec<Doubt>>,
     /// One for each header.
     pub parts: Vec<Part>,
     /// The newest row of the server's table `upload` that was heard of.
@@ -82,6 +85,8 @@ pub struct Half {
     pub making: Option<Box<Wanted>>,
     /// The ebook that it was about to become part of, and whether that was made for it.
     pub adding: Option<(i64, bool)>,
+    /// What that is like, if it was.
+    pub made: Option<Box<Wanted>>,
 }
 
 impl Half {
@@ -90,8 +95,18 @@ impl Half {
         self.making.is_some() || self.adding.is_some()
     }
 
+    /// There is nothing of it any more.
+    pub fn close(&mut self) {
+        (self.making, self.adding, self.made) = (None, None, None);
+    }
+
+    /// What was or was about to be made for it is like this.
+    pub fn ebook(&self) -> Option<&Wanted> {
+        self.making.as_deref().or(self.made.as_deref())
+    }
+
     /// May an ebook have been made for it?
-    fn has_made(&self) -> bool {
+    pub fn has_made(&self) -> bool {
         self.making.is_some() || self.adding.is_some_and(|(_, made)| made)
     }
 }
@@ -228,23 +243,42 @@ impl Past {
             .newest_upload
             .max(entry.upload_id.or(entry.since).unwrap_or(0));
         let step = entry.step.as_ref().map_or("", |step| step.0.as_ref());
-        if step == "cleared" {
-            // It may come after the file's end.
-            if let Some(half) = self.halves.get_mut(&content) {
-                (half.making, half.adding) = (None, None);
+        let at = entry.at.as_deref().and_then(|at| at.parse().ok());
+        match step {
+            "cleared" => {
+                // It may come after the file's end.
+                if let Some(half) = self.halves.get_mut(&content) {
+                    half.close();
+                }
+                return;
             }
-            return;
+            "doubtful" => {
+                if let (Some(wanted), Some(at)) = (wanted(entry), at) {
+                    let wanted = *wanted;
+                    let doubts = self.doubts.entry(content).or_default();
+                    doubts.push(Doubt { wanted, at });
+                }
+                return;
+            }
+            "settled" => {
+                self.doubts.remove(&content);
+                return;
+            }
+            _ => {}
         }
         let half = self.halves.entry(content).or_default();
-        half.at = entry.at.as_deref().and_then(|at| at.parse().ok());
+        half.at = at;
         match step {
             "claimed" => half.format = entry.format.unwrap_or_default(),
             "sent" => half.file = entry.file.map(|file| (file, entry.since.unwrap_or(0))),
             "row" => half.upload = entry.upload_id,
-            "making" => (half.making, half.adding) = (wanted(entry), None),
+            "making" => {
+                half.close();
+                half.making = wanted(entry);
+            }
             "adding" => {
                 half.adding = entry.ebook_id.map(|id| (id, entry.made == Some(true)));
-                half.making = None;
+                half.made = half.making.take().or(half.made.take());
             }
             _ => {}
         }

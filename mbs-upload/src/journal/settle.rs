@@ -6,9 +6,11 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use wire::{Exit, Fatal};
 
-use super::{Journal, past::Half};
+use super::{Journal, doubt::Doubt, past::Half};
 use crate::{
     check::{self, Question, Verdict},
+    claim,
+    claims::Turn,
     ebook,
     failure::Failure,
     known::Content,
@@ -30,12 +32,17 @@ pub fn settle(
     halves: HashMap<Content, Half>,
     server: &Server,
 ) -> Result<HashMap<Content, Half>, Fatal> {
-    let open = || halves.values().filter(|half| half.is_open());
-    if let Some(last) = open().filter_map(|half| half.at).max() {
+    let open = halves.values().filter(|half| half.is_open());
+    let doubts = journal.lock_doubts();
+    let doubted = doubts.values().flatten().map(|doubt| doubt.at);
+    let last = open.filter_map(|half| half.at).chain(doubted).max();
+    drop(doubts);
+    if let Some(last) = last {
         let since = Timestamp::now().duration_since(last);
         let since = since.try_into().unwrap_or_default();
         wire::stop::sleep(server.policy.wait.saturating_sub(since));
     }
+    look_again(journal, server, Time::Start);
     let mut left = HashMap::new();
     for (content, mut half) in halves {
         if half.is_open() {
@@ -52,11 +59,15 @@ pub fn settle(
                 }
                 Found::Ebook => journal.cleared(&content).map_err(unwritten)?,
                 Found::Nothing => {
-                    let wanted = half.making.take().map(|wanted| (content, *wanted));
-                    journal.doubtful.extend(wanted);
+                    if let Some((wanted, at)) = half.ebook().zip(half.at) {
+                        let wanted = wanted.clone();
+                        let doubt = Doubt { wanted, at };
+                        journal.doubt(&content, doubt).map_err(unwritten)?;
+                        journal.cleared(&content).map_err(unwritten)?;
+                    }
                 }
             }
-            (half.making, half.adding) = (None, None);
+            half.close();
         }
         left.insert(content, half);
     }
@@ -66,10 +77,37 @@ pub fn settle(
 /// At the end of a run, looks once more for the ebooks that were about to be made and had not been
 /// found: a request may have waited on the server for longer than we did.
 pub fn look_back(journal: &Journal, server: &Server) {
-    for (content, wanted) in &journal.doubtful {
-        if patiently(server.policy, || remove_empty(wanted, server)).is_ok() {
+    look_again(journal, server, Time::End);
+}
+
+/// When it is looked for what is in doubt.
+#[derive(Clone, Copy, PartialEq)]
+enum Time {
+    /// A request may still be at work.
+    Start,
+    /// Whatever was to come has come.
+    End,
+}
+
+fn look_again(journal: &Journal, server: &Server, time: Time) {
+    let doubts = journal.lock_doubts().clone();
+    for (content, doubts) in doubts {
+        let mut sure = true;
+        for doubt in &doubts {
+            let look = || match turn(&content, Some(&doubt.wanted), server)? {
+                Turn::Ours(_grip) => remove_empty(doubt, server, None).map(Some),
+                Turn::Theirs => Ok(None),
+            };
+            match patiently(server.policy, look) {
+                Ok(Some(found)) => sure &= found || time == Time::End,
+                Ok(None) => sure = false,
+                // Nor will it answer to the rest; the next run looks again.
+                Err(_) => return,
+            }
+        }
+        if sure {
             // A journal that is broken has ended the run; the next one looks again.
-            let _ = journal.cleared(content);
+            let _ = journal.settled(&content);
         }
     }
 }
@@ -80,13 +118,13 @@ enum Found {
     File(Outcome),
     /// An ebook, removed by now if it was made for this file alone.
     Ebook,
-    /// No ebook yet.
+    /// No ebook yet, or one that another uploader may be filling.
     Nothing,
 }
 
 fn look(content: &Content, half: &Half, server: &Server) -> Result<Found, Failure> {
     let api = &server.api;
-    if let Some((id, made)) = half.adding {
+    if let Some((id, _)) = half.adding {
         let question = Question {
             content: *content,
             extension: half.format.clone(),
@@ -101,24 +139,61 @@ fn look(content: &Content, half: &Half, server: &Server) -> Result<Found, Failur
                 ..Outcome::new(Kind::Uploaded)
             }));
         }
-        if made {
-            ebook::remove_if_empty(api, id)?;
-        }
     }
-    match &half.making {
-        Some(wanted) if !remove_empty(wanted, server)? => Ok(Found::Nothing),
-        _ => Ok(Found::Ebook),
+    if !half.has_made() {
+        return Ok(Found::Ebook);
     }
+    let Turn::Ours(_grip) = turn(content, half.ebook(), server)? else {
+        return Ok(Found::Nothing);
+    };
+    if let Some((id, true)) = half.adding {
+        ebook::remove_if_empty(api, id)?;
+    }
+    let Some((wanted, at)) = half.making.as_deref().zip(half.at) else {
+        return Ok(Found::Ebook);
+    };
+    let wanted = wanted.clone();
+    Ok(match remove_empty(&Doubt { wanted, at }, server, None)? {
+        true => Found::Ebook,
+        false => Found::Nothing,
+    })
 }
 
-/// Removes what was made of this book and stayed empty: there was none like it before, so an empty one
-/// of ours is that. Says whether there was one.
-fn remove_empty(wanted: &Wanted, server: &Server) -> Result<bool, Failure> {
+/// Keeps other uploaders off an ebook while it is removed: one who is at work on its book may just be
+/// giving it a file, which would go with it.
+fn turn<'a>(
+    content: &Content,
+    wanted: Option<&Wanted>,
+    server: &'a Server,
+) -> Result<Turn<'a>, Failure> {
+    let Some(claims) = &server.claims else {
+        return Ok(Turn::Ours(None));
+    };
+    // Who knows which book it is?
+    let Some(wanted) = wanted else {
+        return Ok(Turn::Theirs);
+    };
+    let mut all = wanted.claims();
+    all.push(claim::content(content));
+    Ok(match claims.take(&all)? {
+        Some(grip) => Turn::Ours(Some(grip)),
+        None => Turn::Theirs,
+    })
+}
+
+/// Removes what was made of this book and stayed empty, but for `kept`: there was none like it before,
+/// so an empty one of ours and of that time is that. Says whether there was one.
+///
+/// # Errors
+/// As [`ebook::remove_if_empty`].
+pub fn remove_empty(doubt: &Doubt, server: &Server, kept: Option<i64>) -> Result<bool, Failure> {
     let api = &server.api;
     let mut found = false;
-    for id in matching::twins(api, wanted)? {
-        let ours = |e: &ebook::Ebook| e.created_by.is_some() && e.created_by == api.user_id();
-        if ebook::get(api, id)?.is_some_and(|ebook| ours(&ebook)) {
+    for id in matching::twins(api, &doubt.wanted)? {
+        let ours = |e: &ebook::Ebook| {
+            e.created_by.is_some() && e.created_by == api.user_id() && doubt.may_be_of(e.created)
+        };
+        if Some(id) != kept && ebook::get(api, id)?.is_some_and(|ebook| ours(&ebook)) {
             found |= ebook::remove_if_empty(api, id)?;
         }
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::claims::lock;
 use std::io::Write;
 
 /// Runs until the server has had `count` requests of a kind, whose answers do not come, and kills
@@ -168,17 +169,46 @@ fn a_row_that_is_another_file_s_by_now_is_not_taken() {
 fn an_ebook_made_while_the_next_run_works_is_removed_at_its_end() {
     let bench = Bench::new();
     let books = bench.books(2);
-    let making = json!({"title": books[0]["title"], "last_names": ["Novák"],
-        "first_names": ["Jan"], "language_id": 2});
-    bench.write_journal(&[head(), step("making", &books[0], making)]);
+    bench.write_journal(&[head(), making(&books[0])]);
     // The run waits for the rest of its input, while the request of the killed one comes to its end.
+    let mut child = at_work(&bench, &books[0]);
+    come_late(&bench);
+    drop(child.stdin.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    bench.holds(&books[..1]);
+    assert_eq!(bench.ebooks(), 1);
+}
+
+/// A killed run was about to make this record's ebook.
+fn making(record: &Value) -> Value {
+    let now = jiff::Timestamp::now().to_string();
+    step(
+        "making",
+        record,
+        json!({"title": record["title"], "last_names": ["Novák"], "first_names": ["Jan"],
+            "language_id": 2, "at": now}),
+    )
+}
+
+/// A run that has uploaded this record's file and waits for more.
+fn at_work(bench: &Bench, record: &Value) -> std::process::Child {
     let mut child = bench.journaled(&[]).spawn();
-    let mut input = child.stdin.take().unwrap();
-    let first = format!("{}\n", books[0]);
-    input.write_all(first.as_bytes()).unwrap();
-    harness::wait_for("the first file", DEADLINE, || {
-        (bench.number("select count(*) from source") == 1).then_some(())
+    let first = format!("{record}\n");
+    child
+        .stdin
+        .as_mut()
+        .unwrap()
+        .write_all(first.as_bytes())
+        .unwrap();
+    harness::wait_for("the file's end", DEADLINE, || {
+        let journal = bench.journal();
+        (journal.exists() && !ends(&journal).is_empty()).then_some(())
     });
+    child
+}
+
+/// An earlier request to make the ebook comes to its end.
+fn come_late(bench: &Bench) {
     let late = "insert into ebook (version_id, created, modified, title, language_id, base_dir,
             created_by_id, modified_by_id)
         select 1, now(), now(), title, language_id, base_dir, created_by_id, modified_by_id from ebook
@@ -188,10 +218,79 @@ fn an_ebook_made_while_the_next_run_works_is_removed_at_its_end() {
         "insert into ebook_authors select {late}, author_id from ebook_authors returning 1"
     );
     assert_eq!(bench.server.query(&author).len(), 1);
-    drop(input);
-    assert_eq!(child.wait().unwrap().code(), Some(0));
-    bench.holds(&books[..1]);
+}
+
+#[test]
+fn an_ebook_made_late_is_looked_for_by_each_run_until_one_comes_to_its_end() {
+    let bench = Bench::new();
+    let books = bench.books(1);
+    bench.write_journal(&[head(), making(&books[0])]);
+    let mut child = at_work(&bench, &books[0]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    come_late(&bench);
+    bench.journaled(&[]).arg("--dry-run").ok();
+    assert_eq!(bench.ebooks(), 2);
+    bench.journaled(&[]).ok();
+    bench.holds(&books);
+    let settled = fs::read(bench.journal()).unwrap();
+    bench.journaled(&[]).ok();
+    assert_eq!(fs::read(bench.journal()).unwrap(), settled);
+}
+
+#[test]
+fn an_ebook_whose_making_was_not_answered_is_looked_for_after_its_file_s_end() {
+    for kill in [false, true] {
+        let bench = Bench::new();
+        let books = bench.books(1);
+        bench.fault(json!({"on": "POST /api/ebooks", "kind": 500}));
+        let mut child = at_work(&bench, &books[0]);
+        if kill {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            come_late(&bench);
+            bench.journaled(&[]).ok();
+        } else {
+            come_late(&bench);
+            drop(child.stdin.take());
+            assert_eq!(child.wait().unwrap().code(), Some(0));
+        }
+        bench.holds(&books);
+    }
+}
+
+#[test]
+fn an_empty_ebook_of_another_day_is_somebody_s_own() {
+    let mut bench = Bench::new();
+    let books = bench.books(1);
+    killed_at(&bench, &books, "POST", "/api/ebooks", "delay_answer");
+    let later = "update ebook set created = created + interval '2 days'";
+    bench.server.cluster().execute("ebooks", later);
+    bench.journaled(&[]).ok();
     assert_eq!(bench.ebooks(), 1);
+    bench.journaled(&books).ok();
+    assert_eq!(bench.ebooks(), 1);
+    // Nor is it looked for for ever.
+    assert_eq!(
+        entries(&bench.journal()).last().unwrap()["outcome"],
+        "uploaded"
+    );
+    bench.holds(&books);
+}
+
+#[test]
+fn an_empty_ebook_that_another_uploader_may_be_filling_stays() {
+    let bench = Bench::new();
+    let books = bench.books(1);
+    killed_at(&bench, &books, "POST", "/api/ebooks", "delay_answer");
+    let mut rival = bench.rival();
+    lock(&mut rival, mbs_upload::claim::book("Book 0", "Novák"));
+    let claiming = || bench.claiming(&[]).arg("--journal").arg(bench.journal());
+    claiming().ok();
+    assert_eq!(bench.ebooks(), 1);
+    drop(rival);
+    claiming().ok();
+    assert_eq!(bench.ebooks(), 0);
 }
 
 #[test]
