@@ -256,7 +256,7 @@ fn a_proxy_s_limit_is_found_without_sending_anything() {
         .env("MBS_API", format!("http://127.0.0.1:{door}"))
         .ok();
     let limit = finding(&ran, "limit");
-    assert_eq!(limit["limit"], 1 << 20, "{limit}");
+    assert_eq!(limit["max_size"], 1 << 20, "{limit}");
     assert!(limit["message"].as_str().unwrap().contains("proxy"));
 }
 
