@@ -25,7 +25,7 @@ const LONGEST_LINE: usize = 64 << 10;
 /// What earlier runs did.
 #[derive(Debug, Default)]
 pub struct Past {
-    /// Contents that the server has, sorted once [`Past::seal`] was called.
+    /// Contents that the server has, sorted.
     done: Vec<Content>,
     /// Refusals that hold on their terms, by number.
     pub refused: HashSet<u64>,
