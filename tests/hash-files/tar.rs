@@ -288,8 +288,11 @@ fn what_is_compressed_or_no_archive_is_refused_with_what_to_do() {
     let work = Workdir::new();
     work.write("a.epub", "a");
     pack(&work, "x.tar", &[], &["a.epub"]);
-    work.shell("gzip -k x.tar; xz -k x.tar; bzip2 -k x.tar; : >empty.tar; mkdir folder.tar")
+    work.shell("gzip -k x.tar; : >empty.tar; mkdir folder.tar")
         .ok();
+    // How files of the programs begin that a small machine lacks.
+    work.write("x.tar.xz", b"\xfd7zXZ\0 and more");
+    work.write("x.tar.bz2", b"BZh91AY&SY and more");
     work.write("x.tar.zst", b"\x28\xb5\x2f\xfd and more");
     work.write("book.tar", "once upon a time ".repeat(100));
     let files = [

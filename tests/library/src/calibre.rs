@@ -9,6 +9,7 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use anyhow::{Context, Result, bail};
@@ -75,7 +76,7 @@ pub fn program(name: &str) -> Result<Command> {
 pub fn empty(root: &Path) -> Result<()> {
     let kept = cache()?.join("empty.db");
     if !kept.exists() {
-        let fresh = cache()?.join(format!("empty-{}", std::process::id()));
+        let fresh = fresh("empty")?;
         fs::create_dir_all(&fresh)?;
         calibredb(&fresh, ["list"])?;
         fs::rename(fresh.join("metadata.db"), &kept)?;
@@ -84,6 +85,13 @@ pub fn empty(root: &Path) -> Result<()> {
     fs::create_dir_all(root)?;
     fs::copy(kept, root.join("metadata.db"))?;
     Ok(())
+}
+
+/// A name in the cache that nobody else uses, not even another test in this process.
+fn fresh(stem: &str) -> Result<PathBuf> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    Ok(cache()?.join(format!("{stem}-{}-{number}", std::process::id())))
 }
 
 /// Calibre's quick start guide in all languages that it comes in.
@@ -108,7 +116,7 @@ pub fn converted(guide: &Path, format: &str) -> Result<PathBuf> {
     let stem = guide.file_stem().unwrap_or_default().to_string_lossy();
     let kept = cache()?.join(format!("{stem}.{format}"));
     if !kept.exists() {
-        let fresh = cache()?.join(format!("{stem}-{}.{format}", std::process::id()));
+        let fresh = fresh(&stem)?.with_extension(format);
         text_of(program("ebook-convert")?.arg(guide).arg(&fresh).output()?)?;
         fs::rename(fresh, &kept)?;
     }
@@ -124,7 +132,7 @@ pub fn library(root: &Path) -> Result<()> {
     // The number changes with what is made below.
     let kept = cache()?.join("guides-3");
     if !kept.exists() {
-        let fresh = cache()?.join(format!("guides-{}", std::process::id()));
+        let fresh = fresh("guides")?;
         make(&fresh)?;
         // Another test may have been quicker.
         if fs::rename(&fresh, &kept).is_err() {
