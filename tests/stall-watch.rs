@@ -31,7 +31,7 @@ mod places;
 
 use std::{path::Path, time::Duration};
 
-use harness::{Run, Workdir, wait_for};
+use harness::{Run, Workdir, run::tool, wait_for};
 use serde_json::Value;
 
 /// Longer than anything here takes on a busy machine.
@@ -39,7 +39,10 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A run of a bash script under stall-watch, with short limits; more of them may follow.
 fn watched(work: &Workdir, flags: &[&str], script: &str) -> Run {
-    work.tool("stall-watch")
+    // Whoever started the tests may have had signals ignored, as nohup and `&` do.
+    work.command("env")
+        .arg("--default-signal=HUP,INT,QUIT")
+        .arg(tool("stall-watch"))
         .args(["--sample", "0.1s", "--stall", "1s", "--kill-after", "1s"])
         .args(flags)
         .args(["--", "bash", "-c", script])

@@ -19,7 +19,7 @@ fn a_signal_that_ended_the_command_ends_us() {
         assert_eq!(ran.status.signal(), Some(signal), "{}", ran.report());
         let ran = work
             .shell(&format!(
-                "stall-watch bash -c 'kill -{signal} $$' || echo $?"
+                "env --default-signal=HUP stall-watch bash -c 'kill -{signal} $$' || echo $?"
             ))
             .ok();
         assert_eq!(ran.stdout(), format!("{}\n", 128 + signal));

@@ -305,7 +305,11 @@ impl Pump {
 /// A socket that has no room or no news just now is no error.
 fn not_now(result: Result<(), Error>) -> Result<(), Error> {
     match result {
-        Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+        Err(Error::Io(error))
+            if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>
+        {
+            Ok(())
+        }
         other => other,
     }
 }
