@@ -9,7 +9,7 @@ fn without_proc(work: &Workdir, command: &str) -> Option<Run> {
         eprintln!("SKIPPED: /proc cannot be hidden here: {}", allowed.stderr());
         return None;
     }
-    let tool = harness::run::tool("stall-watch");
+    let tool = tool("stall-watch");
     let script = format!("{hide} && exec {} {command}", tool.display());
     Some(work.command("unshare").args(["-m", "sh", "-c", &script]))
 }
