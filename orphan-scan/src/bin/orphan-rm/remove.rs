@@ -355,9 +355,10 @@ impl Run<'_, '_> {
             return Ok(());
         }
         let listed = self.prover.list_links(|| ());
-        // Who asks to stop does not ask for what was proven to be undone.
-        let stopped = wire::stop::requested();
-        if stopped {
+        // Who asks to stop does not ask for what was proven to be undone, so a listing that the stop cut
+        // short leaves it in the quarantine; a link that was found brings it back all the same.
+        let unseen = wire::stop::requested() && listed.is_err();
+        if unseen {
             let why = "not looked at again after the last removals, for the run was stopped; \
                        --restore undoes them";
             self.out.warn("store", "list links", why);
@@ -367,7 +368,7 @@ impl Run<'_, '_> {
         let mut tidy = Vec::new();
         for moved in moved {
             let name = moved.relative.file_name().unwrap_or_default();
-            let linked = match stopped {
+            let linked = match unseen {
                 true => Told::Yes("proven before it was moved".into()),
                 false => self
                     .prover
@@ -391,7 +392,11 @@ impl Run<'_, '_> {
             let ended = match linked {
                 Told::Yes(_) => {
                     tidy.extend(moved.tracked.clone());
-                    end(Outcome::Removed, moved.why.clone(), true)
+                    let again = match unseen {
+                        true => ", but the links were not looked at again, for the run was stopped",
+                        false => "",
+                    };
+                    end(Outcome::Removed, format!("{}{again}", moved.why), true)
                 }
                 Told::No(why) | Told::Unknown(why) => {
                     match put_back(quarantine, &self.prover, &moved, name, &why)? {
