@@ -38,6 +38,8 @@ pub enum Border {
 pub struct Folder<C> {
     /// Its descriptor; entries are looked at relative to it.
     pub fd: OwnedFd,
+    /// Its device and inode.
+    pub id: (u64, u64),
     /// Its path relative to the one where the walk began; empty for that one.
     pub path: Vec<u8>,
     /// What the visitor said of it when it was found.
@@ -125,8 +127,11 @@ impl std::error::Error for RootError {}
 /// It cannot be opened.
 pub fn open_root<C>(path: &Path, context: C) -> Result<Folder<C>, RootError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let fd = fs::open(path, flags, Mode::empty()).map_err(RootError)?;
+    let seen = itself(&fd).map_err(RootError)?;
     Ok(Folder {
-        fd: fs::open(path, flags, Mode::empty()).map_err(RootError)?,
+        id: id_of(&seen),
+        fd,
         path: Vec::new(),
         context,
     })
@@ -142,11 +147,7 @@ pub fn walk<C: Send + Sync, V: Visitor<C> + Send>(
     border: Border,
     visitors: &mut [V],
 ) -> Result<bool, V::Error> {
-    let opener = match Opener::at(&root.fd, border) {
-        Ok(opener) => opener,
-        // Without its device no border could be told; nothing is entered then.
-        Err(_) => Opener::closed(border),
-    };
+    let opener = Opener::at(&root, border);
     let queue = Queue::new(root);
     thread::scope(|scope| {
         let walk = |visitor| {
@@ -185,9 +186,10 @@ fn run<C, V: Visitor<C>>(
         for name in taken.drain(..) {
             let context = visitor.context(&parent, &name);
             match opener.open(&parent.fd, &name) {
-                Ok(fd) => {
+                Ok((fd, id)) => {
                     let folder = Folder {
                         fd,
+                        id,
                         path: parent.below(name.to_bytes()),
                         context,
                     };
@@ -219,7 +221,7 @@ fn visit<C, V: Visitor<C>>(
 /// Opens folders and tells borders.
 struct Opener {
     border: Border,
-    device: Option<(u32, u32)>,
+    device: u64,
     /// Not everybody may ask that a folder's time of access stays.
     may_hide: AtomicBool,
     /// Older kernels and some containers have no openat2.
@@ -227,24 +229,16 @@ struct Opener {
 }
 
 impl Opener {
-    fn at(root: &OwnedFd, border: Border) -> Result<Opener, Errno> {
-        let seen = fs::statx(root, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?;
-        Ok(Opener {
-            device: Some((seen.stx_dev_major, seen.stx_dev_minor)),
-            ..Opener::closed(border)
-        })
-    }
-
-    fn closed(border: Border) -> Opener {
+    fn at<C>(root: &Folder<C>, border: Border) -> Opener {
         Opener {
             border,
-            device: None,
+            device: root.id.0,
             may_hide: AtomicBool::new(true),
             may_resolve: AtomicBool::new(true),
         }
     }
 
-    fn open(&self, parent: &OwnedFd, name: &CStr) -> Result<OwnedFd, Closed> {
+    fn open(&self, parent: &OwnedFd, name: &CStr) -> Result<(OwnedFd, (u64, u64)), Closed> {
         let fd = match self.open_hidden(parent, name) {
             Ok(fd) => fd,
             Err(Errno::XDEV) => return Err(Closed::Border),
@@ -253,15 +247,13 @@ impl Opener {
             }
             Err(why) => return Err(Closed::Failed(why)),
         };
-        if self.border == Border::FileSystem {
-            let seen = fs::statx(&fd, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
-                .map_err(Closed::Failed)?;
-            let device = (seen.stx_dev_major, seen.stx_dev_minor);
-            if is_mounted(&seen) || self.device != Some(device) {
-                return Err(Closed::Border);
-            }
+        let seen = itself(&fd).map_err(Closed::Failed)?;
+        let id = id_of(&seen);
+        let passed = is_mounted(&seen) || self.device != id.0;
+        match self.border {
+            Border::FileSystem if passed => Err(Closed::Border),
+            _ => Ok((fd, id)),
         }
-        Ok(fd)
     }
 
     fn open_hidden(&self, parent: &OwnedFd, name: &CStr) -> Result<OwnedFd, Errno> {
@@ -292,6 +284,16 @@ impl Opener {
         }
         fs::openat(parent, name, flags, Mode::empty())
     }
+}
+
+fn itself(fd: &OwnedFd) -> Result<Statx, Errno> {
+    fs::statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
+}
+
+/// The device and inode of what was looked at.
+pub fn id_of(seen: &Statx) -> (u64, u64) {
+    let device = fs::makedev(seen.stx_dev_major, seen.stx_dev_minor);
+    (device, seen.stx_ino)
 }
 
 /// Is something mounted on this very entry?

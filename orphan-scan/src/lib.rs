@@ -6,7 +6,8 @@
 //! | [`zones`] | the parts of a library that belong to Calibre or to other programs |
 //! | [`names`] | when two names are one, but for case or Unicode normalisation |
 //! | [`books`] | the extensions that e-books have |
-//! | [`links`] | where the symbolic links in the server's store lead |
+//! | [`store`] | the server's store: one listing of it for all who ask, links followed as the server sees them |
+//! | [`links`] | where its links lead |
 //! | [`tracked`] | the tracked files, compact |
 //! | [`report`] | what a run came to, for people: text, a page, JSON |
 //! | [`folders`] | all folders below one, read by many threads, no link followed, no border crossed |
@@ -17,5 +18,6 @@ pub mod folders;
 pub mod links;
 pub mod names;
 pub mod report;
+pub mod store;
 pub mod tracked;
 pub mod zones;

@@ -1,66 +1,102 @@
 //! Where the symbolic links in the server's store lead. A library file to which one leads is the
 //! server's only copy, whatever the database says.
 //!
-//! A link is made by the server, often in a container, and names the file as the server sees it. So
-//! its target is turned into a path of this machine (`--path-map`) and looked at; what it comes to is
-//! known by device and inode, as it is by its path. A target that cannot be found here may be any file
+//! What a link comes to is known by device and inode, and by its name in its folder, which still holds
+//! when the file is replaced or has been moved away. A target that cannot be found here may be any file
 //! of that name, and makes the answer for those unknown.
 
 mod gather;
-mod targets;
+mod keys;
 
 use std::{
-    collections::HashSet,
+    ffi::OsStr,
+    fs,
     hash::{DefaultHasher, Hash, Hasher},
-    os::unix::ffi::OsStrExt,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
 };
-
-use wire::{path_map::PathMap, stop};
 
 use crate::{
-    classes::Linked,
-    folders::{self, Border},
-    names,
+    books, names,
+    store::{Id, Store, Target},
 };
-use gather::Gather;
-
-/// How many threads look at the store.
-const THREADS: usize = 16;
-/// How long to wait before another try.
-const PAUSES: [u64; 3] = [1, 2, 4];
+pub(crate) use gather::Gather;
+use keys::Keys;
 
 /// All links of a store.
 #[derive(Debug, Default)]
 pub struct Links {
-    /// Of device and inode of each file that a link leads to; sorted.
-    inodes: Vec<u64>,
-    /// Of the paths that links lead to, as this machine calls them; sorted.
-    paths: Vec<u64>,
-    /// Of the names of targets that were not found here; sorted.
-    lost: Vec<u64>,
+    /// Of device and inode of what links lead to.
+    files: Keys,
+    /// Of folder and name of what links lead to.
+    names: Keys,
+    /// Of the names of targets that may be elsewhere.
+    lost: Keys,
     /// How many links there are.
-    pub links: u64,
-    /// How many other files there are.
-    pub files: u64,
+    pub count: u64,
+    /// How many entries there are that are no folders, links among them.
+    pub entries: u64,
+    /// Has one link led to a place that is known?
+    pub found: bool,
+    /// A link that may lead to anything, and why.
+    pub anywhere: Option<String>,
+    /// One of those that are lost, and why.
+    pub example: String,
+}
+
+/// Whether a link leads to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lead {
+    /// One does.
+    Here,
+    /// One leads to a file of this name at a place that is not known here.
+    Lost,
+    /// One leads nobody knows where.
+    Anywhere,
+    /// None does.
+    Nowhere,
 }
 
 impl Links {
-    /// Does a link lead to the file of this device, inode and absolute path?
-    pub fn lead_to(&self, dev: u64, inode: u64, path: &Path) -> Linked {
-        let has = |list: &[u64], hash| list.binary_search(&hash).is_ok();
-        if has(&self.inodes, of_inode(dev, inode)) || has(&self.paths, of_path(path)) {
-            return Linked::Yes;
+    /// What all threads have found.
+    pub(crate) fn of(gathered: Vec<Gather<'_>>) -> Links {
+        let mut all = Links::default();
+        for gather in gathered {
+            let more = gather.found;
+            all.files.append(more.files);
+            all.names.append(more.names);
+            all.lost.append(more.lost);
+            all.count += more.count;
+            all.entries += more.entries;
+            all.found |= more.found;
+            all.anywhere = all.anywhere.or(more.anywhere);
+            if all.example.is_empty() {
+                all.example = more.example;
+            }
         }
-        match path.file_name() {
-            Some(name) if has(&self.lost, names::key(name.as_bytes())) => Linked::Unknown(
-                "a link of the server's store leads to a file of this name at a place that is not \
-                 known here (--path-map)",
-            ),
-            _ => Linked::No,
+        for keys in [&mut all.files, &mut all.names, &mut all.lost] {
+            keys.seal();
         }
+        all
+    }
+
+    /// Does a link lead to this file, of this name in this folder?
+    pub fn lead_to(&self, file: Id, folder: Id, name: &OsStr) -> Lead {
+        let name = name.as_bytes();
+        if self.files.has(of_id(file)) || self.names.has(of_name(folder, name)) {
+            Lead::Here
+        } else if self.lost.has(names::key(name)) {
+            Lead::Lost
+        } else if self.anywhere.is_some() {
+            Lead::Anywhere
+        } else {
+            Lead::Nowhere
+        }
+    }
+
+    /// Does a link lead to this folder, and so to all that is in it?
+    pub fn lead_to_folder(&self, folder: Id) -> bool {
+        self.files.has(of_id(folder))
     }
 
     /// How many links lead to places that are not known here; each name counts once.
@@ -68,99 +104,71 @@ impl Links {
         self.lost.len()
     }
 
-    fn seal(&mut self) {
-        for list in [&mut self.inodes, &mut self.paths, &mut self.lost] {
-            list.sort_unstable();
-            list.dedup();
-            list.shrink_to_fit();
-        }
-    }
-
-    fn add(&mut self, other: &mut Links) {
-        self.inodes.append(&mut other.inodes);
-        self.paths.append(&mut other.paths);
-        self.lost.append(&mut other.lost);
-        self.links += other.links;
-        self.files += other.files;
-    }
-}
-
-/// Lists the links below `books`, the server's folder of books on this machine. Tries again after 1,
-/// 2 and 4 s; `warn` hears why. `seen` is told the number of entries from time to time.
-///
-/// # Errors
-/// One line of reason: the last try failed, so nothing is known of any link.
-pub fn list(
-    books: &Path,
-    map: &PathMap,
-    mut warn: impl FnMut(&str),
-    seen: impl Fn(u64) + Sync,
-) -> Result<Links, String> {
-    let mut pauses = PAUSES.iter();
-    loop {
-        let failed = match list_once(books, map, &seen) {
-            Ok(links) => return Ok(links),
-            Err(reason) => reason,
+    /// Notes one link. Gives the folder that it leads to, where it leads to one.
+    ///
+    /// # Errors
+    /// One line of reason: what may be gone at the next try.
+    pub fn note(&mut self, store: &Store, link: &Path) -> Result<Option<PathBuf>, String> {
+        let (target, sure) = store.trace(link)?;
+        let (at, mut why) = match &target {
+            Target::File(at) | Target::Nothing(at) => (at, None),
+            Target::Lost(at, why) => (at, Some(why.clone())),
         };
-        let Some(&pause) = pauses.next() else {
-            return Err(failed);
+        let mut folder = None;
+        let mut found = false;
+        if matches!(target, Target::File(_))
+            && let Ok(seen) = fs::metadata(at)
+        {
+            found = true;
+            self.files.put(of_id((seen.dev(), seen.ino())));
+            folder = seen.is_dir().then(|| at.clone());
+        }
+        let Some(name) = at.file_name() else {
+            self.found |= found;
+            return Ok(folder);
         };
-        warn(&format!("{failed}; again in {pause} s"));
-        if stop::sleep(Duration::from_secs(pause)) {
-            return Err("stopped".into());
+        let name = name.as_bytes();
+        // A folder that is not there holds no file, and its path may have been meant otherwise.
+        let parent = at.parent().and_then(|parent| fs::metadata(parent).ok());
+        if let Some(parent) = &parent {
+            self.names.put(of_name((parent.dev(), parent.ino()), name));
         }
+        let known = why.is_none();
+        self.found |= known && parent.is_some();
+        if !found {
+            why.get_or_insert_with(|| "nothing is there".into());
+        } else if !sure {
+            why.get_or_insert_with(|| "the server may call another place so".into());
+        }
+        if let Some(why) = why {
+            self.lost.put(names::key(name));
+            let example = format!(
+                "{} leads to {} ({why}): name that folder by --path-map HOST=SERVER",
+                link.display(),
+                at.display()
+            );
+            // A folder, perhaps, with any number of files in it; but where its own folder is known,
+            // there is none.
+            let gone = known && parent.is_some();
+            if !found && !gone && !books::is_book(name) {
+                self.anywhere.get_or_insert(example);
+            } else if self.example.is_empty() {
+                self.example = example;
+            }
+        }
+        Ok(folder)
     }
 }
 
-fn list_once(books: &Path, map: &PathMap, seen: &(impl Fn(u64) + Sync)) -> Result<Links, String> {
-    let mut links = Links::default();
-    let mut waiting = vec![books.to_path_buf()];
-    let mut entered = HashSet::new();
-    let count = AtomicU64::new(0);
-    while let Some(folder) = waiting.pop() {
-        let shown = || folder.display().to_string();
-        let root = folders::open_root(&folder, ()).map_err(|e| format!("{}: {e}", shown()))?;
-        let itself = rustix::fs::fstat(&root.fd).map_err(|e| format!("{}: {e}", shown()))?;
-        // Links to folders may lead in a circle.
-        if !entered.insert((itself.st_dev, itself.st_ino)) {
-            continue;
-        }
-        let count_one = |more| seen(count.fetch_add(more, Ordering::Relaxed) + more);
-        let gather = || Gather::new(&folder, map, &count_one);
-        let mut visitors: Vec<_> = (0..THREADS).map(|_| gather()).collect();
-        if !folders::walk(root, Border::None, &mut visitors)? {
-            return Err("stopped".into());
-        }
-        for visitor in visitors {
-            let (mut more, folders) = visitor.into_parts();
-            links.add(&mut more);
-            waiting.extend(folders);
-        }
-    }
-    links.seal();
-    Ok(links)
-}
-
-/// The server's folder of books in its data folder (`--store`), or that folder itself where it has
-/// none. Absolute, for what links in it lead to is.
-pub fn books_of(store: &Path) -> PathBuf {
-    // Only an empty path has no absolute form, and that is no folder.
-    let store = std::path::absolute(store).unwrap_or_else(|_| store.into());
-    let books = store.join("books");
-    match books.is_dir() {
-        true => books,
-        false => store,
-    }
-}
-
-fn of_inode(dev: u64, inode: u64) -> u64 {
+fn of_id(id: Id) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (dev, inode).hash(&mut hasher);
+    id.hash(&mut hasher);
     hasher.finish()
 }
 
-fn of_path(path: &Path) -> u64 {
+fn of_name(folder: Id, name: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    hasher.write(path.as_os_str().as_bytes());
+    folder.hash(&mut hasher);
+    names::folded(name).hash(&mut hasher);
     hasher.finish()
 }

@@ -109,3 +109,59 @@ fn the_folder_of_books_may_be_given_itself() {
     let ran = stage.asking().args(["--store", "store/books"]).ok();
     assert_eq!(stage.classes(&ran)[FIRST], "in_use");
 }
+
+#[test]
+fn a_link_to_a_folder_is_one_to_all_that_is_in_it() {
+    let mut stage = Stage::new();
+    stage.stored("A/1.epub", "first epub");
+    stage.on_record("Whole/Second (2)/Second - Bob Writer.epub", "second epub");
+    symlink(stage.lib("Bob Writer"), stage.dir.join("store/books/Whole")).unwrap();
+    stage.put("Bob Writer/x/y/stray.epub", "first epub");
+    stage.put("Zed/stray.epub", "first epub");
+    stage.list();
+    let classes = stage.classes(&stage.full().ok());
+    assert_eq!(classes[SECOND], "in_use");
+    assert_eq!(classes["Bob Writer/x/y/stray.epub"], "in_use");
+    assert_eq!(classes["Zed/stray.epub"], "untracked_on_server");
+}
+
+#[test]
+fn a_link_to_a_link_is_followed_by_the_server_s_names() {
+    let mut stage = Stage::new();
+    stage.linked("A/1.epub", "first epub", "/data/elsewhere/2.epub");
+    stage.list();
+    // Not in the folder of books, so that nobody comes by but over the first one.
+    let second = stage.dir.join("store/elsewhere/2.epub");
+    fs::create_dir(second.parent().unwrap()).unwrap();
+    symlink(format!("/calibre/{FIRST}"), second).unwrap();
+    let maps = [
+        format!("{}=/calibre", stage.dir.join("lib").display()),
+        format!("{}=/data", stage.dir.join("store").display()),
+    ];
+    let ran = stage.full();
+    let ran = ran
+        .args(maps.iter().flat_map(|map| ["--path-map", map]))
+        .ok();
+    let findings = stage.findings(&ran);
+    assert_eq!(findings[FIRST]["class"], "in_use");
+    assert_eq!(findings[PDF]["class"], "not_uploaded");
+}
+
+#[test]
+fn a_file_that_takes_the_place_of_one_that_a_link_leads_to_is_in_use() {
+    let mut stage = Stage::new();
+    stage.linked("A/1.epub", "first epub", stage.lib("Zed/gone.epub"));
+    stage.put("Zed/other.epub", "first epub");
+    // By a path over a link, and in other letters, which may be one file to a server.
+    symlink(stage.dir.join("lib"), stage.dir.join("alias")).unwrap();
+    stage.linked(
+        "A/2.epub",
+        "second epub",
+        stage.dir.join("alias/Zed/x.epub"),
+    );
+    stage.list();
+    stage.put("Zed/X.EPUB", "first epub");
+    let findings = stage.findings(&stage.full().ok());
+    assert_eq!(findings["Zed/X.EPUB"]["class"], "in_use");
+    assert_eq!(findings["Zed/other.epub"]["class"], "untracked_on_server");
+}

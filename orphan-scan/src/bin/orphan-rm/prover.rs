@@ -13,13 +13,17 @@ use std::{
 use calibre_list::Library;
 use hash_files::{Stamp, digest, digest::BUFFER};
 use mbs_hashes::Failure;
-use orphan_scan::zones::{Place, Zone};
+use orphan_scan::{
+    links::Links,
+    store::{Store, Target},
+    zones::{Place, Zone},
+};
 use rustix::io::Errno;
 
 use crate::{
     calibre::{self, Calibre},
     candidate::Seen,
-    links::{Links, Store, Target, is_other},
+    links::{is_other, none_leads_to},
     place::{Entry, Tree, explain, look},
     proof::{Class, Facts, Question, Told},
     server::{Mark, Row, Server},
@@ -114,7 +118,7 @@ impl<'a> Prover<'a> {
     }
 
     /// Lists all links of the store.
-    pub(crate) fn list_links(&mut self, tick: impl FnMut()) -> Result<u64, String> {
+    pub(crate) fn list_links(&mut self, tick: impl Fn() + Sync) -> Result<u64, String> {
         self.links = self.listed(tick);
         self.links
             .as_ref()
@@ -122,13 +126,13 @@ impl<'a> Prover<'a> {
             .map_err(Clone::clone)
     }
 
-    fn listed(&mut self, tick: impl FnMut()) -> Result<Links, String> {
+    fn listed(&mut self, tick: impl Fn() + Sync) -> Result<Links, String> {
         if let Some(why) = &self.down {
             return Err(why.clone());
         }
         // Before the listing: what is written while it runs is new, too.
         let mark = self.server.mark().map_err(|failure| self.lost(&failure))?;
-        let links = self.store.list(tick)?;
+        let links = self.store.links(|_| (), |_| tick())?;
         if links.count == 0 {
             if self.had_links {
                 return Err("the store has no links any more".into());
@@ -504,7 +508,7 @@ impl<'a> Prover<'a> {
                     note_link(links, &self.store, row);
                 }
                 let stamp = entry.stamp();
-                links.none_leads_to((stamp.dev, stamp.inode), &folders, &entry.name)
+                none_leads_to(links, (stamp.dev, stamp.inode), &folders, &entry.name)
             }
         }
     }
@@ -530,7 +534,7 @@ impl<'a> Prover<'a> {
     /// After all links were listed again: does none lead to a file that was moved away?
     pub(crate) fn none_leads_to(&self, file: &Stamp, folders: &[(u64, u64)], name: &OsStr) -> Told {
         match &self.links {
-            Ok(links) => links.none_leads_to((file.dev, file.inode), folders, name),
+            Ok(links) => none_leads_to(links, (file.dev, file.inode), folders, name),
             Err(why) => Told::Unknown(format!("the store's links could not be listed: {why}")),
         }
     }
@@ -542,14 +546,16 @@ fn note_link(links: &mut Links, store: &Store, row: &Row) {
     };
     match std::fs::symlink_metadata(&place) {
         Ok(seen) if seen.is_symlink() => {
-            links.add(store, &place);
+            if let Err(why) = links.note(store, &place) {
+                links.anywhere.get_or_insert(why);
+            }
         }
         Ok(_) => {}
         // Its file is not there (any more); the row alone needs nothing of the library.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => {
             let why = format!("{}: {error}", place.display());
-            links.lost.get_or_insert(why);
+            links.anywhere.get_or_insert(why);
         }
     }
 }

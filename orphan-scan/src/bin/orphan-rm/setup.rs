@@ -10,6 +10,7 @@ use mbs_hashes::{
     Settings,
     session::{self, Terms},
 };
+use orphan_scan::store::Store;
 use wire::{
     Custody, Exit, Fatal, Item, OrFatal, Reader, Record, Writer, custody::Verdict, progress::Unit,
     records::Summary,
@@ -23,7 +24,6 @@ use crate::{
     ebooks::{self, Backup, End},
     journal::Journal,
     limits::Load,
-    links::Store,
     place::Tree,
     proof::Class,
     prover::Prover,

@@ -10,18 +10,18 @@ use std::{
 };
 
 use anyhow::Result;
+use files::Stored;
 use mbs_hashes::{
     Failure, Session,
     session::{Terms, connect},
     tuples::Tuple,
 };
-use orphan_scan::{links::books_of, names};
-use walk::Stored;
-use wire::{Exit, Line, Writer, records::Summary, stop, write::Trouble};
+use orphan_scan::{names, store::books_of};
+use wire::{Exit, Line, Writer, progress::Unit, records::Summary, stop, write::Trouble};
 
 use crate::args::Args;
 
-mod walk;
+mod files;
 
 /// Tells of all three kinds; of the last two only where the store is given.
 ///
@@ -51,7 +51,14 @@ pub(crate) fn tell(out: Writer, args: &Args) -> Result<Exit> {
     if let Some(store) = &args.store {
         // The files first: a row that comes later than its file is then no lack.
         let books = books_of(store);
-        let files = walk::stored(&books, args.min_age);
+        let shown = books.display().to_string();
+        let warn = |reason: &str| out.warn(&shown, "list", reason);
+        let seen = |count| {
+            out.progress().step(Unit::Discovery);
+            let words = format!("{count} entries of the store");
+            out.progress().tell(None, words);
+        };
+        let files = files::stored(&books, args.min_age, warn, seen);
         let rows = sources(&session, age, &books, &out);
         let rows = rows.map_err(|error| error.into_anyhow(fatal))?;
         summary.source_without_file = Some(rows.without_file);

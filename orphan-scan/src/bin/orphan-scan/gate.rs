@@ -129,7 +129,7 @@ pub(crate) fn flaws(list: &List, database: &Database, answers: Option<&Answers>)
 /// Why a listing of the store's links is not to be believed.
 pub(crate) fn doubts(links: &Links, books: &Path, answers: Option<&Answers>) -> Option<String> {
     let answers = answers.filter(|answers| answers.count() > 0)?;
-    if links.links + links.files == 0 {
+    if links.entries == 0 {
         let known = answers.count();
         return Some(format!(
             "there is nothing in it, but the server has {known} files: is its disk mounted?"

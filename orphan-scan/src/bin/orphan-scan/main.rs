@@ -18,7 +18,10 @@ use anyhow::Result;
 use calibre_list::{Library, Snapshot, snapshot};
 use clap::Parser;
 use hash_files::{Cache, cache::OpenError};
-use orphan_scan::links::{self, Links};
+use orphan_scan::{
+    links::Links,
+    store::{self, Store},
+};
 use wire::{
     Exit, Fatal, Tool, Writer,
     path_map::PathMap,
@@ -89,7 +92,7 @@ fn scan(out: Writer, args: &Args) -> Result<Exit> {
         let reason = format!("{flaw}; going on, and nothing is called untracked");
         out.warn(&shown, "compare with the list", &reason);
     }
-    job.links = list_links(&out, args, answers.as_ref())?;
+    job.links = list_links(&out, args, &library.root, answers.as_ref())?;
     let scanned = scan::scan(&job)?;
     if let Some(trouble) = cache.as_ref().and_then(|cache| {
         cache.flush();
@@ -162,12 +165,13 @@ fn any_match(job: &mut Job<'_>) -> Result<bool> {
 fn list_links(
     out: &Writer,
     args: &Args,
+    library: &Path,
     answers: Option<&Answers>,
 ) -> Result<Option<Result<Links, &'static str>>> {
-    let Some(store) = &args.store else {
+    let Some(data) = &args.store else {
         return Ok(None);
     };
-    let books = links::books_of(store);
+    let books = store::books_of(data);
     let shown = books.display().to_string();
     let map = PathMap::new(args.path_map.clone());
     let warn = |reason: &str| out.warn(&shown, "list the links", reason);
@@ -176,10 +180,22 @@ fn list_links(
         out.progress()
             .tell(None, format!("{count} entries of the store"));
     };
-    let failed = match links::list(&books, &map, warn, seen) {
+    let names: Vec<_> = [Some(library.into()), library.canonicalize().ok()]
+        .into_iter()
+        .flatten()
+        .collect();
+    let listed = store::patiently(warn, || {
+        let opened = Store::open(data, map.clone(), names.clone());
+        let store = opened.map_err(|error| format!("{shown}: {error}"))?;
+        let mut links = store.links_once(&seen)?;
+        // A disk that is not mounted may be in a moment.
+        links.anywhere.take().map_or(Ok(links), Err)
+    });
+    let failed = match listed {
         Ok(links) => match gate::doubts(&links, &books, answers) {
             None => {
-                let found = format!("{} links, {} files", links.links, links.files);
+                let (count, others) = (links.count, links.entries - links.count);
+                let found = format!("{count} links, {others} files");
                 out.verbose(&shown, "list the links", &found);
                 return Ok(Some(Ok(links)));
             }

@@ -116,8 +116,8 @@ impl Ended<'_> {
             Some(Ok(links)) => format!(
                 "the store has {} links and {} other files; {} names of links lead to places that are \
                  not known here",
-                links.links,
-                links.files,
+                links.count,
+                links.entries - links.count,
                 links.lost()
             ),
         });

@@ -17,6 +17,7 @@ use orphan_scan::{
     links::Links,
     names::Likeness,
     report::Part,
+    store::Id,
     tracked::{Row, Tracked},
     zones::{Place, Zone},
 };
@@ -61,6 +62,28 @@ pub(crate) struct Job<'a> {
     pub(crate) mending: Mutex<HashMap<u32, PathBuf>>,
 }
 
+impl Job<'_> {
+    /// Does a link of the store lead to this folder?
+    fn links_to_folder(&self, folder: Id) -> bool {
+        matches!(&self.links, Some(Ok(links)) if links.lead_to_folder(folder))
+    }
+}
+
+/// What is known of a folder before its entries are looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Here {
+    place: Place,
+    /// A link of the store leads to it, or to one above it, and so to all that is in it.
+    linked: bool,
+}
+
+impl Here {
+    const LIBRARY: Here = Here {
+        place: Place::LIBRARY,
+        linked: false,
+    };
+}
+
 /// What a scan came to.
 pub(crate) struct Scanned {
     pub(crate) counts: Counts,
@@ -85,7 +108,8 @@ pub(crate) enum Error {
 /// # Errors
 /// See [`Error`].
 pub(crate) fn scan(job: &Job<'_>) -> Result<Scanned, Error> {
-    let root = folders::open_root(job.root, Place::LIBRARY).map_err(Error::Root)?;
+    let mut root = folders::open_root(job.root, Here::LIBRARY).map_err(Error::Root)?;
+    root.context.linked = job.links_to_folder(root.id);
     let mut walkers: Vec<_> = (0..WALKERS).map(|_| Walker::new(job)).collect();
     let whole = folders::walk(root, Border::FileSystem, &mut walkers)?;
     let mut all = Scanned {
@@ -238,19 +262,19 @@ fn why_missing(path: &Path, mends: Option<&Path>) -> String {
     }
 }
 
-impl Visitor<Place> for Walker<'_> {
+impl Visitor<Here> for Walker<'_> {
     type Error = Error;
 
     fn folder(
         &mut self,
-        folder: &mut Folder<Place>,
+        folder: &mut Folder<Here>,
         entries: &Entries,
         enter: &mut dyn FnMut(&CStr),
     ) -> Result<(), Error> {
         let job = self.job;
         let known = job.answers.map(|answers| &answers.set);
         let rows = Rows::new(job.tracked.in_folder(&folder.path, known));
-        let mut place = folder.context;
+        let mut place = folder.context.place;
         // A book's folder without its number is one by what is tracked in it.
         place.book |= place.zone == Zone::Books && !place.top && !rows.rows.is_empty();
         if !place.top && place.zone == Zone::Books && entries.has(c"metadata.db") {
@@ -266,7 +290,8 @@ impl Visitor<Place> for Walker<'_> {
             // Ours reaches into it. What is tracked is told, the rest is the other one's.
             place.zone = Zone::Foreign(why);
         }
-        folder.context = place;
+        folder.context.place = place;
+        folder.context.linked |= job.links_to_folder(folder.id);
         if let Some(error) = entries.error() {
             let why = error.to_string();
             let seen = itself(folder).ok();
@@ -275,20 +300,23 @@ impl Visitor<Place> for Walker<'_> {
         self.entries(folder, rows, entries, enter)
     }
 
-    fn context(&mut self, parent: &Folder<Place>, name: &CStr) -> Place {
-        parent.context.folder(name.to_bytes())
+    fn context(&mut self, parent: &Folder<Here>, name: &CStr) -> Here {
+        Here {
+            place: parent.context.place.folder(name.to_bytes()),
+            ..parent.context
+        }
     }
 
     fn closed(
         &mut self,
-        parent: &Folder<Place>,
+        parent: &Folder<Here>,
         name: &CStr,
-        context: Place,
+        context: Here,
         why: Closed,
     ) -> Result<(), Error> {
         let below = parent.below(name.to_bytes());
         let seen = parent.look(name).ok().map(|stat| Seen::of(&stat));
-        let zone = context.zone;
+        let zone = context.place.zone;
         match (why, zone) {
             // It was removed, or something else took its place: both while we looked.
             (Closed::Replaced(_), _) => self.counts.vanished += 1,
@@ -331,7 +359,7 @@ fn unreadable() -> Verdict {
     }
 }
 
-fn itself(folder: &Folder<Place>) -> Result<Seen, Errno> {
+fn itself(folder: &Folder<Here>) -> Result<Seen, Errno> {
     let stat = statx(
         &folder.fd,
         c"",

@@ -1,6 +1,13 @@
 //! The entries of one folder: what each is, and what the server has of it.
 
-use std::{collections::HashMap, ffi::CStr, path::Path, sync::PoisonError, time::SystemTime};
+use std::{
+    collections::HashMap,
+    ffi::{CStr, OsStr},
+    os::unix::ffi::OsStrExt,
+    path::Path,
+    sync::PoisonError,
+    time::SystemTime,
+};
 
 use hash_files::digest::{BUFFER, digest, look as stamp_of};
 use mbs_hashes::known::Content;
@@ -8,6 +15,7 @@ use orphan_scan::{
     books,
     classes::{Answer, Class, Facts, Kind, Linked, Server, Verdict, classify},
     folders::{Entries, Folder},
+    links::Lead,
     names::Likeness,
     tracked::Row,
     zones::{Place, Zone},
@@ -17,7 +25,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Error, Matched, Walker, kind_of};
+use super::{Error, Here, Matched, Walker, kind_of};
 use crate::{
     finding::{Finding, Seen},
     matching::Rows,
@@ -36,12 +44,12 @@ enum Looked {
 impl Walker<'_> {
     pub(super) fn entries(
         &mut self,
-        folder: &Folder<Place>,
+        folder: &Folder<Here>,
         mut rows: Rows,
         entries: &Entries,
         enter: &mut dyn FnMut(&CStr),
     ) -> Result<(), Error> {
-        let place = folder.context;
+        let place = folder.context.place;
         let ours = |name: &CStr| {
             let shard = self.job.shard.filter(|_| folder.path.is_empty());
             shard.is_none_or(|shard| shard.holds(name.to_bytes()))
@@ -168,7 +176,7 @@ impl Walker<'_> {
         }
         facts.partial = self.job.partial;
         facts.late = entry.seen.is_some_and(|seen| seen.ctime > self.job.begun);
-        facts.linked = self.linked(entry, path);
+        facts.linked = self.linked(entry);
         let mut content = None;
         match matched {
             Some((row, _)) => (facts.server, content) = self.told(entry, row),
@@ -193,12 +201,29 @@ impl Walker<'_> {
         (classify(&facts), content)
     }
 
-    fn linked(&self, entry: &One<'_>, path: &Path) -> Linked {
-        match (&self.job.links, entry.seen) {
-            (None, _) => Linked::NotAsked,
-            (Some(Err(why)), _) => Linked::Unknown(why),
-            (Some(Ok(links)), Some(seen)) => links.lead_to(seen.dev, seen.inode, path),
-            (Some(Ok(_)), None) => Linked::Unknown("it cannot be looked at"),
+    fn linked(&self, entry: &One<'_>) -> Linked {
+        let links = match &self.job.links {
+            None => return Linked::NotAsked,
+            Some(Err(why)) => return Linked::Unknown(why),
+            Some(Ok(links)) => links,
+        };
+        let Some(seen) = entry.seen else {
+            return Linked::Unknown("it cannot be looked at");
+        };
+        if entry.folder.context.linked {
+            return Linked::Yes;
+        }
+        let name = OsStr::from_bytes(entry.name.to_bytes());
+        match links.lead_to((seen.dev, seen.inode), entry.folder.id, name) {
+            Lead::Here => Linked::Yes,
+            Lead::Lost => Linked::Unknown(
+                "a link of the server's store leads to a file of this name at a place that is not \
+                 known here (--path-map)",
+            ),
+            Lead::Anywhere => Linked::Unknown(
+                "a link of the server's store leads to a place that is not known here (--path-map)",
+            ),
+            Lead::Nowhere => Linked::No,
         }
     }
 
@@ -284,7 +309,7 @@ impl Walker<'_> {
 
 /// One entry and where it is.
 struct One<'a> {
-    folder: &'a Folder<Place>,
+    folder: &'a Folder<Here>,
     name: &'a CStr,
     place: Place,
     kind: Kind,
@@ -292,7 +317,7 @@ struct One<'a> {
     error: Option<Errno>,
 }
 
-fn look(folder: &Folder<Place>, name: &CStr) -> Looked {
+fn look(folder: &Folder<Here>, name: &CStr) -> Looked {
     match folder.look(name) {
         Ok(stat) => match kind_of(&stat) {
             Some(kind) => Looked::Entry(kind, Some(Seen::of(&stat)), None),

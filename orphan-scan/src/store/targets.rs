@@ -4,42 +4,41 @@ use std::path::{Component, Path, PathBuf};
 
 use wire::path_map::PathMap;
 
-/// Where a target may be, the likeliest first, and whether the first place is sure to be meant.
+/// Where a target may be, the likeliest first.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Places {
     pub(super) places: Vec<PathBuf>,
-    pub(super) sure: bool,
+    /// A folder that the user named holds the first.
+    pub(super) mapped: bool,
+    /// It has `..` in it, and a link on the way may lead it elsewhere.
+    pub(super) climbs: bool,
 }
 
-/// The places of `target`, which stands in a link in `folder`, a folder of the store by its name here.
+/// The places of `target`, which stands in a link in `folder`, a folder by its name here.
 pub(super) fn places(folder: &Path, target: &Path, map: &PathMap) -> Places {
+    let climbs = target.components().any(|part| part == Component::ParentDir);
     if target.is_absolute() {
         let target = lexical(target);
-        return match map.to_host(&target) {
-            Some(here) => Places {
-                places: vec![here],
-                sure: true,
-            },
-            // The server may see another disk under this name, once there are two names at all.
-            None => Places {
-                sure: map.is_empty(),
-                places: vec![target],
-            },
+        let here = map.to_host(&target);
+        return Places {
+            mapped: here.is_some(),
+            climbs,
+            places: vec![here.unwrap_or(target)],
         };
     }
-    let here = folder.join(target);
     let there = map
         .to_server(folder)
         .map(|server| lexical(&server.join(target)));
     let mapped = there.and_then(|there| map.to_host(&there));
     Places {
-        sure: true,
-        places: [mapped, Some(here)].into_iter().flatten().collect(),
+        mapped: mapped.is_some(),
+        climbs,
+        places: mapped.into_iter().chain([folder.join(target)]).collect(),
     }
 }
 
 /// A path without `.`, `..` and doubled slashes, as text alone tells.
-pub(super) fn lexical(path: &Path) -> PathBuf {
+fn lexical(path: &Path) -> PathBuf {
     let mut clean: Vec<Component<'_>> = Vec::new();
     for component in path.components() {
         match (component, clean.last()) {
@@ -67,13 +66,13 @@ mod tests {
     fn of(folder: &str, target: &str, map: &PathMap) -> (Vec<String>, bool) {
         let found = places(Path::new(folder), Path::new(target), map);
         let shown = |place: &PathBuf| place.display().to_string();
-        (found.places.iter().map(shown).collect(), found.sure)
+        (found.places.iter().map(shown).collect(), found.mapped)
     }
 
     #[test]
     fn a_target_is_found_by_the_server_s_names() {
         let map = maps(&["/mnt/calibre=/calibre_library", "/srv/mbs=/data"]);
-        let one = |place: &str, sure| (vec![place.to_string()], sure);
+        let one = |place: &str, mapped| (vec![place.to_string()], mapped);
         assert_eq!(
             of("/srv/mbs/books/A", "/calibre_library/A/x.epub", &map),
             one("/mnt/calibre/A/x.epub", true)
@@ -86,7 +85,7 @@ mod tests {
             of("/srv/mbs/books/A", "/other/x", &map),
             one("/other/x", false)
         );
-        assert_eq!(of("/s", "/other/x", &maps(&[])), one("/other/x", true));
+        assert_eq!(of("/s", "/other/x", &maps(&[])), one("/other/x", false));
         // Up and out of the store, which is elsewhere on the server.
         let (places, _) = of("/srv/mbs/books/A", "../../../calibre_library/x", &map);
         assert_eq!(places[0], "/mnt/calibre/x");
