@@ -8,13 +8,12 @@ use clap::{
 };
 use wire::{Exit, Fatal};
 
-use crate::jobs::{Jobs, Wish};
+use crate::pace::jobs::{Jobs, Wish};
 
 use crate::{
-    attempt::Policy,
-    links::Links,
+    input::links::Links,
     path_map::{Mapping, PathMap},
-    stall::Limits,
+    patience::{attempt::Policy, stall::Limits},
 };
 
 /// Upload e-book files with their metadata into MyBookshelf2, each once.

@@ -1,7 +1,7 @@
 //! Claims that hold among all uploaders of one database, on whatever machines: advisory locks of
 //! PostgreSQL, all on one connection of this process.
 //!
-//! Within the process the [plan](crate::plan) keeps apart what shares a claim. That is also why one
+//! Within the process the [plan](crate::run::plan) keeps apart what shares a claim. That is also why one
 //! connection does: to its own session the server would grant a lock twice.
 //!
 //! The locks of a file, its book's and its content's, are taken all or none, and whoever has to wait
@@ -10,9 +10,11 @@
 //! pauses until it is back, each file under way takes its locks again, and asks again what has
 //! become of its content and of its book meanwhile.
 
+pub mod claim;
 mod grip;
 mod index;
 mod line;
+pub mod rivals;
 mod same;
 mod turn;
 
@@ -31,7 +33,7 @@ pub use same::{Same, same};
 pub use turn::Turn;
 use wire::Voice;
 
-use crate::{claim::Claim, failure::Failure, halt::Halt, known::Content};
+use crate::{claims::claim::Claim, known::Content, patience::halt::Halt, server::failure::Failure};
 use line::{Backend, Line};
 
 /// How long others may hold what a file needs before that is a failure of the file. Theirs may be a

@@ -38,13 +38,17 @@ use wire::{
 };
 
 use crate::{
-    check::{self, Question, Verdict},
-    failure::Failure,
-    job::Job,
+    input::job::Job,
     known::Content,
-    outcome::{Kind, Outcome},
-    run::patiently,
-    server::Server,
+    run::{
+        outcome::{Kind, Outcome},
+        patiently,
+    },
+    server::{
+        Server,
+        check::{self, Question, Verdict},
+        failure::Failure,
+    },
 };
 use doubt::Doubt;
 use log::Log;

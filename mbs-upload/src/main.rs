@@ -5,26 +5,20 @@ use std::{io::BufReader, process::ExitCode, sync::Arc, time::Duration};
 use clap::Parser;
 use mbs_hashes::Settings;
 use mbs_upload::{
-    api::Api,
     args::Args,
-    attempt::Policy,
-    check::Batch,
-    claims::{self, Claims, Same},
-    engine::Engine,
-    failure::Failure,
-    halt::Halt,
+    claims::{self, Claims, Same, rivals::Rivals},
+    input::links::Links,
     journal::{self, Journal},
-    known, language,
-    links::Links,
-    login::Login,
-    offer::Offer,
-    outage::Outage,
+    known,
+    metadata::language,
     pace::Pace,
-    placed::Placed,
+    patience::{attempt::Policy, halt::Halt, outage::Outage},
     preflight::{self, Target},
-    rivals::Rivals,
     run,
-    server::Server,
+    server::{
+        Server, api::Api, check::Batch, engine::Engine, failure::Failure, login::Login,
+        offer::Offer, placed::Placed,
+    },
 };
 use wire::{
     Exit, Fatal, OrFatal, Writer,

@@ -1,4 +1,22 @@
 //! How a run goes: for the person who waits, for Prometheus, and for whoever wonders about one file.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`rate`], [`eta`] | how fast it goes, and how long the rest will take |
+//! | [`under_way`] | the files that take long |
+//! | [`metrics`] | figures for Prometheus |
+//! | [`jobs`] | how many files are wanted in flight |
+//! | [`throttle`], [`tuner`] | the number that is best, found out by measuring |
+//! | [`gate`] | where the others wait |
+
+pub mod eta;
+pub mod gate;
+pub mod jobs;
+pub mod metrics;
+pub mod rate;
+pub mod throttle;
+pub mod tuner;
+pub mod under_way;
 
 use std::{
     fs,
@@ -17,17 +35,17 @@ use bytesize::ByteSize;
 use wire::{Exit, Fatal, OrFatal, Writer};
 
 use crate::{
-    eta::{self, Bracket, Estimator},
-    gate::{Gate, Permit},
-    job::Job,
-    jobs::Jobs,
-    metrics::Metrics,
-    outcome::{Kind, Outcome},
-    rate::Rate,
-    throttle::{self, Throttle},
-    tuner::Tuner,
-    under_way::UnderWay,
+    input::job::Job,
+    run::outcome::{Kind, Outcome},
 };
+use eta::{Bracket, Estimator};
+use gate::{Gate, Permit};
+use jobs::Jobs;
+use metrics::Metrics;
+use rate::Rate;
+use throttle::Throttle;
+use tuner::Tuner;
+use under_way::UnderWay;
 
 /// Between two looks at the run.
 const TICK: Duration = Duration::from_secs(1);

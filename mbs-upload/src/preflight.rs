@@ -14,24 +14,27 @@ use mbs_hashes::Settings;
 use wire::{Exit, Fatal, Writer, records::Summary};
 
 use crate::{
-    api::Api,
-    attempt::{Policy, chance},
-    check::{Batch, Question},
-    claims::{self, Claims, Same},
-    engine::Engine,
-    failure::Failure,
-    halt::Halt,
+    claims::{self, Claims, Same, rivals::Rivals},
     journal::Journal,
     known::{Content, Known},
-    language,
-    offer::Offer,
-    outage::Outage,
-    placed::Placed,
-    rivals::Rivals,
+    metadata::language,
+    patience::{
+        attempt::{Policy, chance},
+        halt::Halt,
+        outage::Outage,
+        stall::Limits,
+    },
     run::patiently,
-    server::Server,
-    shown,
-    stall::Limits,
+    server::{
+        Server,
+        api::Api,
+        check::{Batch, Question},
+        engine::Engine,
+        failure::Failure,
+        offer::Offer,
+        placed::Placed,
+        shown,
+    },
 };
 use engine::Knows;
 use inputs::Inputs;

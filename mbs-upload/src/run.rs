@@ -1,4 +1,18 @@
 //! The whole run: input in, errands by several workers, a record for each file out.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`plan`], [`floor`] | what may be worked on at the same time |
+//! | [`errand`] | one file's way to the server, step by step |
+//! | [`stage`] | what a file under way waits for |
+//! | [`outcome`], [`report`] | the record of each file's end, and the summary |
+
+pub mod errand;
+pub mod floor;
+pub mod outcome;
+pub mod plan;
+pub mod report;
+pub mod stage;
 
 use std::{
     io::{self, BufRead},
@@ -13,19 +27,21 @@ use std::{
 use wire::{Custody, Exit, Fatal, Item, Reader, Record, Writer, records::Summary, write::Trouble};
 
 use crate::{
-    attempt::{Next, Policy, chance},
-    check,
     claims::{self, Turn},
-    errand::{End, Errand},
-    failure::Failure,
-    floor::Floor,
-    halt::STOPPED,
-    job::Job,
+    input::job::Job,
     known::Known,
-    outcome::{Kind, Outcome},
     pace::Pace,
-    report::Report,
-    server::Server,
+    patience::{
+        attempt::{Next, Policy, chance},
+        halt::STOPPED,
+    },
+    run::{
+        errand::{End, Errand},
+        floor::Floor,
+        outcome::{Kind, Outcome},
+        report::Report,
+    },
+    server::{Server, check, failure::Failure},
 };
 
 /// Jobs looked ahead over. A book's formats stand side by side in the input, so a few hundred are

@@ -1,4 +1,28 @@
 //! All that is shared by those who talk to the server.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`http`], [`failure`] | requests, and what the server's many kinds of answers mean |
+//! | [`login`], [`api`] | one login, its token kept alive; requests with it |
+//! | [`engine`] | the WebSocket to the task engine, shared by all workers |
+//! | [`offer`] | its languages, genres and series |
+//! | [`check`], [`upload`], [`extract`], [`matching`], [`ebook`] | the steps of an upload |
+//! | [`placed`] | the ebooks that the last books went to |
+//! | [`shown`] | a file that it shows, to know it by |
+
+pub mod api;
+pub mod check;
+pub mod ebook;
+pub mod engine;
+pub mod extract;
+pub mod failure;
+pub mod http;
+pub mod login;
+pub mod matching;
+pub mod offer;
+pub mod placed;
+pub mod shown;
+pub mod upload;
 
 use std::{
     sync::{Arc, atomic::AtomicI64},
@@ -6,9 +30,14 @@ use std::{
 };
 
 use crate::{
-    api::Api, attempt::Policy, check::Batch, claims::Claims, engine::Engine, failure::Failure,
-    halt::Halt, journal::Journal, language::Language, links::Links, offer::Offer, outage::Outage,
-    placed::Placed, rivals::Rivals, stall::Limits,
+    claims::{Claims, rivals::Rivals},
+    input::links::Links,
+    journal::Journal,
+    metadata::language::Language,
+    patience::{attempt::Policy, halt::Halt, outage::Outage, stall::Limits},
+    server::{
+        api::Api, check::Batch, engine::Engine, failure::Failure, offer::Offer, placed::Placed,
+    },
 };
 
 /// The server as the workers see it.

@@ -1,6 +1,9 @@
 use std::{process::Child, thread};
 
-use mbs_upload::{claim, claims, known::Content};
+use mbs_upload::{
+    claims::{self, claim},
+    known::Content,
+};
 use postgres::Client;
 
 use super::*;

@@ -3,7 +3,7 @@
 use std::{sync::atomic::Ordering, time::Instant};
 
 use super::{AGAIN, Claims, OTHERS_WITHIN, There};
-use crate::{claim::Claim, failure::Failure, known::Content};
+use crate::{claims::claim::Claim, known::Content, server::failure::Failure};
 
 /// Claims held as long as this lives and the connection does.
 #[derive(Debug)]

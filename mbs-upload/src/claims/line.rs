@@ -8,7 +8,7 @@ use mbs_hashes::{
 };
 
 use super::There;
-use crate::{claim::Claim, known::Content};
+use crate::{claims::claim::Claim, known::Content};
 
 const TERMS: Terms = Terms {
     tool: "mbs-upload",

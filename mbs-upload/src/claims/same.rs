@@ -2,7 +2,7 @@
 //! has would be left out here as if the server had it.
 
 use super::Claims;
-use crate::{
+use crate::server::{
     api::Api,
     failure::Failure,
     shown::{self, Shown},

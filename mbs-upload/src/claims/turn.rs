@@ -1,7 +1,7 @@
 //! Whose turn a file is.
 
 use super::{Claims, Grip, OTHERS_WITHIN};
-use crate::{attempt::Policy, failure::Failure, job::Job, run::patiently};
+use crate::{input::job::Job, patience::attempt::Policy, run::patiently, server::failure::Failure};
 
 /// Who may work on a file now.
 #[derive(Debug)]

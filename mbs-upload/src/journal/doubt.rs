@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use wire::records::JournalStep;
 
-use crate::{book::Author, wanted::Wanted};
+use crate::metadata::{book::Author, wanted::Wanted};
 
 /// What the server calls a time in UTC is its database's local time: up to 14 hours off. The rest is
 /// for clocks that are wrong.

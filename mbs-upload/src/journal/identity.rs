@@ -10,11 +10,13 @@ use super::{
     past::{Part, Past},
 };
 use crate::{
-    check::{self, Question, Verdict},
-    ebook,
-    failure::Failure,
     run::patiently,
-    server::Server,
+    server::{
+        Server,
+        check::{self, Question, Verdict},
+        ebook,
+        failure::Failure,
+    },
 };
 
 /// Ebooks of the server that a header names: for journals of runs that had nothing to send.

@@ -12,9 +12,11 @@ use serde::Deserialize;
 
 use super::{doubt::Doubt, terms::Terms};
 use crate::{
-    book::{Author, Series},
     known::Content,
-    wanted::Wanted,
+    metadata::{
+        book::{Author, Series},
+        wanted::Wanted,
+    },
 };
 
 /// Newest files of each part of a journal by which its server is known again.

@@ -8,17 +8,20 @@ use wire::{Exit, Fatal};
 
 use super::{Journal, doubt::Doubt, past::Half};
 use crate::{
-    check::{self, Question, Verdict},
-    claim,
-    claims::Turn,
-    ebook,
-    failure::Failure,
+    claims::{Turn, claim},
     known::Content,
-    matching,
-    outcome::{Kind, Outcome},
-    run::patiently,
-    server::Server,
-    wanted::Wanted,
+    metadata::wanted::Wanted,
+    run::{
+        outcome::{Kind, Outcome},
+        patiently,
+    },
+    server::{
+        Server,
+        check::{self, Question, Verdict},
+        ebook,
+        failure::Failure,
+        matching,
+    },
 };
 
 /// Finds out what became of the ebooks that earlier runs were about to make or to add to: a file

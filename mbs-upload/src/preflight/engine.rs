@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::{
+use crate::server::{
+    Server,
     engine::{Engine, Event},
     failure::Failure,
-    server::Server,
 };
 
 /// A format that nobody converts to, so that the engine looks at the file's row and then refuses.

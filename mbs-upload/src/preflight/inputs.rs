@@ -6,15 +6,14 @@ use wire::{Item, Reader, records::Summary, write::Trouble as Wrong};
 
 use super::{Trouble, limits, report::Report, unknown};
 use crate::{
-    failure::Failure,
-    job::Job,
+    input::{job::Job, unfit::unfit},
     known::Known,
-    language::{self, Choice},
-    outcome::{Kind, Outcome},
-    run::patiently,
-    server::Server,
-    unfit::unfit,
-    upload::Form,
+    metadata::language::{self, Choice},
+    run::{
+        outcome::{Kind, Outcome},
+        patiently,
+    },
+    server::{Server, failure::Failure, upload::Form},
 };
 
 /// Judges files one by one; asks the server once for each extension.

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{
+use crate::server::{
     api::Api,
     check::{self, Question, Verdict},
     failure::Failure,

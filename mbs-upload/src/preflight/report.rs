@@ -4,7 +4,7 @@ use std::io;
 
 use wire::{Line, Voice, Writer};
 
-use crate::{job::Job, outcome::Outcome};
+use crate::{input::job::Job, run::outcome::Outcome};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, Default)]
@@ -101,7 +101,7 @@ impl<'a> Report<'a> {
     /// A file that can never get there, with all that its record says. What is no failure of a run
     /// is none here.
     pub(super) fn hopeless(&self, job: &Job, outcome: &Outcome) -> io::Result<()> {
-        use crate::outcome::Kind;
+        use crate::run::outcome::Kind;
         let reason = outcome.reason.as_deref().unwrap_or_default();
         let failed = outcome.kind == Kind::Failed;
         let mut line = Line::new("preflight");

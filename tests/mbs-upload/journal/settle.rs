@@ -284,7 +284,10 @@ fn an_empty_ebook_that_another_uploader_may_be_filling_stays() {
     let books = bench.books(1);
     killed_at(&bench, &books, "POST", "/api/ebooks", "delay_answer");
     let mut rival = bench.rival();
-    lock(&mut rival, mbs_upload::claim::book("Book 0", "Novák"));
+    lock(
+        &mut rival,
+        mbs_upload::claims::claim::book("Book 0", "Novák"),
+    );
     let claiming = || bench.claiming(&[]).arg("--journal").arg(bench.journal());
     claiming().ok();
     assert_eq!(bench.ebooks(), 1);

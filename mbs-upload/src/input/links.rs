@@ -1,0 +1,238 @@
+//! Symbolic links in place of copies, by servers that can make them. The bytes are sent all the same,
+//! for the server looks into them; what it keeps is a link to the file where it sees it.
+//!
+//! A server that knows nothing of links makes copies without a word, and may fill its disk with them.
+//! So, where its store is visible here, each file is looked at after it was added, the first one before
+//! any other is: a server that made one copy makes no second. Where the store is not visible, the
+//! server must at least be one that is known to make links.
+
+use std::{
+    fs,
+    io::ErrorKind,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use wire::{Exit, Fatal};
+
+use crate::{input::origin::Origin, path_map::PathMap};
+
+/// Bytes in the target of a link on Linux, `PATH_MAX` without its NUL. The server keeps the path
+/// nowhere else; its columns hold only names of its own.
+const LONGEST: usize = 4095;
+
+/// How links are made, and what is known of the server's making them.
+#[derive(Debug)]
+pub struct Links {
+    map: PathMap,
+    store: Option<PathBuf>,
+    state: Mutex<State>,
+    /// Held by who adds a file while it is not known what the server makes of it.
+    first: Mutex<()>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    Unknown,
+    Works,
+    /// Why no more files may be added.
+    Refused(String),
+}
+
+/// What the server made of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// The link that was asked for, as far as can be seen.
+    Link,
+    /// Something else: what.
+    Other(String),
+}
+
+impl Links {
+    /// Links to files under the names that `map` gives, looked at in `store`, the server's data
+    /// folder.
+    pub fn new(map: PathMap, store: Option<PathBuf>) -> Links {
+        Links {
+            map,
+            store,
+            state: Mutex::new(State::Unknown),
+            first: Mutex::default(),
+        }
+    }
+
+    /// What to say of a server that shows no sign of making links: only the fork that answers many
+    /// checks at once does.
+    pub fn unlikely() -> Fatal {
+        let why = "it makes copies, as far as is known; where its store is visible, --store DIR looks \
+                   at the first file";
+        Fatal::new(Exit::Refused, format!("--symlink: ask the server: {why}"))
+    }
+
+    /// The path that the server is to link to.
+    ///
+    /// # Errors
+    /// One line of reason why there can be no link to this file.
+    pub fn target(&self, origin: &Origin) -> Result<String, String> {
+        if origin.member.is_some() {
+            return Err("a member of an archive cannot be linked to: unpack it, or send it without --symlink".into());
+        }
+        let path = &origin.file;
+        match fs::symlink_metadata(path) {
+            // On the server it may lead elsewhere, or nowhere.
+            Ok(metadata) if metadata.is_symlink() => {
+                return Err("a symbolic link itself: name the file that it leads to".into());
+            }
+            Ok(_) => {}
+            Err(error) => return Err(format!("stat: {error}")),
+        }
+        let Some(server) = self.map.to_server(path) else {
+            return Err("no --path-map tells where the server sees it".into());
+        };
+        let length = server.as_os_str().len();
+        if length > LONGEST {
+            return Err(format!(
+                "the server's path has {length} bytes, and a link holds {LONGEST}"
+            ));
+        }
+        server
+            .into_os_string()
+            .into_string()
+            .map_err(|_| "the server's path is not UTF-8, and no request can hold it".into())
+    }
+
+    /// To be held while a file is added and until it was looked at. Waits for the first one to be
+    /// known.
+    ///
+    /// # Errors
+    /// Why no more files may be added.
+    pub fn turn(&self) -> Result<Option<MutexGuard<'_, ()>>, String> {
+        let turn = (self.sees() && self.state() == State::Unknown)
+            .then(|| self.first.lock().unwrap_or_else(PoisonError::into_inner));
+        match self.state() {
+            State::Refused(why) => Err(why),
+            State::Works => Ok(None),
+            State::Unknown => Ok(turn),
+        }
+    }
+
+    /// Is the store visible here?
+    pub fn sees(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// Looks at what the server made, at `location` below its books, of a file that was to become a
+    /// link to `target`. What is no such link ends the run.
+    pub fn look(&self, location: &str, target: &str) -> Made {
+        let Some(store) = &self.store else {
+            return Made::Link;
+        };
+        let made = made(&store.join("books").join(location), target);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&made, &*state) {
+            (Made::Link, State::Unknown) => *state = State::Works,
+            (Made::Other(what), State::Unknown | State::Works) => {
+                let why = format!("a file was to be linked to and is {what}; no more are added");
+                *state = State::Refused(why);
+            }
+            _ => {}
+        }
+        made
+    }
+
+    /// Why no more files may be added, if so.
+    pub fn refused(&self) -> Option<String> {
+        match self.state() {
+            State::Refused(why) => Some(why),
+            State::Unknown | State::Works => None,
+        }
+    }
+
+    fn state(&self) -> State {
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+fn made(stored: &Path, target: &str) -> Made {
+    let other = |what: &str| Made::Other(what.into());
+    match fs::symlink_metadata(stored) {
+        Ok(metadata) if metadata.is_symlink() => match fs::read_link(stored) {
+            Ok(to) if to.as_os_str().as_bytes() == target.as_bytes() => Made::Link,
+            Ok(to) => Made::Other(format!("a link to {}", to.display())),
+            Err(error) => Made::Other(format!("a link that cannot be read: {error}")),
+        },
+        Ok(_) => other("a copy, which the server makes when it knows nothing of links"),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            other("not in --store, which then is another server's")
+        }
+        Err(error) => Made::Other(format!("not to be seen in --store: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path_map::Mapping;
+
+    fn links(store: Option<&Path>) -> Links {
+        let map = PathMap::new(vec![Mapping::parse("/=/host".into()).unwrap()]);
+        Links::new(map, store.map(Into::into))
+    }
+
+    fn origin(file: &Path) -> Origin {
+        Origin {
+            file: file.into(),
+            member: None,
+        }
+    }
+
+    #[test]
+    fn a_target_is_the_path_as_it_is_or_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a\n\u{1}b.epub");
+        fs::write(&file, "").unwrap();
+        let target = links(None).target(&origin(&file)).unwrap();
+        assert_eq!(target, format!("/host{}", file.display()));
+        let link = dir.path().join("link.epub");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(
+            links(None)
+                .target(&origin(&link))
+                .unwrap_err()
+                .contains("symbolic link")
+        );
+        let longer = Mapping::parse(format!("/=/{}", "x/".repeat(2040)).into()).unwrap();
+        let longer = Links::new(PathMap::new(vec![longer]), None);
+        assert!(longer.target(&origin(&file)).unwrap_err().contains("4095"));
+    }
+
+    #[test]
+    fn after_one_copy_no_more_are_added() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("books")).unwrap();
+        let links = links(Some(dir.path()));
+        std::os::unix::fs::symlink("/host/a", dir.path().join("books/a")).unwrap();
+        fs::write(dir.path().join("books/b"), "").unwrap();
+        assert!(links.turn().unwrap().is_some());
+        assert_eq!(links.look("a", "/host/a"), Made::Link);
+        assert!(links.turn().unwrap().is_none());
+        assert!(links.refused().is_none());
+        assert!(matches!(links.look("b", "/host/b"), Made::Other(_)));
+        assert!(links.refused().unwrap().contains("a copy") && links.turn().is_err());
+    }
+
+    #[test]
+    fn what_stands_in_the_store_is_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let stored = dir.path().join("a");
+        assert!(
+            matches!(made(&stored, "/b"), Made::Other(what) if what.contains("not in --store"))
+        );
+        std::os::unix::fs::symlink("/c", &stored).unwrap();
+        assert!(matches!(made(&stored, "/b"), Made::Other(what) if what == "a link to /c"));
+        assert_eq!(made(&stored, "/c"), Made::Link);
+    }
+}

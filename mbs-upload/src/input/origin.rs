@@ -1,0 +1,281 @@
+//! Where a file's bytes are: a file of their own, or a part of a tar archive. They are hashed again on
+//! their way out, and turn into an error before the last of them when they are not those that the
+//! record stands for.
+
+use std::{
+    ffi::OsStr,
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use sha1::{Digest, Sha1};
+use wire::Record;
+
+use crate::{known::Content, server::failure::Failure};
+
+/// A place that holds the bytes of one book.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The file to open.
+    pub file: PathBuf,
+    /// Where in it, if it is an archive.
+    pub member: Option<Member>,
+}
+
+/// A member of an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its name there: a title of last resort, and never a path.
+    pub name: PathBuf,
+    /// Where its bytes begin.
+    pub offset: u64,
+}
+
+impl Origin {
+    /// The place that a record names.
+    ///
+    /// # Errors
+    /// One line of reason: it names none.
+    pub fn of(record: &Record) -> Result<Origin, String> {
+        let file = record.path()?;
+        let archive = record.path_of("archive", "archive_b64").transpose()?;
+        let name = record.path_of("member", "member_b64").transpose()?;
+        let offset = record.get::<u64>("offset");
+        Ok(match (archive, name, offset) {
+            (None, None, _) => Origin { file, member: None },
+            (archive, Some(name), Some(offset)) => Origin {
+                file: archive.unwrap_or(file),
+                member: Some(Member { name, offset }),
+            },
+            _ => {
+                return Err("an archive's member needs member and offset: hash-files --tar".into());
+            }
+        })
+    }
+
+    /// The name of the file or member, for what its last part tells of title and format.
+    pub fn name(&self) -> &Path {
+        match &self.member {
+            Some(member) => &member.name,
+            None => &self.file,
+        }
+    }
+
+    /// It for people.
+    pub fn shown(&self) -> String {
+        let file = self.file.to_string_lossy();
+        match &self.member {
+            Some(member) => format!("{file}[{}]", member.name.display()),
+            None => file.into_owned(),
+        }
+    }
+
+    /// Looks whether it is there and long enough, or as long as it was when hashed.
+    ///
+    /// # Errors
+    /// [`Failure::Local`].
+    pub fn look(&self, content: &Content) -> Result<(), Failure> {
+        Guarded::open(self, content).map(|_| ())
+    }
+}
+
+/// Opens a file without waiting for the writer of a FIFO.
+fn open(path: &Path) -> Result<(File, u64), String> {
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(nonblocking)
+        .open(path)
+        .map_err(|error| format!("open: {error}"))?;
+    match file.metadata() {
+        Ok(metadata) if metadata.is_file() => Ok((file, metadata.len())),
+        Ok(_) => Err("open: not a regular file".into()),
+        Err(error) => Err(format!("stat: {error}")),
+    }
+}
+
+/// Bytes that turn into an error before the last of them, when they are not those that were hashed.
+#[derive(Debug)]
+pub struct Guarded {
+    file: File,
+    at: u64,
+    left: u64,
+    /// Is it the whole file, with nothing behind it?
+    whole: bool,
+    hash: Sha1,
+    expected: String,
+    broken: Option<String>,
+}
+
+impl Guarded {
+    /// Opens the bytes of this content.
+    ///
+    /// # Errors
+    /// [`Failure::Local`] when they cannot be there.
+    pub fn open(origin: &Origin, content: &Content) -> Result<Guarded, Failure> {
+        let (file, length) = open(&origin.file).map_err(Failure::Local)?;
+        let size = content.size();
+        let at = origin.member.as_ref().map_or(0, |member| member.offset);
+        let why = match &origin.member {
+            None if length != size => format!("{length} bytes, was {size}"),
+            Some(_) if at.checked_add(size).is_none_or(|end| end > length) => {
+                format!("{size} bytes at {at} are not in the archive of {length}")
+            }
+            _ => {
+                return Ok(Guarded {
+                    file,
+                    at,
+                    left: size,
+                    whole: origin.member.is_none(),
+                    hash: Sha1::new(),
+                    expected: content.sha1(),
+                    broken: None,
+                });
+            }
+        };
+        Err(Failure::Local(format!(
+            "changed since hashed: {why}; run hash-files again"
+        )))
+    }
+
+    /// Bytes that were not read yet.
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Why they turned into an error.
+    pub fn broken(self) -> Option<String> {
+        self.broken
+    }
+
+    fn fail(&mut self, reason: String) -> io::Error {
+        let error = io::Error::other(reason.clone());
+        self.broken = Some(reason);
+        error
+    }
+
+    /// The next bytes. The last of them come only when all are those that were hashed.
+    ///
+    /// # Errors
+    /// They cannot be read, or are others; [`Guarded::broken`] then says so.
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer
+            .len()
+            .min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let count = loop {
+            match self.file.read_at(&mut buffer[..most], self.at) {
+                Ok(count) => break count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(self.fail(format!("read: {error}"))),
+            }
+        };
+        self.hash.update(&buffer[..count]);
+        self.at += count as u64;
+        self.left -= count as u64;
+        let ended = self.left == 0;
+        let longer = || {
+            self.file
+                .read_at(&mut [0], self.at)
+                .is_ok_and(|more| more > 0)
+        };
+        let grown = ended && self.whole && longer();
+        let differs = ended && hex(&self.hash.clone().finalize()) != self.expected;
+        if count == 0 || grown || differs {
+            return Err(self.fail("changed since hashed: run hash-files again".into()));
+        }
+        Ok(count)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The last part of a name before its last dot, and what follows the dot.
+pub fn stem_and_extension(name: &Path) -> (String, String) {
+    let text = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    (text(name.file_stem()), text(name.extension()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is read of `hashed` when a file now holds `bytes`, from `offset` on if it is an archive.
+    fn guarded(bytes: &[u8], hashed: &[u8], offset: Option<u64>) -> Result<Vec<u8>, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        let content = Content::new(&hex(&Sha1::digest(hashed)), hashed.len() as u64).unwrap();
+        let origin = Origin {
+            file: file.path().into(),
+            member: offset.map(|offset| Member {
+                name: "../m.epub".into(),
+                offset,
+            }),
+        };
+        let mut file = Guarded::open(&origin, &content).map_err(|f| f.to_string())?;
+        let (mut out, mut buffer) = (Vec::new(), [0; 7]);
+        while file.left > 0 {
+            let count = file.read(&mut buffer).map_err(|e| e.to_string())?;
+            out.extend_from_slice(&buffer[..count]);
+        }
+        Ok(out)
+    }
+
+    #[test]
+    fn the_last_bytes_are_held_back_until_the_hash_is_right() {
+        let whole = |bytes, hashed| guarded(bytes, hashed, None);
+        assert_eq!(whole(b"0123456789", b"0123456789").unwrap(), b"0123456789");
+        let changed = whole(b"X123456789", b"0123456789").unwrap_err();
+        assert!(changed.contains("changed since hashed"));
+        let longer = whole(b"0123456789+", b"0123456789").unwrap_err();
+        assert!(longer.contains("11 bytes, was 10"));
+    }
+
+    #[test]
+    fn a_member_is_what_stands_at_its_place_and_nothing_else() {
+        let archive = b"header 0123456789 padding";
+        assert_eq!(
+            guarded(archive, b"0123456789", Some(7)).unwrap(),
+            b"0123456789"
+        );
+        assert_eq!(
+            guarded(b"0123456789", b"0123456789", Some(0)).unwrap(),
+            b"0123456789"
+        );
+        for offset in [0, 6, 8] {
+            let moved = guarded(archive, b"0123456789", Some(offset)).unwrap_err();
+            assert!(moved.contains("run hash-files again"), "{moved}");
+        }
+        for offset in [16, u64::MAX - 3, u64::MAX / 2] {
+            let beyond = guarded(archive, b"0123456789", Some(offset)).unwrap_err();
+            assert!(beyond.contains("not in the archive of 25"), "{beyond}");
+        }
+    }
+
+    #[test]
+    fn a_record_names_a_file_or_a_member_whole() {
+        let of = |fields: &str| {
+            let line = format!(r#"{{"type":"file_hash","path":"/a.tar"{fields}}}"#);
+            Origin::of(&Record::parse(line.into_bytes()).unwrap())
+        };
+        assert_eq!(of("").unwrap().shown(), "/a.tar");
+        let member = of(r#","archive":"/b.tar","member":"x/y.epub","offset":512"#).unwrap();
+        assert_eq!(member.shown(), "/b.tar[x/y.epub]");
+        assert_eq!(
+            stem_and_extension(member.name()),
+            ("y".into(), "epub".into())
+        );
+        for half in [
+            r#","archive":"/b.tar""#,
+            r#","member":"y""#,
+            r#","member":"y","offset":"512""#,
+            r#","member":"y","offset":-1"#,
+            r#","archive":"/b.tar","offset":1"#,
+        ] {
+            assert!(of(half).is_err(), "{half}");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What is told of a book, as the server takes it. Nothing here asks the server.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`told`] | what a record says, taken with care |
+//! | [`book`] | the book made of that, or of what the engine found |
+//! | [`fit`] | cut and cleaned as the server's columns demand |
+//! | [`naming`] | the names that the server will give its files |
+//! | [`language`] | Calibre's languages to the server's |
+//! | [`wanted`] | the book ready for the server |
+
+pub mod book;
+pub mod fit;
+pub mod language;
+pub mod naming;
+pub mod told;
+pub mod wanted;

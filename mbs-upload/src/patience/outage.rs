@@ -1,0 +1,276 @@
+//! A server that is away for a while: noticed once for all workers, asked by one of them with
+//! growing pauses, said once when it starts and once when it is over, and given up in the end.
+
+mod absence;
+
+use std::{
+    fmt,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+pub use absence::{Absence, Next, Part};
+
+use crate::{
+    patience::{
+        attempt::{Policy, chance},
+        halt::{Halt, STOPPED},
+        stall::spell,
+    },
+    server::failure::Failure,
+};
+
+/// What a failure meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The server is there: the failure is this step's own.
+    There,
+    /// It was away and is back: the step is taken again, and the failure counts for nothing.
+    Back,
+    /// It stayed away for too long, or refuses us: the run is over, and why.
+    Gone(String),
+}
+
+type Say = Box<dyn Fn(&str) + Send + Sync>;
+
+/// What all workers know of the server's absence.
+pub struct Outage {
+    state: Mutex<State>,
+    change: Condvar,
+    say: Say,
+    halt: Halt,
+}
+
+#[derive(Debug)]
+struct State {
+    absence: Absence,
+    /// A worker is asking the API for all.
+    asking: bool,
+    /// Questions that were answered so far, and what the last one came to.
+    round: u64,
+    last: Standing,
+    gone: Option<String>,
+}
+
+impl fmt::Debug for Outage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outage")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Outage {
+    /// A server that is there. It may be away for `limit`, and is asked with the pauses of `policy`;
+    /// `say` is told the beginning and the end of an absence. Nobody waits once `halt` is pulled.
+    pub fn new(
+        limit: Duration,
+        policy: Policy,
+        halt: &Halt,
+        say: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Outage {
+        Outage {
+            state: Mutex::new(State {
+                absence: Absence::new(limit, policy),
+                asking: false,
+                round: 0,
+                last: Standing::There,
+                gone: None,
+            }),
+            change: Condvar::new(),
+            say: Box::new(say),
+            halt: halt.clone(),
+        }
+    }
+
+    /// What a worker's `failure` means for the run. Where the server may be away, `ask` finds out:
+    /// called by one worker at a time, while the others wait for the answer that it gets.
+    pub fn standing(&self, failure: &Failure, ask: impl Fn() -> Result<(), Failure>) -> Standing {
+        if self.halt.pulled() {
+            return self.give_up(STOPPED);
+        }
+        if let Failure::NoEngine(why) | Failure::NoDatabase(why) = failure {
+            self.give_up(why);
+        }
+        // It has been waited for by those who keep the connection.
+        if let Failure::Interrupted(_) = failure {
+            return Standing::Back;
+        }
+        if !failure.may_mean_absence() {
+            return Standing::There;
+        }
+        let mut state = self.lock();
+        if let Some(why) = &state.gone {
+            return Standing::Gone(why.clone());
+        }
+        if state.asking {
+            let round = state.round;
+            while state.round == round {
+                state = self
+                    .change
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+            return state.last.clone();
+        }
+        state.asking = true;
+        drop(state);
+        let standing = self.find_out(ask);
+        let mut state = self.lock();
+        state.asking = false;
+        state.round += 1;
+        state.last = standing.clone();
+        self.change.notify_all();
+        standing
+    }
+
+    fn find_out(&self, ask: impl Fn() -> Result<(), Failure>) -> Standing {
+        for asked in 1.. {
+            match ask() {
+                Err(Failure::Denied(why)) => return self.give_up(&why),
+                Err(failure) if failure.may_mean_absence() => {
+                    let Some(pause) = self.missed(Part::Api, &failure.to_string()) else {
+                        break;
+                    };
+                    if self.halt.sleep(pause) {
+                        return self.give_up(STOPPED);
+                    }
+                }
+                // Even a refusal is a sign of life.
+                _ if asked > 1 => return self.back(Part::Api, Standing::Back),
+                _ => return self.back(Part::Api, Standing::There),
+            }
+        }
+        Standing::Gone(self.gone().unwrap_or_default())
+    }
+
+    fn back(&self, part: Part, standing: Standing) -> Standing {
+        self.heard(part);
+        standing
+    }
+
+    /// A try to reach `part` failed; gives the pause before the next one, or nothing when the time
+    /// is up.
+    pub fn missed(&self, part: Part, why: &str) -> Option<Duration> {
+        let mut state = self.lock();
+        if state.gone.is_some() {
+            return None;
+        }
+        match state.absence.missed(part, Instant::now(), chance()) {
+            Next::Wait { pause, tell } => {
+                if let Some(most) = tell {
+                    (self.say)(&format!("{why}; waiting for it for up to {}", spell(most)));
+                }
+                Some(pause)
+            }
+            Next::GiveUp(after) => {
+                state.gone = Some(match after {
+                    Duration::ZERO => format!("gone: {why}"),
+                    after => format!("gone for {}: {why}", spell(after)),
+                });
+                self.change.notify_all();
+                None
+            }
+        }
+    }
+
+    /// `part` answers.
+    pub fn heard(&self, part: Part) {
+        let was = self.lock().absence.heard(part, Instant::now());
+        if let Some(was) = was {
+            (self.say)(&format!("back after {}", spell(was)));
+        }
+    }
+
+    /// The run is over for this reason, unless it is for another one already.
+    pub fn give_up(&self, why: &str) -> Standing {
+        let mut state = self.lock();
+        let why = state.gone.get_or_insert_with(|| why.into()).clone();
+        self.change.notify_all();
+        Standing::Gone(why)
+    }
+
+    /// Why the run is over, if it is.
+    pub fn gone(&self) -> Option<String> {
+        self.lock().gone.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    fn outage(limit: Duration) -> (Outage, Arc<Mutex<Vec<String>>>) {
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&said);
+        let policy = Policy {
+            retries: 3,
+            wait: Duration::from_millis(1),
+        };
+        let say = move |text: &str| heard.lock().unwrap().push(text.to_string());
+        let halt = Halt::new().unwrap();
+        (Outage::new(limit, policy, &halt, say), said)
+    }
+
+    fn refused() -> Failure {
+        Failure::NotReached("refused".into())
+    }
+
+    #[test]
+    fn one_worker_asks_for_all() {
+        let (outage, said) = outage(Duration::from_secs(60));
+        let asked = AtomicUsize::new(0);
+        let ask = || match asked.fetch_add(1, Ordering::Relaxed) {
+            0..5 => Err(refused()),
+            _ => Ok(()),
+        };
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| outage.standing(&refused(), ask)))
+                .collect();
+            for worker in workers {
+                // One that came late found it back already.
+                assert!(matches!(
+                    worker.join().unwrap(),
+                    Standing::Back | Standing::There
+                ));
+            }
+        });
+        // Six questions, and one for each that came late; eight times six would be everybody's own.
+        assert!(asked.load(Ordering::Relaxed) < 14);
+        let said = said.lock().unwrap();
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].contains("refused; waiting for it for up to 1m"));
+        assert!(said[1].contains("back after"));
+    }
+
+    #[test]
+    fn a_server_that_answers_is_not_away() {
+        let (outage, said) = outage(Duration::from_secs(60));
+        let there = outage.standing(&refused(), || Ok(()));
+        assert_eq!(there, Standing::There);
+        // Not even asked: this says nothing about the server.
+        let own = Failure::Local("changed".into());
+        assert_eq!(outage.standing(&own, || unreachable!()), Standing::There);
+        assert!(said.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_end_of_the_wait_and_a_refused_login_are_final() {
+        let (gone, _) = outage(Duration::ZERO);
+        let first = gone.standing(&refused(), || Err(refused()));
+        assert_eq!(first, Standing::Gone("gone: refused".into()));
+        assert_eq!(gone.standing(&refused(), || unreachable!()), first);
+        let (denied, _) = outage(Duration::from_secs(60));
+        let end = denied.standing(&refused(), || Err(Failure::Denied("login refused".into())));
+        assert_eq!(end, Standing::Gone("login refused".into()));
+    }
+}

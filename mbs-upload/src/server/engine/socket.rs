@@ -1,0 +1,128 @@
+//! Making the WebSocket, in clear or over TLS.
+
+use std::{
+    net::{TcpStream, ToSocketAddrs},
+    os::fd::{AsFd, BorrowedFd},
+    sync::Arc,
+    time::Duration,
+};
+
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use tungstenite::{
+    Connector, Error, HandshakeError, WebSocket,
+    http::Uri,
+    stream::{MaybeTlsStream, Mode},
+};
+
+use crate::server::{api::Api, failure::Failure};
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(20);
+/// The server may first have to close the connection that this one replaces, which takes it 10 s
+/// when the other end is dead.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(30);
+
+pub(super) type Socket = WebSocket<MaybeTlsStream<TcpStream>>;
+
+/// Where the engine is, and which session of it is ours.
+#[derive(Debug)]
+pub(super) struct Address {
+    uri: Uri,
+    session: String,
+}
+
+impl Address {
+    pub(super) fn new(url: &str, session: String) -> Result<Address, Failure> {
+        let uri = url
+            .parse()
+            .map_err(|error| Failure::NotReached(format!("{error}")))?;
+        Ok(Address { uri, session })
+    }
+
+    /// A new connection; a token that is refused is replaced once. The socket does not block.
+    pub(super) fn connect(&self, api: &Api) -> Result<Socket, Failure> {
+        let token = api.token()?;
+        match self.connect_with(&token) {
+            Err(Failure::Denied(_)) => self.connect_with(&api.replace_token(&token)?),
+            other => other,
+        }
+    }
+
+    fn connect_with(&self, token: &str) -> Result<Socket, Failure> {
+        let unreached = |error: std::io::Error| Failure::NotReached(error.to_string());
+        let stream = self.reach().map_err(unreached)?;
+        stream.set_nodelay(true).map_err(unreached)?;
+        stream
+            .set_read_timeout(Some(HANDSHAKE_WITHIN))
+            .map_err(unreached)?;
+        stream
+            .set_write_timeout(Some(HANDSHAKE_WITHIN))
+            .map_err(unreached)?;
+        let glue = if self.uri.query().is_some() { '&' } else { '?' };
+        // Tokens and session ids need no escapes in a query.
+        let url = format!(
+            "{}{glue}token={token}&session_id={}",
+            self.uri, self.session
+        );
+        let tls = match tungstenite::client::uri_mode(&self.uri) {
+            Ok(Mode::Tls) => Some(Connector::Rustls(Arc::new(trust()?))),
+            _ => None,
+        };
+        let (socket, _) =
+            tungstenite::client_tls_with_config(url, stream, None, tls).map_err(refused)?;
+        tcp(&socket).set_nonblocking(true).map_err(unreached)?;
+        Ok(socket)
+    }
+
+    fn reach(&self) -> std::io::Result<TcpStream> {
+        let host = self.uri.host().unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let usual = if self.uri.scheme_str() == Some("wss") {
+            443
+        } else {
+            80
+        };
+        let port = self.uri.port_u16().unwrap_or(usual);
+        let mut last = std::io::Error::other("the name has no address");
+        for address in (host, port).to_socket_addrs()? {
+            match TcpStream::connect_timeout(&address, CONNECT_WITHIN) {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+}
+
+/// The certificates that this machine trusts.
+fn trust() -> Result<ClientConfig, Failure> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Failure::NotReached(error.to_string()))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn refused<R: tungstenite::handshake::HandshakeRole>(error: HandshakeError<R>) -> Failure {
+    match error {
+        HandshakeError::Failure(Error::Http(response)) => match response.status().as_u16() {
+            401 => Failure::Denied("HTTP 401: the token is refused".into()),
+            status => Failure::NotReached(format!("HTTP {status} instead of a WebSocket")),
+        },
+        HandshakeError::Failure(other) => Failure::NotReached(other.to_string()),
+        HandshakeError::Interrupted(_) => Failure::NotReached("no answer to the handshake".into()),
+    }
+}
+
+fn tcp(socket: &Socket) -> &TcpStream {
+    match socket.get_ref() {
+        MaybeTlsStream::Rustls(stream) => &stream.sock,
+        MaybeTlsStream::Plain(stream) => stream,
+        _ => unreachable!("no other kind of stream is compiled in"),
+    }
+}
+
+/// The descriptor to wait on.
+pub(super) fn descriptor(socket: &Socket) -> BorrowedFd<'_> {
+    tcp(socket).as_fd()
+}
