@@ -1,20 +1,17 @@
 //! The command line.
 
-use std::{fs, path::PathBuf, time::Duration};
+mod settings;
+mod values;
+
+use std::{path::PathBuf, time::Duration};
 
 use clap::{
     Parser,
     builder::{OsStringValueParser, TypedValueParser},
 };
-use wire::{Exit, Fatal};
 
-use crate::pace::jobs::{Jobs, Wish};
-
-use crate::{
-    input::links::Links,
-    path_map::{Mapping, PathMap},
-    patience::{attempt::Policy, stall::Limits},
-};
+use crate::{pace::jobs::Wish, path_map::Mapping};
+use values::{size, some_time, time};
 
 /// Upload e-book files with their metadata into MyBookshelf2, each once.
 ///
@@ -158,172 +155,9 @@ Exit codes:
   255  gave up: login refused, server away for longer than --outage, standard output closed,
        journal's disk full, a file copied that was to be linked to";
 
-fn size(text: &str) -> Result<u64, String> {
-    text.parse::<bytesize::ByteSize>().map(|size| size.as_u64())
-}
-
-fn time(text: &str) -> Result<Duration, String> {
-    let time: jiff::SignedDuration = match text.parse::<f64>() {
-        Ok(seconds) => jiff::SignedDuration::try_from_secs_f64(seconds),
-        Err(_) => text.parse(),
-    }
-    .map_err(|error| error.to_string())?;
-    Duration::try_from(time).map_err(|_| "a time cannot be negative".into())
-}
-
-/// A limit of nothing would let nothing pass.
-fn some_time(text: &str) -> Result<Duration, String> {
-    match time(text)? {
-        Duration::ZERO => Err("nothing is done in no time".into()),
-        time => Ok(time),
-    }
-}
-
-impl Args {
-    /// How links are to be made, if they are.
-    ///
-    /// # Errors
-    /// The store is none.
-    pub fn links(&self) -> Result<Option<Links>, Fatal> {
-        if let Some(store) = self
-            .store
-            .as_ref()
-            .filter(|store| !store.join("books").is_dir())
-        {
-            let why = "no books in it; it is to be the server's data folder";
-            return Err(Fatal::new(
-                Exit::Usage,
-                format!("--store {}: {why}", store.display()),
-            ));
-        }
-        let map = || PathMap::new(self.path_map.clone());
-        Ok(self.symlink.then(|| Links::new(map(), self.store.clone())))
-    }
-
-    /// The database that keeps several uploaders apart, where one is named for that: the account's own
-    /// settings for PostgreSQL may be meant for something else.
-    ///
-    /// # Errors
-    /// As [`mbs_hashes::Database::settings`].
-    pub fn claims(&self) -> Result<Option<mbs_hashes::Settings>, Fatal> {
-        let named = self.database.db.is_some()
-            || std::env::var_os("MBS_DB").is_some_and(|value| !value.is_empty());
-        named.then(|| self.database.settings()).transpose()
-    }
-
-    /// How long a file may take.
-    pub fn limits(&self) -> Limits {
-        Limits {
-            stall: self.stall,
-            max_time: self.max_time,
-        }
-    }
-
-    /// When what failed is tried again.
-    pub fn policy(&self) -> Policy {
-        Policy {
-            retries: self.retries,
-            wait: self.retry_wait,
-        }
-    }
-
-    /// User and password.
-    ///
-    /// # Errors
-    /// One of them is missing, or the file cannot be read.
-    pub fn credentials(&self) -> Result<(String, String), Fatal> {
-        let usage = |message: &str| Fatal::new(Exit::Usage, message);
-        let user = self
-            .user
-            .clone()
-            .ok_or_else(|| usage("--user: not given, nor is MBS_USER"))?;
-        let password = match &self.password_file {
-            Some(file) => fs::read_to_string(file).map_err(|error| {
-                usage(&format!("{}: read the password: {error}", file.display()))
-            })?,
-            None => std::env::var("MBS_PASSWORD").map_err(|_| {
-                usage("--password-file: not given, nor is MBS_PASSWORD_FILE or MBS_PASSWORD")
-            })?,
-        };
-        let password = password.trim_end_matches(['\r', '\n']).to_string();
-        match password.is_empty() {
-            true => Err(usage("--password-file: the password is empty")),
-            false => Ok((user, password)),
-        }
-    }
-
-    /// How many files are to be in flight.
-    ///
-    /// # Errors
-    /// The bounds are the wrong way round.
-    pub fn jobs(&self) -> Result<Jobs, Fatal> {
-        match self.jobs {
-            Wish::Number(jobs) => Ok(Jobs::Fixed(jobs)),
-            Wish::Auto if self.min <= self.max => Ok(Jobs::Between(self.min, self.max)),
-            Wish::Auto => Err(Fatal::new(
-                Exit::Usage,
-                format!("--min {}: more than --max {}", self.min, self.max),
-            )),
-        }
-    }
-
-    /// The two addresses, the API's without a slash at its end.
-    ///
-    /// # Errors
-    /// They are none, or there is a password in them.
-    pub fn addresses(&self) -> Result<(String, String), Fatal> {
-        let api = address("--api", &self.api, ["http://", "https://"])?;
-        let ws = address("--ws", &self.ws, ["ws://", "wss://"])?;
-        Ok((api.trim_end_matches('/').into(), ws.into()))
-    }
-}
-
-/// The refused address is not repeated: it may hold the password.
-fn address<'a>(flag: &str, url: &'a str, schemes: [&str; 2]) -> Result<&'a str, Fatal> {
-    let usage = |message: String| Err(Fatal::new(Exit::Usage, message));
-    let Some(rest) = schemes.iter().find_map(|scheme| url.strip_prefix(scheme)) else {
-        return usage(format!(
-            "{flag}: begins with neither {} nor {}",
-            schemes[0], schemes[1]
-        ));
-    };
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if host.contains('@') {
-        return usage(format!(
-            "{flag}: has a user or a password in it: use --user and --password-file"
-        ));
-    }
-    if host.is_empty() || url.contains(char::is_whitespace) {
-        return usage(format!("{flag}: is no URL"));
-    }
-    Ok(url)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_and_times_are_read_as_people_write_them() {
-        assert_eq!(size("100MiB"), Ok(104_857_600));
-        assert_eq!(size("104857600"), Ok(104_857_600));
-        assert!(size("many").is_err());
-        assert_eq!(time("2s"), Ok(Duration::from_secs(2)));
-        assert_eq!(time("0.5"), Ok(Duration::from_millis(500)));
-        assert_eq!(time("100ms"), Ok(Duration::from_millis(100)));
-        assert!(time("-1s").is_err() && time("soon").is_err());
-        assert!(some_time("0").is_err() && some_time("10m").is_ok());
-    }
-
-    #[test]
-    fn a_password_in_an_address_is_refused_and_not_repeated() {
-        let refused =
-            address("--api", "http://me:secret@host/", ["http://", "https://"]).unwrap_err();
-        assert_eq!(refused.exit, Exit::Usage);
-        assert!(!refused.message.contains("secret"));
-        assert!(address("--ws", "http://host", ["ws://", "wss://"]).is_err());
-        assert!(address("--api", "http://[::1]:6006", ["http://", "https://"]).is_ok());
-    }
 
     #[test]
     fn the_command_line_is_sound() {

@@ -11,6 +11,7 @@
 //! become of its content and of its book meanwhile.
 
 pub mod claim;
+mod connect;
 mod grip;
 mod index;
 mod line;
@@ -26,6 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use connect::connect;
 pub use grip::{Grip, Stand};
 pub use index::{INDEX, SLOW};
 use mbs_hashes::Settings;

@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
+//! | [`reach`] | where it is, and the way there |
 //! | [`http`], [`failure`] | requests, and what the server's many kinds of answers mean |
 //! | [`login`], [`api`] | one login, its token kept alive; requests with it |
 //! | [`engine`] | the WebSocket to the task engine, shared by all workers |
@@ -21,6 +22,7 @@ pub mod login;
 pub mod matching;
 pub mod offer;
 pub mod placed;
+pub mod reach;
 pub mod shown;
 pub mod upload;
 
@@ -35,10 +37,14 @@ use crate::{
     journal::Journal,
     metadata::language::Language,
     patience::{attempt::Policy, halt::Halt, outage::Outage, stall::Limits},
-    server::{
-        api::Api, check::Batch, engine::Engine, failure::Failure, offer::Offer, placed::Placed,
-    },
 };
+use api::Api;
+use check::Batch;
+use engine::Engine;
+use failure::Failure;
+use offer::Offer;
+use placed::Placed;
+use reach::Target;
 
 /// The server as the workers see it.
 #[derive(Debug)]
@@ -80,6 +86,34 @@ pub struct Server {
 }
 
 impl Server {
+    /// The server as it was reached, without a journal and with nobody to keep apart from.
+    pub fn new(
+        target: &Target,
+        offer: Offer,
+        engine: Option<Engine>,
+        outage: Arc<Outage>,
+    ) -> Server {
+        Server {
+            api: target.api.clone(),
+            engine,
+            offer,
+            batch: Batch::default(),
+            policy: target.policy,
+            limits: target.limits,
+            halt: target.halt.clone(),
+            absent_for: target.outage,
+            outage,
+            default_language: None,
+            max_size: target.max_size,
+            newest_upload: 0.into(),
+            journal: Journal::default(),
+            links: None,
+            claims: None,
+            rivals: Rivals::default(),
+            placed: Placed::default(),
+        }
+    }
+
     /// The engine.
     ///
     /// # Errors

@@ -40,12 +40,11 @@ impl<R: BufRead> Reader<R> {
     pub fn next_item(&mut self) -> io::Result<Option<Item>> {
         loop {
             let mut line = Vec::with_capacity(1024);
-            let fits = read_line(&mut self.input, &mut line)?;
-            if line.is_empty() && fits {
+            let Some(end) = next_line(&mut self.input, LONGEST_LINE, &mut line)? else {
                 return Ok(None);
-            }
+            };
             self.number += 1;
-            let parsed = match fits {
+            let parsed = match end.fits {
                 false => Err(format!("longer than {LONGEST_LINE} bytes")),
                 true if line.trim_ascii().is_empty() => continue,
                 true => Record::parse(line),
@@ -75,25 +74,49 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
-/// Reads up to and with the newline; says whether the line fits. The rest of one that does not is
-/// skipped.
-fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+/// How a line ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// It was not too long; one that is comes without its text.
+    pub fits: bool,
+    /// The input ended before its newline.
+    pub torn: bool,
+}
+
+/// Reads the next line to the end of `line`, with its newline; nothing at the end of the input. Of a line
+/// that is longer than `longest` bytes, however long, nothing is kept.
+///
+/// # Errors
+/// The input cannot be read.
+pub fn next_line(
+    input: &mut impl BufRead,
+    longest: usize,
+    line: &mut Vec<u8>,
+) -> io::Result<Option<Ended>> {
+    let start = line.len();
+    let mut length = 0;
     loop {
         let part = match input.fill_buf() {
             Ok(part) => part,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
+        if part.is_empty() && length == 0 {
+            return Ok(None);
+        }
         let (taken, ended) = match part.iter().position(|&byte| byte == b'\n') {
-            Some(at) => (at + 1, true),
-            None => (part.len(), part.is_empty()),
+            Some(at) => (at + 1, Some(false)),
+            None => (part.len(), part.is_empty().then_some(true)),
         };
-        if line.len() <= LONGEST_LINE {
-            line.extend_from_slice(&part[..taken]);
+        length += taken;
+        match length <= longest {
+            true => line.extend_from_slice(&part[..taken]),
+            false => line.truncate(start),
         }
         input.consume(taken);
-        if ended {
-            return Ok(line.len() <= LONGEST_LINE);
+        if let Some(torn) = ended {
+            let fits = length <= longest;
+            return Ok(Some(Ended { fits, torn }));
         }
     }
 }
@@ -115,6 +138,43 @@ mod tests {
         assert!(matches!(&items[1], Item::Unusable(2, _)));
         assert!(matches!(&items[2], Item::Record(r) if r.kind() == "b"));
         assert!(!custody.verdict().complete);
+    }
+
+    #[test]
+    fn lines_tell_how_they_ended_however_they_are_cut_into_parts() {
+        let whole = Ended {
+            fits: true,
+            torn: false,
+        };
+        let torn = Ended {
+            torn: true,
+            ..whole
+        };
+        let long = Ended {
+            fits: false,
+            ..whole
+        };
+        let long_and_torn = Ended { torn: true, ..long };
+        type Lines<'a> = &'a [(&'a str, Ended)];
+        let cases: [(&[u8], Lines<'_>); 5] = [
+            (b"", &[]),
+            (b"\n", &[("\n", whole)]),
+            (b"1234\n5", &[("1234\n", whole), ("5", torn)]),
+            (b"12345\n6\n", &[("", long), ("6\n", whole)]),
+            (b"1\n123456789012", &[("1\n", whole), ("", long_and_torn)]),
+        ];
+        for (input, expected) in cases {
+            for part in 1..=input.len() + 1 {
+                let mut input = io::BufReader::with_capacity(part, input);
+                let mut line = Vec::new();
+                let mut found = Vec::new();
+                while let Some(end) = next_line(&mut input, 5, &mut line).unwrap() {
+                    found.push((String::from_utf8(std::mem::take(&mut line)).unwrap(), end));
+                }
+                let expected: Vec<_> = expected.iter().map(|(l, e)| (l.to_string(), *e)).collect();
+                assert_eq!(found, expected, "in parts of {part}");
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! Whose turn a file is.
 
 use super::{Claims, Grip, OTHERS_WITHIN};
-use crate::{input::job::Job, patience::attempt::Policy, run::patiently, server::failure::Failure};
+use crate::{
+    input::job::Job,
+    patience::attempt::{Policy, patiently},
+    server::failure::Failure,
+};
 
 /// Who may work on a file now.
 #[derive(Debug)]

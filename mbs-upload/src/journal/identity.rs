@@ -10,7 +10,7 @@ use super::{
     past::{Part, Past},
 };
 use crate::{
-    run::patiently,
+    patience::attempt::patiently,
     server::{
         Server,
         check::{self, Question, Verdict},

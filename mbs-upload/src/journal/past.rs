@@ -2,22 +2,14 @@
 //! that is done.
 
 use std::{
-    borrow::Cow,
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
     io::{self, BufRead},
 };
 
-use jiff::Timestamp;
-use serde::Deserialize;
+use wire::read::{Ended, next_line};
 
-use super::{doubt::Doubt, terms::Terms};
-use crate::{
-    known::Content,
-    metadata::{
-        book::{Author, Series},
-        wanted::Wanted,
-    },
-};
+use super::{doubt::Doubt, entry::Entry, half::Half, terms::Terms};
+use crate::known::Content;
 
 /// Newest files of each part of a journal by which its server is known again.
 const SAMPLES: usize = 16;
@@ -72,86 +64,6 @@ pub struct Sent {
     pub source: i64,
 }
 
-/// How far a file's way went that was cut short.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Half {
-    /// When the last of it was written.
-    pub at: Option<Timestamp>,
-    /// Its extension.
-    pub format: String,
-    /// Its name on the server, and the newest upload row of that time.
-    pub file: Option<(String, i64)>,
-    /// Its upload row.
-    pub upload: Option<i64>,
-    /// The ebook that was about to be made.
-    pub making: Option<Box<Wanted>>,
-    /// The ebook that it was about to become part of, and whether that was made for it.
-    pub adding: Option<(i64, bool)>,
-    /// What that is like, if it was.
-    pub made: Option<Box<Wanted>>,
-}
-
-impl Half {
-    /// May there be something of it among the server's ebooks?
-    pub fn is_open(&self) -> bool {
-        self.making.is_some() || self.adding.is_some()
-    }
-
-    /// There is nothing of it any more.
-    pub fn close(&mut self) {
-        (self.making, self.adding, self.made) = (None, None, None);
-    }
-
-    /// What was or was about to be made for it is like this.
-    pub fn ebook(&self) -> Option<&Wanted> {
-        self.making.as_deref().or(self.made.as_deref())
-    }
-
-    /// May an ebook have been made for it?
-    pub fn has_made(&self) -> bool {
-        self.making.is_some() || self.adding.is_some_and(|(_, made)| made)
-    }
-}
-
-/// Any line of a journal, as far as it is understood.
-#[derive(Deserialize)]
-struct Entry<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Text<'a>,
-    #[serde(borrow)]
-    sha1: Option<Text<'a>>,
-    size: Option<u64>,
-    #[serde(borrow)]
-    step: Option<Text<'a>>,
-    #[serde(borrow)]
-    outcome: Option<Text<'a>>,
-    at: Option<String>,
-    anchors: Option<Vec<String>>,
-    new_server: Option<bool>,
-    format: Option<String>,
-    file: Option<String>,
-    since: Option<i64>,
-    upload_id: Option<i64>,
-    title: Option<String>,
-    last_names: Option<Vec<String>>,
-    first_names: Option<Vec<String>>,
-    series: Option<String>,
-    series_index: Option<f64>,
-    language_id: Option<i64>,
-    ebook_id: Option<i64>,
-    source_id: Option<i64>,
-    made: Option<bool>,
-    refused: Option<String>,
-    refused_size: Option<u64>,
-    languages: Option<Vec<String>>,
-    server_languages: Option<Vec<String>>,
-    default_language: Option<String>,
-}
-
-/// A string that is borrowed where JSON's form of it is the string itself.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
 /// What is wrong with a file that is no journal.
 pub const NO_JOURNAL: &str = "this is no journal: it does not begin with a journal record";
 
@@ -164,16 +76,14 @@ impl Past {
         let mut past = Past::default();
         let mut line = Vec::with_capacity(1024);
         loop {
-            let fits = next_line(&mut input, &mut line)?;
-            if line.is_empty() && fits {
+            line.clear();
+            let Some(Ended { fits, torn }) = next_line(&mut input, LONGEST_LINE, &mut line)? else {
                 break;
-            }
-            past.torn = line.last() != Some(&b'\n');
-            // A torn line is that of a crash, and so are the zeros that a power cut may leave.
-            let entry = match fits {
-                true => serde_json::from_slice::<Entry<'_>>(&line).ok(),
-                false => None,
             };
+            past.torn = torn;
+            // A torn line is that of a crash, and so are the zeros that a power cut may leave.
+            let entry = serde_json::from_slice::<Entry<'_>>(&line).ok();
+            let entry = entry.filter(|_| fits);
             match entry {
                 Some(entry) => {
                     let begins = entry.kind.0 == "journal";
@@ -182,10 +92,10 @@ impl Past {
                     }
                     past.take(entry);
                 }
-                None if past.parts.is_empty() && !may_be_head(&line) => {
+                None if past.parts.is_empty() && !(fits && may_be_head(&line)) => {
                     return Err(io::Error::new(io::ErrorKind::InvalidData, NO_JOURNAL));
                 }
-                None => past.unusable += u64::from(!line.trim_ascii().is_empty()),
+                None => past.unusable += u64::from(!fits || !line.trim_ascii().is_empty()),
             }
         }
         past.done.sort_unstable();
@@ -255,7 +165,7 @@ impl Past {
                 return;
             }
             "doubtful" => {
-                if let (Some(wanted), Some(at)) = (wanted(entry), at) {
+                if let (Some(wanted), Some(at)) = (entry.wanted(), at) {
                     let wanted = *wanted;
                     let doubts = self.doubts.entry(content).or_default();
                     doubts.push(Doubt { wanted, at });
@@ -276,7 +186,7 @@ impl Past {
             "row" => half.upload = entry.upload_id,
             "making" => {
                 half.close();
-                half.making = wanted(entry);
+                half.making = entry.wanted();
             }
             "adding" => {
                 half.adding = entry.ebook_id.map(|id| (id, entry.made == Some(true)));
@@ -311,7 +221,7 @@ impl Past {
                 }
             }
             "too_big" | "unsupported" => {
-                if let Some(terms) = terms(&entry) {
+                if let Some(terms) = entry.terms() {
                     match &terms {
                         Terms::Size(size) => {
                             self.smallest = Some(self.smallest.map_or(*size, |s| s.min(*size)));
@@ -339,12 +249,6 @@ impl Past {
     }
 }
 
-impl Entry<'_> {
-    fn content(&self) -> Option<Content> {
-        Content::new(&self.sha1.as_ref()?.0, self.size?)
-    }
-}
-
 fn keep<T>(newest: &mut VecDeque<T>, one: T) {
     if newest.len() == SAMPLES {
         newest.pop_front();
@@ -352,69 +256,9 @@ fn keep<T>(newest: &mut VecDeque<T>, one: T) {
     newest.push_back(one);
 }
 
-fn terms(entry: &Entry<'_>) -> Option<Terms> {
-    Some(match entry.refused.as_deref()? {
-        "size" => Terms::Size(entry.refused_size?),
-        "format" => Terms::Format(entry.format.clone()?),
-        "engine" => Terms::Engine(entry.format.clone()?),
-        "language" => Terms::Language {
-            book: entry.languages.clone()?,
-            server: entry.server_languages.clone()?,
-            default: entry.default_language.clone(),
-        },
-        _ => return None,
-    })
-}
-
-fn wanted(entry: Entry<'_>) -> Option<Box<Wanted>> {
-    let firsts = entry.first_names.unwrap_or_default();
-    let authors = entry.last_names?.into_iter().zip(firsts);
-    let index = entry.series_index.map(|index| index as i64);
-    Some(Box::new(Wanted {
-        title: entry.title?,
-        authors: authors
-            .map(|(last, first)| Author {
-                last,
-                first: Some(first).filter(|first| !first.is_empty()),
-            })
-            .collect(),
-        series: entry.series.map(|title| Series { title, index }),
-        language: entry.language_id?,
-    }))
-}
-
 /// May this be a header that a crash has cut short?
 fn may_be_head(line: &[u8]) -> bool {
     const HEAD: &[u8] = b"{\"type\":\"journal\",";
     let length = line.len().min(HEAD.len());
     line[..length] == HEAD[..length] || line.iter().all(|&byte| byte == 0 || byte == b'\n')
-}
-
-/// Reads up to and with the newline; says whether the line fits. The rest of one that does not is
-/// skipped, but for its end.
-fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    line.clear();
-    let mut fits = true;
-    loop {
-        let part = match input.fill_buf() {
-            Ok(part) => part,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        let (taken, ended) = match part.iter().position(|&byte| byte == b'\n') {
-            Some(at) => (at + 1, true),
-            None => (part.len(), part.is_empty()),
-        };
-        if fits && line.len() + taken <= LONGEST_LINE {
-            line.extend_from_slice(&part[..taken]);
-        } else if let Some(&last) = part[..taken].last() {
-            fits = false;
-            line.clear();
-            line.push(last);
-        }
-        input.consume(taken);
-        if ended {
-            return Ok(fits);
-        }
-    }
 }

@@ -6,15 +6,13 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use wire::{Exit, Fatal};
 
-use super::{Journal, doubt::Doubt, past::Half};
+use super::{Journal, doubt::Doubt, half::Half};
 use crate::{
     claims::{Turn, claim},
     known::Content,
     metadata::wanted::Wanted,
-    run::{
-        outcome::{Kind, Outcome},
-        patiently,
-    },
+    patience::attempt::patiently,
+    run::outcome::{Kind, Outcome},
     server::{
         Server,
         check::{self, Question, Verdict},

@@ -3,7 +3,20 @@
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
-use crate::known::Content;
+use crate::{input::job::Job, known::Content, server::Server};
+
+/// What a file was refused for, where that may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Its size; the server was asked about so many bytes.
+    Size(u64),
+    /// Its format.
+    Format,
+    /// Its format, by the engine.
+    Engine,
+    /// Its language, or that it has none.
+    Language,
+}
 
 /// What a file was refused for, and by which rules.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +39,18 @@ pub enum Terms {
 }
 
 impl Terms {
+    /// Those on which this file is refused, should it be for its language.
+    pub fn of_language(job: &Job, server: &Server) -> Terms {
+        let codes = server.offer.languages.iter().map(|l| l.code.clone());
+        let mut codes: Vec<String> = codes.collect();
+        codes.sort_unstable();
+        Terms::Language {
+            book: job.book.languages.clone(),
+            server: codes,
+            default: server.default_language.as_ref().map(|l| l.code.clone()),
+        }
+    }
+
     /// The number of this content's refusal on these terms. Sizes are compared with the server's
     /// limit of the day, so the number says only that size was the reason.
     pub fn number(&self, content: &Content) -> u64 {

@@ -1,4 +1,4 @@
-//! When a failed step is tried again. Pure: no clock, no I/O, chance is given.
+//! When a failed step is tried again. [`Policy`] is pure: no clock, no I/O, chance is given.
 
 use std::{hash::BuildHasher, time::Duration};
 
@@ -58,6 +58,27 @@ impl Policy {
     pub fn patience(&self) -> Duration {
         self.wait.saturating_mul(5).max(SHORTEST)
     }
+}
+
+/// Asks again while it may help, as long as nothing depends on what became of the earlier tries.
+///
+/// # Errors
+/// The last failure.
+pub fn patiently<T>(
+    policy: Policy,
+    mut ask: impl FnMut() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    for failed in 1.. {
+        let failure = match ask() {
+            Ok(answer) => return Ok(answer),
+            Err(failure) => failure,
+        };
+        match policy.next(&failure, failed, chance()) {
+            Next::Wait(pause) if !wire::stop::sleep(pause) => {}
+            _ => return Err(failure),
+        }
+    }
+    unreachable!("the policy gives up in the end")
 }
 
 /// A number that nobody can foretell: std's own seed, which is random in each process and differs

@@ -4,15 +4,13 @@ use std::{collections::HashMap, io::BufRead};
 
 use wire::{Item, Reader, records::Summary, write::Trouble as Wrong};
 
-use super::{Trouble, limits, report::Report, unknown};
+use super::{Trouble, asked::unknown, limits, report::Report};
 use crate::{
     input::{job::Job, unfit::unfit},
     known::Known,
     metadata::language::{self, Choice},
-    run::{
-        outcome::{Kind, Outcome},
-        patiently,
-    },
+    patience::attempt::patiently,
+    run::outcome::{Kind, Outcome},
     server::{Server, failure::Failure, upload::Form},
 };
 

@@ -7,76 +7,27 @@ mod journaling;
 mod linking;
 mod placing;
 mod sending;
+mod step;
+mod tries;
 
 use std::{sync::MutexGuard, time::Instant};
 
 use crate::{
     claims::Grip,
     input::{job::Job, links::Links, unfit::unfit},
-    metadata::{book::Book, wanted::Wanted},
-    patience::{
-        attempt::{Next, chance},
-        halt::STOPPED,
-        outage::Standing,
-        stall::{Clock, Late, spell},
-    },
+    metadata::book::Book,
+    patience::stall::{Clock, Late, spell},
     run::{
         floor::{Floor, Held},
         outcome::{Kind, Outcome},
     },
     server::{Server, extract::Since, failure::Failure},
 };
-
-/// Failures of one file in all its steps, as a multiple of those that one step may have.
-const IN_ALL: u32 = 4;
+use step::Step;
+use tries::{Doubted, Tries, Verdict};
 
 /// Additions that fail before the file that the server keeps for them is taken for lost.
 const UNADDED: u32 = 2;
-
-/// Absences of the server in a row during one step. A file that takes the server down each time
-/// must come to an end like others that fail.
-const ABSENCES: u32 = 8;
-
-/// The step that is next.
-#[derive(Clone, Debug)]
-enum Step {
-    Check,
-    Send,
-    Extract {
-        file: String,
-        since: Since,
-    },
-    Describe {
-        upload: i64,
-    },
-    Place {
-        upload: i64,
-        wanted: Wanted,
-    },
-    Create {
-        upload: i64,
-        wanted: Wanted,
-    },
-    Add {
-        upload: i64,
-        wanted: Wanted,
-        ebook: i64,
-    },
-}
-
-impl Step {
-    fn waits_for(&self) -> &'static str {
-        match self {
-            Step::Check => "the answer to the check",
-            Step::Send => "its bytes to be sent",
-            Step::Extract { .. } => "the engine's metadata task",
-            Step::Describe { .. } => "what the engine found",
-            Step::Place { .. } => "the search for its ebook",
-            Step::Create { .. } => "its ebook to be made",
-            Step::Add { .. } => "the file to be added to its ebook",
-        }
-    }
-}
 
 /// A file under way.
 pub struct Errand<'a> {
@@ -111,12 +62,6 @@ pub struct Errand<'a> {
     turn: Option<MutexGuard<'a, ()>>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Doubted {
-    create: bool,
-    add: bool,
-}
-
 /// How an errand ended.
 #[derive(Debug)]
 pub struct End {
@@ -124,21 +69,6 @@ pub struct End {
     pub outcome: Outcome,
     /// Why no other file need be tried, if so.
     pub gone: Option<String>,
-}
-
-/// What to do about a failure.
-enum Verdict {
-    Again,
-    Failed,
-    /// The server is gone; nobody knows how this file ends.
-    Gone(String),
-}
-
-/// Tries of one step that failed.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tries {
-    failed: u32,
-    absences: u32,
 }
 
 type Stepped = Result<Option<Outcome>, Failure>;
@@ -250,73 +180,6 @@ impl<'a> Errand<'a> {
                         Verdict::Gone(why) => return Err(why),
                     }
                 }
-            }
-        }
-    }
-
-    /// What is to be done after a failure; when it is to be tried again, the time has come.
-    fn judge(&mut self, failure: &Failure, tries: &mut Tries) -> Verdict {
-        let server = self.server;
-        match server.outage.standing(failure, || server.is_there()) {
-            Standing::Gone(why) => return Verdict::Gone(why),
-            Standing::Back if tries.absences < ABSENCES => {
-                tries.absences += 1;
-                return Verdict::Again;
-            }
-            Standing::Back | Standing::There => tries.failed += 1,
-        }
-        let in_all = self.failures >= server.policy.retries.saturating_mul(IN_ALL);
-        match server.policy.next(failure, tries.failed, chance()) {
-            Next::Wait(pause) if !in_all => {
-                self.failures += 1;
-                match server.halt.sleep(pause) {
-                    false => Verdict::Again,
-                    true => {
-                        // Who only insisted on an answer must see that the run is over, too.
-                        server.outage.give_up(STOPPED);
-                        Verdict::Gone(STOPPED.into())
-                    }
-                }
-            }
-            _ => Verdict::Failed,
-        }
-    }
-
-    /// Asks the server until it answers, as often as a step may be tried.
-    fn insist<T>(
-        &mut self,
-        mut ask: impl FnMut(&mut Self) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        // These are no tries of the file's.
-        let failures = std::mem::take(&mut self.failures);
-        let mut tries = Tries::default();
-        let end = loop {
-            match ask(self) {
-                Ok(answer) => break Ok(answer),
-                Err(failure) => match self.judge(&failure, &mut tries) {
-                    Verdict::Again => {}
-                    Verdict::Failed => break Err(failure),
-                    Verdict::Gone(why) => break Err(Failure::NotReached(why)),
-                },
-            }
-        };
-        self.failures = failures;
-        end
-    }
-
-    fn note_doubt(&mut self, failure: &Failure) {
-        if failure.is_strain() {
-            self.job.stage.strained();
-        }
-        if failure.in_doubt() {
-            self.in_doubt = true;
-            if let Step::Create { wanted, .. } = &self.step {
-                self.doubted.create = true;
-                self.note_doubtful(wanted.clone());
-            }
-            if let Step::Add { .. } = self.step {
-                self.doubted.add = true;
-                self.unadded += u32::from(matches!(failure, Failure::Server(_)));
             }
         }
     }

@@ -1,9 +1,11 @@
 //! The thread that keeps the connection: sends calls, hands out what is heard, pings, reconnects.
 
+mod waiting;
+
 use std::{
     collections::BTreeMap,
-    io::{ErrorKind, Read},
-    os::{fd::AsFd, unix::net::UnixStream},
+    io::ErrorKind,
+    os::unix::net::UnixStream,
     sync::{
         Arc,
         mpsc::{Receiver, Sender},
@@ -11,12 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tungstenite::{Error, Message};
 
 use super::{
     Event, message,
-    socket::{Address, Socket, descriptor},
+    socket::{Address, Socket},
 };
 use crate::{
     patience::{
@@ -261,45 +262,6 @@ impl Pump {
                 Command::Quit => self.quit = true,
             }
         }
-    }
-
-    /// Time until the connection must be asked whether it lives, or given up.
-    fn until_ping(&self) -> Option<Duration> {
-        self.socket.as_ref()?;
-        let limit = if self.pinged {
-            PING_AFTER + DEAD_AFTER
-        } else {
-            PING_AFTER
-        };
-        Some(limit.saturating_sub(self.heard.elapsed()) + Duration::from_millis(1))
-    }
-
-    /// Sleeps until something comes from the server or from a caller, or `limit` has passed.
-    fn wait(&mut self, limit: Option<Duration>) {
-        let limit = limit.map(|limit| Timespec {
-            tv_sec: limit.as_secs() as i64,
-            tv_nsec: i64::from(limit.subsec_nanos()),
-        });
-        let wake = self.woken.as_fd();
-        let mut fds = vec![PollFd::new(&wake, PollFlags::IN)];
-        let socket = self.socket.as_ref().map(descriptor);
-        if let Some(socket) = &socket {
-            let room = if self.blocked {
-                PollFlags::OUT
-            } else {
-                PollFlags::empty()
-            };
-            fds.push(PollFd::new(socket, PollFlags::IN | room));
-        }
-        // Once pulled it can be read for ever.
-        if !self.halt.pulled() {
-            fds.push(PollFd::new(&self.halt, PollFlags::IN));
-        }
-        // An interruption only makes us look around once more.
-        let _ = poll(&mut fds, limit.as_ref());
-        drop(fds);
-        let mut nudges = [0; 256];
-        while matches!(self.woken.read(&mut nudges), Ok(count) if count == nudges.len()) {}
     }
 }
 

@@ -1,0 +1,112 @@
+//! What the flags mean.
+
+use std::fs;
+
+use wire::{Exit, Fatal};
+
+use super::{Args, values::address};
+use crate::{
+    input::links::Links,
+    pace::jobs::{Jobs, Wish},
+    path_map::PathMap,
+    patience::{attempt::Policy, stall::Limits},
+};
+
+impl Args {
+    /// How links are to be made, if they are.
+    ///
+    /// # Errors
+    /// The store is none.
+    pub fn links(&self) -> Result<Option<Links>, Fatal> {
+        if let Some(store) = self
+            .store
+            .as_ref()
+            .filter(|store| !store.join("books").is_dir())
+        {
+            let why = "no books in it; it is to be the server's data folder";
+            return Err(Fatal::new(
+                Exit::Usage,
+                format!("--store {}: {why}", store.display()),
+            ));
+        }
+        let map = || PathMap::new(self.path_map.clone());
+        Ok(self.symlink.then(|| Links::new(map(), self.store.clone())))
+    }
+
+    /// The database that keeps several uploaders apart, where one is named for that: the account's own
+    /// settings for PostgreSQL may be meant for something else.
+    ///
+    /// # Errors
+    /// As [`mbs_hashes::Database::settings`].
+    pub fn claims(&self) -> Result<Option<mbs_hashes::Settings>, Fatal> {
+        let named = self.database.db.is_some()
+            || std::env::var_os("MBS_DB").is_some_and(|value| !value.is_empty());
+        named.then(|| self.database.settings()).transpose()
+    }
+
+    /// How long a file may take.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            stall: self.stall,
+            max_time: self.max_time,
+        }
+    }
+
+    /// When what failed is tried again.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            retries: self.retries,
+            wait: self.retry_wait,
+        }
+    }
+
+    /// User and password.
+    ///
+    /// # Errors
+    /// One of them is missing, or the file cannot be read.
+    pub fn credentials(&self) -> Result<(String, String), Fatal> {
+        let usage = |message: &str| Fatal::new(Exit::Usage, message);
+        let user = self
+            .user
+            .clone()
+            .ok_or_else(|| usage("--user: not given, nor is MBS_USER"))?;
+        let password = match &self.password_file {
+            Some(file) => fs::read_to_string(file).map_err(|error| {
+                usage(&format!("{}: read the password: {error}", file.display()))
+            })?,
+            None => std::env::var("MBS_PASSWORD").map_err(|_| {
+                usage("--password-file: not given, nor is MBS_PASSWORD_FILE or MBS_PASSWORD")
+            })?,
+        };
+        let password = password.trim_end_matches(['\r', '\n']).to_string();
+        match password.is_empty() {
+            true => Err(usage("--password-file: the password is empty")),
+            false => Ok((user, password)),
+        }
+    }
+
+    /// How many files are to be in flight.
+    ///
+    /// # Errors
+    /// The bounds are the wrong way round.
+    pub fn jobs(&self) -> Result<Jobs, Fatal> {
+        match self.jobs {
+            Wish::Number(jobs) => Ok(Jobs::Fixed(jobs)),
+            Wish::Auto if self.min <= self.max => Ok(Jobs::Between(self.min, self.max)),
+            Wish::Auto => Err(Fatal::new(
+                Exit::Usage,
+                format!("--min {}: more than --max {}", self.min, self.max),
+            )),
+        }
+    }
+
+    /// The two addresses, the API's without a slash at its end.
+    ///
+    /// # Errors
+    /// They are none, or there is a password in them.
+    pub fn addresses(&self) -> Result<(String, String), Fatal> {
+        let api = address("--api", &self.api, ["http://", "https://"])?;
+        let ws = address("--ws", &self.ws, ["ws://", "wss://"])?;
+        Ok((api.trim_end_matches('/').into(), ws.into()))
+    }
+}

@@ -1,0 +1,55 @@
+//! The first connection: is it this server's database, and is it quick?
+
+use std::time::Duration;
+
+use mbs_hashes::Settings;
+use wire::{Exit, Fatal, Writer};
+
+use super::{Claims, INDEX, SLOW, Same, same};
+use crate::{
+    patience::{
+        attempt::{Policy, patiently},
+        halt::Halt,
+    },
+    server::api::Api,
+};
+
+/// Connects to the database that keeps uploaders apart, and makes sure that it is this server's.
+///
+/// # Errors
+/// Refused when it is another server's; gave up when it, or the server, is out of reach.
+pub fn connect(
+    settings: Settings,
+    api: &Api,
+    policy: Policy,
+    (outage, halt): (Duration, &Halt),
+    out: &Writer,
+) -> Result<Claims, Fatal> {
+    let object = settings.to_string();
+    if let Some(oddity) = &settings.oddity {
+        out.warn("password file", "read", oddity);
+    }
+    let claims = Claims::open(settings, outage, halt, out.voice())
+        .map_err(|failure| failure.fatal(&object, "connect"))?;
+    match patiently(policy, || same(api, &claims)) {
+        Ok(Same::Yes | Same::Unknown(_)) => {
+            // Who may not know does not keep us from working.
+            if let Ok(false) = patiently(policy, || claims.indexed()) {
+                let advice = format!("{}: {}", SLOW, INDEX);
+                out.warn(&object, "index", &advice);
+            }
+            Ok(claims)
+        }
+        Ok(Same::No(why)) => Err(Fatal::new(
+            Exit::Refused,
+            format!(
+                "{object}: compare: not the database of {}: {why}",
+                api.base()
+            ),
+        )),
+        Err(failure) => Err(Fatal::new(
+            Exit::GaveUp,
+            format!("{object}: compare with {}: {failure}", api.base()),
+        )),
+    }
+}

@@ -1,0 +1,93 @@
+//! One line of a journal.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::terms::Terms;
+use crate::{
+    known::Content,
+    metadata::{
+        book::{Author, Series},
+        wanted::Wanted,
+    },
+};
+
+/// Any line of a journal, as far as it is understood.
+#[derive(Deserialize)]
+pub(super) struct Entry<'a> {
+    #[serde(rename = "type", borrow)]
+    pub(super) kind: Text<'a>,
+    #[serde(borrow)]
+    pub(super) sha1: Option<Text<'a>>,
+    pub(super) size: Option<u64>,
+    #[serde(borrow)]
+    pub(super) step: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) outcome: Option<Text<'a>>,
+    pub(super) at: Option<String>,
+    pub(super) anchors: Option<Vec<String>>,
+    pub(super) new_server: Option<bool>,
+    pub(super) format: Option<String>,
+    pub(super) file: Option<String>,
+    pub(super) since: Option<i64>,
+    pub(super) upload_id: Option<i64>,
+    pub(super) title: Option<String>,
+    pub(super) last_names: Option<Vec<String>>,
+    pub(super) first_names: Option<Vec<String>>,
+    pub(super) series: Option<String>,
+    pub(super) series_index: Option<f64>,
+    pub(super) language_id: Option<i64>,
+    pub(super) ebook_id: Option<i64>,
+    pub(super) source_id: Option<i64>,
+    pub(super) made: Option<bool>,
+    pub(super) refused: Option<String>,
+    pub(super) refused_size: Option<u64>,
+    pub(super) languages: Option<Vec<String>>,
+    pub(super) server_languages: Option<Vec<String>>,
+    pub(super) default_language: Option<String>,
+}
+
+/// A string that is borrowed where JSON's form of it is the string itself.
+#[derive(Deserialize)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+
+impl Entry<'_> {
+    /// Which content it is about.
+    pub(super) fn content(&self) -> Option<Content> {
+        Content::new(&self.sha1.as_ref()?.0, self.size?)
+    }
+
+    /// On what terms it was refused, where these may change.
+    pub(super) fn terms(&self) -> Option<Terms> {
+        Some(match self.refused.as_deref()? {
+            "size" => Terms::Size(self.refused_size?),
+            "format" => Terms::Format(self.format.clone()?),
+            "engine" => Terms::Engine(self.format.clone()?),
+            "language" => Terms::Language {
+                book: self.languages.clone()?,
+                server: self.server_languages.clone()?,
+                default: self.default_language.clone(),
+            },
+            _ => return None,
+        })
+    }
+
+    /// The ebook that it describes.
+    pub(super) fn wanted(self) -> Option<Box<Wanted>> {
+        let firsts = self.first_names.unwrap_or_default();
+        let authors = self.last_names?.into_iter().zip(firsts);
+        let index = self.series_index.map(|index| index as i64);
+        Some(Box::new(Wanted {
+            title: self.title?,
+            authors: authors
+                .map(|(last, first)| Author {
+                    last,
+                    first: Some(first).filter(|first| !first.is_empty()),
+                })
+                .collect(),
+            series: self.series.map(|title| Series { title, index }),
+            language: self.language_id?,
+        }))
+    }
+}

@@ -1,0 +1,67 @@
+//! A journal opened and read, before it is held against the server.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufReader},
+    path::Path,
+};
+
+use wire::{Exit, Fatal, OrFatal};
+
+use super::{
+    log::Log,
+    past::{NO_JOURNAL, Past},
+};
+
+/// A journal's file and what it tells, before the server was asked whether it is the right one.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its name for people.
+    pub(super) shown: String,
+    /// Nothing in a dry run, which writes nothing.
+    pub(super) log: Option<Log>,
+    pub(super) past: Past,
+}
+
+/// Opens a journal, locks it and reads it; a dry run only reads it, if it is there.
+///
+/// # Errors
+/// The file cannot be opened or read, is locked, or is no journal.
+pub fn open(path: &Path, dry_run: bool) -> Result<Opened, Fatal> {
+    let shown = path.display();
+    let wrong = |error: io::Error| {
+        let exit = match error.kind() {
+            io::ErrorKind::InvalidData => Exit::Usage,
+            _ => Exit::GaveUp,
+        };
+        Fatal::new(exit, format!("{shown}: read: {error}"))
+    };
+    let read = |file: &File| Past::read(BufReader::with_capacity(1 << 18, file)).map_err(wrong);
+    if dry_run {
+        let past = match fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Past::default(),
+            Ok(metadata) if !metadata.is_file() => {
+                return Err(wrong(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    NO_JOURNAL,
+                )));
+            }
+            _ => read(&File::open(path).or_fatal(Exit::Usage, format_args!("{shown}: open"))?)?,
+        };
+        return Ok(Opened {
+            shown: shown.to_string(),
+            log: None,
+            past,
+        });
+    }
+    let log = Log::open(path)?;
+    let past = read(log.reader())?;
+    if past.torn {
+        log.mark_torn();
+    }
+    Ok(Opened {
+        shown: shown.to_string(),
+        log: Some(log),
+        past,
+    })
+}
