@@ -1,12 +1,13 @@
 //! The command line.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{
     ArgGroup, Parser,
     builder::{OsStringValueParser, TypedValueParser},
 };
 use mbs_hashes::{Database, patience::duration};
+use orphan_scan::report::Form;
 use wire::path_map::{Mapping, PathMap};
 
 use crate::{limits::Limits, proof::Class};
@@ -95,6 +96,10 @@ pub(crate) struct Args {
     /// Wait while Calibre has the library open, instead of refusing
     #[arg(long)]
     pub wait_for_calibre: bool,
+    /// Write a report for people: FILE.txt, FILE.html, or FILE.json; may be given more than once
+    #[arg(long, value_name = "FILE", conflicts_with = "server_ebooks",
+          value_parser = OsStringValueParser::new().try_map(report))]
+    pub report: Vec<PathBuf>,
     /// Put back all that a journal tells of
     #[arg(long, value_name = "JOURNAL")]
     pub restore: Option<PathBuf>,
@@ -131,6 +136,11 @@ impl Args {
     pub(crate) fn map(&self) -> PathMap {
         PathMap::new(self.path_map.clone())
     }
+}
+
+fn report(file: OsString) -> Result<PathBuf, String> {
+    let file = PathBuf::from(file);
+    Form::of(&file).map(|_| file)
 }
 
 fn class(text: &str) -> Result<Class, String> {

@@ -30,11 +30,16 @@ const SHOWN: usize = 5;
 
 /// The command that makes Calibre forget a file that is gone.
 pub(crate) fn tidy_up(library: &Path, book_id: i64, format: &str) -> String {
-    let library = library.to_string_lossy().replace('\'', r"'\''");
     format!(
-        "calibredb remove_format --with-library '{library}' {book_id} {}",
+        "calibredb remove_format --with-library {} {book_id} {}",
+        quoted(library),
         format.to_uppercase()
     )
+}
+
+/// A path as a shell takes it.
+pub(crate) fn quoted(path: &Path) -> String {
+    format!("'{}'", path.to_string_lossy().replace('\'', r"'\''"))
 }
 
 impl Plan<'_> {

@@ -16,6 +16,8 @@ use wire::{
     records::{JournalMove, JournalRun},
 };
 
+use crate::proof::Class;
+
 /// How far one file has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -85,6 +87,13 @@ pub(crate) struct Entry {
     pub folder_restored: Option<String>,
     /// When it was moved.
     pub at: String,
+}
+
+impl Entry {
+    /// The class that was proven.
+    pub(crate) fn class(&self) -> Option<Class> {
+        self.intent.class.as_deref().and_then(Class::named)
+    }
 }
 
 /// An open journal. Nobody else can have it open to write at the same time.

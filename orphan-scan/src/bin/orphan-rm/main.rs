@@ -18,6 +18,7 @@ mod report;
 mod restore;
 mod server;
 mod setup;
+mod tally;
 mod tracked;
 mod trash;
 
@@ -55,7 +56,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
     if let Some(journal) = &args.restore {
-        return restore::restore(journal, args.library.as_deref(), out);
+        return restore::restore(args, journal, out);
     }
     if let Some(journal) = &args.purge {
         return setup::purge(args, journal, out);

@@ -78,6 +78,36 @@ impl Question {
     pub(crate) fn concerns(self, class: Class) -> bool {
         class != Class::Untracked || !matches!(self, Question::Server | Question::Stored)
     }
+
+    /// What a no means, in a few words.
+    fn no(self) -> &'static str {
+        match self {
+            Question::CalibreAway => "the library is open in Calibre",
+            Question::Place => "gone, a link, or not where books are",
+            Question::Same => "another file, or changed since the scan",
+            Question::Row => "Calibre's record is another one now",
+            Question::NoHeal => "Calibre may heal a book with it",
+            Question::Bytes => "its bytes have changed",
+            Question::Server => "the server has no row of it",
+            Question::Stored => "the server has no copy of its own",
+            Question::NoLink => "a link of the store leads to it",
+        }
+    }
+
+    /// What no answer means, in a few words.
+    fn unknown(self) -> &'static str {
+        match self {
+            Question::CalibreAway => "not known: whether Calibre is away",
+            Question::Place => "not known: it cannot be reached",
+            Question::Same => "not known: the finding says too little",
+            Question::Row => "not known: what Calibre has on record",
+            Question::NoHeal => "not known: whether Calibre needs it",
+            Question::Bytes => "not known: it cannot be read",
+            Question::Server => "not known: what the server has",
+            Question::Stored => "not known: the server's copy",
+            Question::NoLink => "not known: where the store's links lead",
+        }
+    }
 }
 
 /// An answer, and in one line how it was found.
@@ -120,13 +150,32 @@ impl Facts {
     }
 }
 
+/// Why a file came to the end that it came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reason {
+    /// In a few words, the same for all files of one reason, so that they can be counted.
+    pub kind: &'static str,
+    /// In one line, with what belongs to this file.
+    pub why: String,
+}
+
+impl Reason {
+    /// A reason; one of no kind needs not be counted.
+    pub(crate) fn new(kind: &'static str, why: impl Into<String>) -> Reason {
+        Reason {
+            kind,
+            why: why.into(),
+        }
+    }
+}
+
 /// What to do with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Its bytes are elsewhere and nobody needs it here.
     Remove,
     /// It stays, and why.
-    Keep(String),
+    Keep(Reason),
 }
 
 /// Decides. The first answer that is no yes is the reason.
@@ -138,14 +187,20 @@ pub(crate) fn may_remove(class: Class, facts: &Facts) -> Verdict {
         }
         match &facts.0[question as usize] {
             Some(Told::Yes(_)) => {}
-            Some(Told::No(why)) => return Verdict::Keep(why.clone()),
-            Some(Told::Unknown(why)) => return Verdict::Keep(format!("not known: {why}")),
+            Some(Told::No(why)) => return Verdict::Keep(Reason::new(question.no(), why)),
+            Some(Told::Unknown(why)) => {
+                let why = format!("not known: {why}");
+                return Verdict::Keep(Reason::new(question.unknown(), why));
+            }
             None => unasked = unasked.or(Some(question)),
         }
     }
     match unasked {
         None => Verdict::Remove,
-        Some(question) => Verdict::Keep(format!("not known: {question:?} was not looked at")),
+        Some(question) => {
+            let why = format!("not known: {question:?} was not looked at");
+            Verdict::Keep(Reason::new(question.unknown(), why))
+        }
     }
 }
 

@@ -1,30 +1,25 @@
 //! Asks all that must be known of one file, in the moment in which it may go, and stops at the first
 //! answer that keeps it.
 
+mod copy;
+mod links;
+mod shelf;
+
 use std::{
     collections::HashMap,
-    ffi::OsStr,
-    io,
-    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use calibre_list::Library;
-use hash_files::{Stamp, digest, digest::BUFFER};
+use hash_files::digest::BUFFER;
 use mbs_hashes::Failure;
-use orphan_scan::{
-    links::Links,
-    store::{Store, Target},
-    zones::{Place, Zone},
-};
-use rustix::io::Errno;
+use orphan_scan::{links::Links, store::Store};
 
 use crate::{
     calibre::{self, Calibre},
     candidate::Seen,
-    links::{is_other, none_leads_to},
-    place::{Entry, Tree, explain, look},
+    place::{Entry, Tree},
     proof::{Class, Facts, Question, Told},
     server::{Mark, Row, Server},
     tracked::Tracked,
@@ -114,60 +109,6 @@ impl<'a> Prover<'a> {
             acts,
             away: None,
             buffer: vec![0; BUFFER],
-        }
-    }
-
-    /// Lists all links of the store.
-    pub(crate) fn list_links(&mut self, tick: impl Fn() + Sync) -> Result<u64, String> {
-        self.links = self.listed(tick);
-        self.links
-            .as_ref()
-            .map(|links| links.count)
-            .map_err(Clone::clone)
-    }
-
-    fn listed(&mut self, tick: impl Fn() + Sync) -> Result<Links, String> {
-        if let Some(why) = &self.down {
-            return Err(why.clone());
-        }
-        // Before the listing: what is written while it runs is new, too.
-        let mark = self.server.mark().map_err(|failure| self.lost(&failure))?;
-        let links = self.store.links(|_| (), |_| tick())?;
-        if links.count == 0 {
-            if self.had_links {
-                return Err("the store has no links any more".into());
-            }
-            self.no_link_is_believable(&links)?;
-        }
-        self.had_links |= links.count > 0;
-        self.mark = Some(mark);
-        Ok(links)
-    }
-
-    /// No link at all is believed only where each row's file is there in the store as a file: a store
-    /// that is not mounted, or another one, has none either.
-    fn no_link_is_believable(&mut self, links: &Links) -> Result<(), String> {
-        let locations = self.server.locations();
-        let locations = locations.map_err(|failure| self.lost(&failure))?;
-        let absent = |location: &&Vec<u8>| {
-            let place = self.store.place(location);
-            place.is_none_or(|place| std::fs::symlink_metadata(place).is_err())
-        };
-        if links.entries == 0 && !locations.is_empty() {
-            return Err(format!(
-                "{} is empty, but the database has {} files in it: is it mounted, and the server's?",
-                self.store.books.display(),
-                locations.len()
-            ));
-        }
-        match locations.iter().find(absent) {
-            None => Ok(()),
-            Some(location) => Err(format!(
-                "no link was found in {}, and files that the database has are not there either ({}): \
-                 is it the server's, and all mounted?",
-                self.store.books.display(),
-                String::from_utf8_lossy(location)
-            )),
         }
     }
 
@@ -308,254 +249,5 @@ impl<'a> Prover<'a> {
         let is_stored = facts.note(Question::Stored, stored);
         go_on(is_stored || !Question::Stored.concerns(case.class))?;
         go_on(facts.note(Question::NoLink, self.no_link(case, entry, &rows)))
-    }
-
-    /// Opens the file without following any link, where books are.
-    fn reach(&self, case: &Case<'_>) -> Result<Entry, Told> {
-        self.tree.is_there().map_err(Told::Unknown)?;
-        let unreached = |errno: Errno| match errno {
-            Errno::NOENT
-            | Errno::LOOP
-            | Errno::NOTDIR
-            | Errno::XDEV
-            | Errno::ISDIR
-            | Errno::NXIO => Told::No(explain(errno)),
-            errno => Told::Unknown(explain(errno)),
-        };
-        if let Some(trash) = case.trash {
-            return trash.entry(case.relative).map_err(unreached);
-        }
-        let mut place = Place::LIBRARY;
-        let folders = case.relative.parent().unwrap_or(Path::new(""));
-        for folder in folders.components() {
-            place = place.folder(folder.as_os_str().as_bytes());
-        }
-        let name = case.relative.file_name().unwrap_or_default();
-        if place.file(name.as_bytes()) != Zone::Books {
-            return Err(Told::No(
-                "it is where Calibre or another program keeps its own".into(),
-            ));
-        }
-        let entry = self.tree.entry(case.relative).map_err(unreached)?;
-        let nested = folders
-            .ancestors()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .any(|folder| {
-                let inside = self.tree.folder_of(&folder.join("x"));
-                inside.is_ok_and(|inside| look(inside, OsStr::new("metadata.db")).is_ok())
-            });
-        match nested {
-            true => Err(Told::No(
-                "it is in another library inside of this one".into(),
-            )),
-            false => Ok(entry),
-        }
-    }
-
-    /// Calibre's rows, read again where the database was written to.
-    fn tracked(&mut self) -> Result<&Tracked, String> {
-        if !self.tracked.as_ref().is_some_and(Tracked::is_fresh) {
-            let files = self.wanted.iter().map(|file| file.as_os_str().as_bytes());
-            let read = Tracked::read(&self.library.database, files);
-            let tracked = read.map_err(|error| format!("Calibre's records: {error}"))?;
-            if tracked.library != self.uuid {
-                return Err("metadata.db is that of another library now".into());
-            }
-            self.tracked = Some(tracked);
-        }
-        let fresh = self.tracked.as_ref().filter(|tracked| tracked.is_fresh());
-        fresh.ok_or_else(|| "Calibre's records: the database keeps changing".into())
-    }
-
-    fn row(&mut self, case: &Case<'_>) -> Told {
-        match self.tracked() {
-            Err(why) => Told::Unknown(why),
-            Ok(tracked) => tracked.agrees(
-                case.relative.as_os_str().as_bytes(),
-                case.class,
-                case.book_id,
-                case.format,
-                case.trash.is_some(),
-            ),
-        }
-    }
-
-    fn heal(&mut self, case: &Case<'_>) -> Told {
-        if let Err(why) = self.tracked() {
-            return Told::Unknown(why);
-        }
-        let file = case.relative.as_os_str().as_bytes();
-        let rows = self
-            .tracked
-            .iter()
-            .flat_map(|tracked| tracked.same_extension(file));
-        for row in rows {
-            match self.tree.entry(Path::new(OsStr::from_bytes(&row.path))) {
-                Ok(_) => {}
-                Err(Errno::NOENT) => {
-                    return Told::No(format!(
-                        "book {} lacks its {} in this folder, and Calibre would take this file for it",
-                        row.book_id, row.format
-                    ));
-                }
-                Err(errno) => {
-                    return Told::Unknown(format!(
-                        "whether book {} has its {}: {errno}",
-                        row.book_id, row.format
-                    ));
-                }
-            }
-        }
-        Told::Yes("no record of its extension lacks its file in its folder".into())
-    }
-
-    /// The server's rows of this SHA-1 as they are now; links of new rows are noted on the way.
-    fn rows(&mut self, sha1: &str) -> Result<Vec<Row>, String> {
-        if let Some(why) = &self.down {
-            return Err(why.clone());
-        }
-        let ids = self.ids.get(sha1).cloned().unwrap_or_default();
-        let answer = (|| {
-            let mark = self.server.mark()?;
-            let new = match &self.mark {
-                Some(mark) => self.server.since(mark)?,
-                None => Vec::new(),
-            };
-            Ok((mark, new, self.server.of_ids(&ids)?))
-        })();
-        let (mark, new, mut rows) = answer.map_err(|failure: Failure| self.lost(&failure))?;
-        if let Ok(links) = &mut self.links {
-            for row in &new {
-                note_link(links, &self.store, row);
-            }
-            self.mark = Some(mark);
-        }
-        rows.extend(
-            new.into_iter()
-                .filter(|row| row.sha1 == sha1 && !ids.contains(&row.id)),
-        );
-        // A new row belongs to the next file of the same bytes as well.
-        if let Some(known) = self.ids.get_mut(sha1) {
-            *known = rows.iter().map(|row| row.id).collect();
-        } else if !rows.is_empty() {
-            let ids = rows.iter().map(|row| row.id).collect();
-            self.ids.insert(sha1.into(), ids);
-        }
-        Ok(rows)
-    }
-
-    /// Has one of these rows a file of its own with these bytes?
-    fn stored(&mut self, rows: &[&Row], file: &Stamp, sha1: &str) -> Told {
-        let mut last = Told::No("the server has no stored file of these bytes".into());
-        if let Err(why) = self.store.is_there() {
-            return Told::Unknown(format!("the server's store: {why}"));
-        }
-        for row in rows {
-            last = self.stored_of(row, file, sha1);
-            if last.yes() {
-                break;
-            }
-        }
-        last
-    }
-
-    fn stored_of(&mut self, row: &Row, file: &Stamp, sha1: &str) -> Told {
-        let of = |what: &dyn std::fmt::Display| {
-            let location = String::from_utf8_lossy(&row.location);
-            format!(
-                "the server's stored file {location} (source {}): {what}",
-                row.id
-            )
-        };
-        let Some(place) = self.store.place(&row.location) else {
-            return Told::Unknown(of(&"it is not below the store"));
-        };
-        let at = match self.store.follow(&place) {
-            Target::File(at) => at,
-            Target::Nothing(_) => return Told::No(of(&"it is not there")),
-            Target::Lost(_, why) => return Told::Unknown(of(&why)),
-        };
-        let digest = match digest(&at, &mut self.buffer) {
-            Ok(digest) => digest,
-            Err(why) => return Told::Unknown(of(&why)),
-        };
-        match is_other(&digest.stamp, file) {
-            Told::Yes(_) => {}
-            told => return told,
-        }
-        if digest.hex() != sha1 || digest.stamp.size != file.size {
-            return Told::No(of(&"it has other bytes than its row says"));
-        }
-        Told::Yes(of(&format_args!(
-            "hashed at {}: dev {}, inode {}, the same bytes",
-            crate::journal::now(),
-            digest.stamp.dev,
-            digest.stamp.inode
-        )))
-    }
-
-    fn no_link(&mut self, case: &Case<'_>, entry: &Entry, rows: &[Row]) -> Told {
-        if let Err(why) = self.store.is_there() {
-            return Told::Unknown(format!("the server's store: {why}"));
-        }
-        let Some(folders) = self.folder_ids(case.relative) else {
-            return Told::Unknown("its folder cannot be looked at".into());
-        };
-        match &mut self.links {
-            Err(why) => Told::Unknown(format!("the store's links could not be listed: {why}")),
-            Ok(links) => {
-                for row in rows {
-                    note_link(links, &self.store, row);
-                }
-                let stamp = entry.stamp();
-                none_leads_to(links, (stamp.dev, stamp.inode), &folders, &entry.name)
-            }
-        }
-    }
-
-    /// Device and inode of the folder in the library that a file is in, or was, and of those above it.
-    pub(crate) fn folder_ids(&self, relative: &Path) -> Option<Vec<(u64, u64)>> {
-        let mut ids = Vec::new();
-        for path in relative
-            .ancestors()
-            .filter(|path| !path.as_os_str().is_empty())
-        {
-            match self.tree.folder_of(path).and_then(rustix::fs::fstat) {
-                Ok(stat) => ids.push((stat.st_dev, stat.st_ino)),
-                // No link leads into a folder that is not there; the first place is the file's own.
-                Err(Errno::NOENT) if ids.is_empty() => ids.push((0, 0)),
-                Err(Errno::NOENT) => {}
-                Err(_) => return None,
-            }
-        }
-        Some(ids)
-    }
-
-    /// After all links were listed again: does none lead to a file that was moved away?
-    pub(crate) fn none_leads_to(&self, file: &Stamp, folders: &[(u64, u64)], name: &OsStr) -> Told {
-        match &self.links {
-            Ok(links) => none_leads_to(links, (file.dev, file.inode), folders, name),
-            Err(why) => Told::Unknown(format!("the store's links could not be listed: {why}")),
-        }
-    }
-}
-
-fn note_link(links: &mut Links, store: &Store, row: &Row) {
-    let Some(place) = store.place(&row.location) else {
-        return;
-    };
-    match std::fs::symlink_metadata(&place) {
-        Ok(seen) if seen.is_symlink() => {
-            if let Err(why) = links.note(store, &place) {
-                links.anywhere.get_or_insert(why);
-            }
-        }
-        Ok(_) => {}
-        // Its file is not there (any more); the row alone needs nothing of the library.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => {
-            let why = format!("{}: {error}", place.display());
-            links.anywhere.get_or_insert(why);
-        }
     }
 }

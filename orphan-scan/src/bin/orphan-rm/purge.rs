@@ -9,26 +9,29 @@ use wire::{Fatal, Writer, records::JournalMove};
 use crate::{
     candidate::Seen,
     journal::{Entry, Journal, Step},
-    proof::{Class, Verdict, may_remove},
+    proof::{Class, Reason, Verdict, may_remove},
     prover::{Case, Prover},
-    report::{Counts, End, Outcome},
+    report::{End, Outcome},
+    tally::Tally,
     trash::Trash,
 };
 
 /// Can this file be purged at all? Why not, where not.
-pub(crate) fn may_be_purged(entry: &Entry, older_than: Duration) -> Result<Class, String> {
+pub(crate) fn may_be_purged(entry: &Entry, older_than: Duration) -> Result<Class, Reason> {
     match entry.step {
         Step::Purged | Step::NotRemoved | Step::Returned | Step::Restored => {
-            return Err("it is not in the quarantine any more".into());
+            let why = "it is not in the quarantine any more";
+            return Err(Reason::new(why, why));
         }
         Step::Removing | Step::Removed | Step::Returning | Step::Restoring | Step::Purging => {}
     }
-    let class = entry.intent.class.as_deref().and_then(Class::named);
-    let class = class.ok_or("its class is not known")?;
+    let class = entry.class().ok_or_else(|| {
+        let why = "its class is not known";
+        Reason::new(why, why)
+    })?;
     if class == Class::Untracked {
-        return Err(
-            "nobody has it on record, so it may be the only copy: it is never purged".into(),
-        );
+        let why = "nobody has it on record, so it may be the only copy: it is never purged";
+        return Err(Reason::new("it may be the only copy", why));
     }
     let age = entry.at.parse::<jiff::Timestamp>().ok().map(|at| {
         let age = jiff::Timestamp::now().duration_since(at);
@@ -36,11 +39,14 @@ pub(crate) fn may_be_purged(entry: &Entry, older_than: Duration) -> Result<Class
     });
     match age {
         Some(age) if age >= older_than => Ok(class),
-        Some(_) => Err(format!(
-            "it was removed later than {} s ago",
-            older_than.as_secs()
-        )),
-        None => Err("when it was removed is not known".into()),
+        Some(_) => {
+            let why = format!("it was removed later than {} s ago", older_than.as_secs());
+            Err(Reason::new("removed too short a time ago", why))
+        }
+        None => {
+            let why = "when it was removed is not known";
+            Err(Reason::new(why, why))
+        }
     }
 }
 
@@ -51,7 +57,7 @@ pub(crate) struct Purge<'p, 'a> {
     pub trash: Trash,
     pub journal: Journal,
     pub verify_only: bool,
-    pub counts: Counts,
+    pub tally: Tally,
 }
 
 impl Purge<'_, '_> {
@@ -74,20 +80,21 @@ impl Purge<'_, '_> {
             if wire::stop::requested() {
                 return Ok(false);
             }
-            let (outcome, why, proof) = self.one(entry, older_than)?;
+            let (outcome, reason, proof) = self.one(entry, older_than)?;
             let path = self.prover.tree.path.join(&entry.relative);
             let trash = self.trash.path_of(&entry.relative);
             let end = End {
                 outcome,
                 path: &path,
-                why,
+                class: entry.class(),
+                reason,
                 proof,
                 trash: Some(&trash),
                 journal: Some(&self.journal.path),
                 size: entry.intent.size.unwrap_or(0),
                 input: None,
             };
-            end.write(self.out, &mut self.counts)?;
+            end.write(self.out, &mut self.tally)?;
         }
         Ok(true)
     }
@@ -96,10 +103,10 @@ impl Purge<'_, '_> {
         &mut self,
         entry: &Entry,
         older_than: Duration,
-    ) -> Result<(Outcome, String, Vec<String>), Fatal> {
+    ) -> Result<(Outcome, Reason, Vec<String>), Fatal> {
         let class = match may_be_purged(entry, older_than) {
             Ok(class) => class,
-            Err(why) => return Ok((Outcome::Kept, why, Vec::new())),
+            Err(reason) => return Ok((Outcome::Kept, reason, Vec::new())),
         };
         let intent = &entry.intent;
         let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
@@ -121,11 +128,14 @@ impl Purge<'_, '_> {
         let proof = proven.facts.proof();
         let file = match (may_remove(class, &proven.facts), proven.entry) {
             (Verdict::Remove, Some(file)) => file,
-            (Verdict::Remove, None) => return Ok((Outcome::Kept, "it was not read".into(), proof)),
-            (Verdict::Keep(why), _) => return Ok((Outcome::Kept, why, proof)),
+            (Verdict::Remove, None) => {
+                let why = "not known: it was not read";
+                return Ok((Outcome::Kept, Reason::new(why, why), proof));
+            }
+            (Verdict::Keep(reason), _) => return Ok((Outcome::Kept, reason, proof)),
         };
         if self.verify_only {
-            return Ok((Outcome::Verified, "all is proven".into(), proof));
+            return Ok((Outcome::Verified, Reason::new("", "all is proven"), proof));
         }
         let step = || JournalMove {
             seq: intent.seq,
@@ -134,12 +144,15 @@ impl Purge<'_, '_> {
         };
         self.journal.note(Step::Purging, step())?;
         if !file.unchanged() {
-            let why = "it was changed in the last moment".into();
-            return Ok((Outcome::Kept, why, proof));
+            let why = "it was changed in the last moment";
+            return Ok((Outcome::Kept, Reason::new(why, why), proof));
         }
         match rustix::fs::unlinkat(&file.folder, &file.name, AtFlags::empty()) {
             Ok(()) => {}
-            Err(errno) => return Ok((Outcome::Failed, format!("delete: {errno}"), proof)),
+            Err(errno) => {
+                let reason = Reason::new("delete", format!("delete: {errno}"));
+                return Ok((Outcome::Failed, reason, proof));
+            }
         }
         let seq = JournalMove {
             seq: intent.seq,
@@ -147,7 +160,7 @@ impl Purge<'_, '_> {
         };
         self.journal.note(Step::Purged, seq)?;
         self.trash.tidy(&entry.relative);
-        let why = "the server has its bytes, and its space is free".into();
-        Ok((Outcome::Purged, why, proof))
+        let why = "the server has its bytes, and its space is free";
+        Ok((Outcome::Purged, Reason::new("", why), proof))
     }
 }

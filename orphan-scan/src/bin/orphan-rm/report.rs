@@ -1,16 +1,17 @@
-//! What became of each file: its record, and the counts of the summary.
+//! What became of each file: its record.
 
 use std::{io, path::Path};
 
-use wire::{
-    Line, Record, Writer,
-    records::{Removal, Summary},
+use wire::{Line, Record, Writer, records::Removal};
+
+use crate::{
+    journal::fields,
+    proof::{Class, Reason},
+    tally::Tally,
 };
 
-use crate::journal::fields;
-
 /// What became of one file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Outcome {
     /// It is in the quarantine.
     Removed,
@@ -29,7 +30,8 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    fn name(self) -> &'static str {
+    /// The word for it in records.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Outcome::Removed => "removed",
             Outcome::Kept => "kept",
@@ -42,39 +44,6 @@ impl Outcome {
     }
 }
 
-/// Counts of a run.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counts([(u64, u64); 7]);
-
-impl Counts {
-    /// Files and bytes of an outcome.
-    pub(crate) fn of(&self, outcome: Outcome) -> (u64, u64) {
-        self.0[outcome as usize]
-    }
-
-    fn count(&mut self, outcome: Outcome, bytes: u64) {
-        let (files, all) = &mut self.0[outcome as usize];
-        *files += 1;
-        *all += bytes;
-    }
-
-    /// Puts those that there are into a summary.
-    pub(crate) fn fill(&self, summary: &mut Summary) {
-        let files = |outcome| Some(self.of(outcome).0).filter(|&files| files > 0);
-        let bytes = |outcome| files(outcome).map(|_| self.of(outcome).1);
-        summary.removed = files(Outcome::Removed);
-        summary.removed_bytes = bytes(Outcome::Removed);
-        summary.kept = files(Outcome::Kept);
-        summary.removal_failed = files(Outcome::Failed);
-        summary.would_remove = files(Outcome::WouldRemove);
-        summary.would_remove_bytes = bytes(Outcome::WouldRemove);
-        summary.verified = files(Outcome::Verified);
-        summary.restored = files(Outcome::Restored);
-        summary.purged = files(Outcome::Purged);
-        summary.purged_bytes = bytes(Outcome::Purged);
-    }
-}
-
 /// One file's end.
 #[derive(Debug)]
 pub(crate) struct End<'e> {
@@ -82,8 +51,10 @@ pub(crate) struct End<'e> {
     pub outcome: Outcome,
     /// Its path in the library.
     pub path: &'e Path,
+    /// Its class, where that is known.
+    pub class: Option<Class>,
     /// Why.
-    pub why: String,
+    pub reason: Reason,
     /// What was asked and answered.
     pub proof: Vec<String>,
     /// Where it is in the quarantine.
@@ -101,7 +72,8 @@ impl End<'_> {
     ///
     /// # Errors
     /// As [`Writer::write`].
-    pub(crate) fn write(self, out: &Writer, counts: &mut Counts) -> io::Result<()> {
+    pub(crate) fn write(self, out: &Writer, tally: &mut Tally) -> io::Result<()> {
+        tally.count(&self);
         let (path, path_b64) = fields(self.path);
         let twin = |path: Option<&Path>| path.map(fields).unzip();
         let (trash, trash_b64) = twin(self.trash);
@@ -110,7 +82,7 @@ impl End<'_> {
             path,
             path_b64,
             outcome: self.outcome.name().into(),
-            why: self.why,
+            why: self.reason.why,
             proof: self.proof,
             trash,
             trash_b64: trash_b64.flatten(),
@@ -118,7 +90,6 @@ impl End<'_> {
             journal_b64: journal_b64.flatten(),
             ebook_id: None,
         };
-        counts.count(self.outcome, self.size);
         let mut line = Line::of(&removal);
         if let Some(input) = self.input {
             line.inherit(input);

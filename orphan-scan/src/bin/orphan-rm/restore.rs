@@ -14,9 +14,12 @@ use wire::{
 };
 
 use crate::{
+    args::Args,
     journal::{Entry, Journal, Step},
     place::{Tree, look},
-    report::{Counts, End, Outcome},
+    proof::Reason,
+    report::{End, Outcome},
+    tally::{Remarks, Tally},
     trash::{Trash, make_folders, move_file},
 };
 
@@ -28,7 +31,7 @@ const ONE_RENAME: i128 = 50_000_000;
 ///
 /// # Errors
 /// The journal cannot be read or written, the library or the quarantine is not there.
-pub(crate) fn restore(path: &Path, library: Option<&Path>, out: Writer) -> anyhow::Result<Exit> {
+pub(crate) fn restore(args: &Args, path: &Path, out: Writer) -> anyhow::Result<Exit> {
     let (mut journal, head, entries) = Journal::open(path)?;
     let decode = |text: &str, exact: Option<&str>| {
         wire::path::decode(text, exact)
@@ -36,13 +39,13 @@ pub(crate) fn restore(path: &Path, library: Option<&Path>, out: Writer) -> anyho
     };
     let root = decode(&head.root, head.root_b64.as_deref())?;
     let folder = decode(&head.trash, head.trash_b64.as_deref())?;
-    let root = library.unwrap_or(&root);
+    let root = args.library.as_deref().unwrap_or(&root);
     let usage = |what: &Path, why: &dyn std::fmt::Display| {
         Fatal::new(Exit::Usage, format_args!("{}: open: {why}", what.display()))
     };
     let tree = Tree::open(root).map_err(|error| usage(root, &error))?;
     let trash = Trash::open(&folder).map_err(|why| usage(&folder, &why))?;
-    let mut counts = Counts::default();
+    let mut tally = Tally::new(&args.report, [tree.path.clone(), tree.real.clone()])?;
     // The last is the first: so the times of a folder go back through all that they were.
     for entry in entries.iter().rev() {
         if wire::stop::requested() {
@@ -52,29 +55,42 @@ pub(crate) fn restore(path: &Path, library: Option<&Path>, out: Writer) -> anyho
             continue;
         }
         let at = tree.path.join(&entry.relative);
-        let (outcome, why) = match entry.step {
-            Step::Purged => (Outcome::Kept, "it was purged and is gone".into()),
+        let (outcome, reason) = match entry.step {
+            Step::Purged => {
+                let why = "it was purged and is gone";
+                (Outcome::Kept, Reason::new(why, why))
+            }
             _ => one(&mut journal, &tree, &trash, entry)?,
         };
         let end = End {
             outcome,
             path: &at,
-            why,
+            class: entry.class(),
+            reason,
             proof: Vec::new(),
             trash: None,
             journal: Some(&journal.path),
             size: entry.intent.size.unwrap_or(0),
             input: None,
         };
-        end.write(&out, &mut counts)?;
+        end.write(&out, &mut tally)?;
     }
     let mut summary = Summary {
         complete: true,
         library: head.library,
         ..Summary::default()
     };
-    counts.fill(&mut summary);
-    Ok(out.finish(summary)?)
+    tally.fill(&mut summary);
+    let ended = out.finish(summary)?;
+    tally.report(Remarks {
+        notes: vec![format!(
+            "what was restored is in its place again, by the journal {}",
+            journal.path.display()
+        )],
+        complete: true,
+        ..Remarks::default()
+    })?;
+    Ok(ended)
 }
 
 fn in_trash(trash: &Trash, entry: &Entry) -> Result<bool, Errno> {
@@ -108,13 +124,16 @@ fn one(
     tree: &Tree,
     trash: &Trash,
     entry: &Entry,
-) -> Result<(Outcome, String), Fatal> {
+) -> Result<(Outcome, Reason), Fatal> {
     let seq = |folder_mtime: Option<String>| JournalMove {
         seq: entry.intent.seq,
         folder_mtime,
         ..JournalMove::default()
     };
-    let fail = |what: &str, errno: Errno| Ok((Outcome::Failed, format!("{what}: {errno}")));
+    let fail = |what: &'static str, errno: Errno| {
+        let reason = Reason::new(what, format!("{what}: {errno}"));
+        Ok((Outcome::Failed, reason))
+    };
     match in_trash(trash, entry) {
         Ok(true) => {}
         Ok(false) => {
@@ -130,7 +149,7 @@ fn one(
                 set_mtime(&there, time);
             }
             journal.note(Step::Restored, seq(None))?;
-            return Ok((Outcome::Restored, "it was in its place".into()));
+            return Ok((Outcome::Restored, Reason::new("", "it was in its place")));
         }
         Err(errno) => return fail("look into the quarantine", errno),
     }
@@ -158,7 +177,10 @@ fn one(
         Err(Errno::EXIST) => {
             let why = "a file of this name is there; it is not replaced, and yours stays in the \
                        quarantine";
-            return Ok((Outcome::Failed, why.into()));
+            return Ok((
+                Outcome::Failed,
+                Reason::new("a file of its name is there", why),
+            ));
         }
         Err(errno) => return fail("move", errno),
     }
@@ -167,7 +189,10 @@ fn one(
     }
     journal.note(Step::Restored, seq(None))?;
     trash.tidy(&entry.relative);
-    Ok((Outcome::Restored, "it is in its place again".into()))
+    Ok((
+        Outcome::Restored,
+        Reason::new("", "it is in its place again"),
+    ))
 }
 
 /// What is neither in this quarantine nor in its place: a loss, unless the step that was interrupted tells
@@ -176,7 +201,7 @@ fn elsewhere(
     journal: &mut Journal,
     entry: &Entry,
     seq: JournalMove,
-) -> Result<(Outcome, String), Fatal> {
+) -> Result<(Outcome, Reason), Fatal> {
     let (step, why) = match entry.step {
         Step::Removing => (
             Step::NotRemoved,
@@ -188,11 +213,11 @@ fn elsewhere(
         ),
         _ => {
             let why = "it is neither in the quarantine nor in its place";
-            return Ok((Outcome::Failed, why.into()));
+            return Ok((Outcome::Failed, Reason::new(why, why)));
         }
     };
     journal.note(step, seq)?;
-    Ok((Outcome::Kept, why.into()))
+    Ok((Outcome::Kept, Reason::new(why, why)))
 }
 
 /// The folder's time before the removal, if only the removal has changed the folder since.

@@ -1,0 +1,95 @@
+//! The server's copy: its rows of a SHA-1, and the stored file of one.
+
+use hash_files::{Stamp, digest};
+use mbs_hashes::Failure;
+use orphan_scan::store::Target;
+
+use super::{Prover, links::note_link};
+use crate::{links::is_other, proof::Told, server::Row};
+
+impl Prover<'_> {
+    /// The server's rows of this SHA-1 as they are now; links of new rows are noted on the way.
+    pub(super) fn rows(&mut self, sha1: &str) -> Result<Vec<Row>, String> {
+        if let Some(why) = &self.down {
+            return Err(why.clone());
+        }
+        let ids = self.ids.get(sha1).cloned().unwrap_or_default();
+        let answer = (|| {
+            let mark = self.server.mark()?;
+            let new = match &self.mark {
+                Some(mark) => self.server.since(mark)?,
+                None => Vec::new(),
+            };
+            Ok((mark, new, self.server.of_ids(&ids)?))
+        })();
+        let (mark, new, mut rows) = answer.map_err(|failure: Failure| self.lost(&failure))?;
+        if let Ok(links) = &mut self.links {
+            for row in &new {
+                note_link(links, &self.store, row);
+            }
+            self.mark = Some(mark);
+        }
+        rows.extend(
+            new.into_iter()
+                .filter(|row| row.sha1 == sha1 && !ids.contains(&row.id)),
+        );
+        // A new row belongs to the next file of the same bytes as well.
+        if let Some(known) = self.ids.get_mut(sha1) {
+            *known = rows.iter().map(|row| row.id).collect();
+        } else if !rows.is_empty() {
+            let ids = rows.iter().map(|row| row.id).collect();
+            self.ids.insert(sha1.into(), ids);
+        }
+        Ok(rows)
+    }
+
+    /// Has one of these rows a file of its own with these bytes?
+    pub(super) fn stored(&mut self, rows: &[&Row], file: &Stamp, sha1: &str) -> Told {
+        let mut last = Told::No("the server has no stored file of these bytes".into());
+        if let Err(why) = self.store.is_there() {
+            return Told::Unknown(format!("the server's store: {why}"));
+        }
+        for row in rows {
+            last = self.stored_of(row, file, sha1);
+            if last.yes() {
+                break;
+            }
+        }
+        last
+    }
+
+    fn stored_of(&mut self, row: &Row, file: &Stamp, sha1: &str) -> Told {
+        let of = |what: &dyn std::fmt::Display| {
+            let location = String::from_utf8_lossy(&row.location);
+            format!(
+                "the server's stored file {location} (source {}): {what}",
+                row.id
+            )
+        };
+        let Some(place) = self.store.place(&row.location) else {
+            return Told::Unknown(of(&"it is not below the store"));
+        };
+        let at = match self.store.follow(&place) {
+            Target::File(at) => at,
+            Target::Nothing(_) => return Told::No(of(&"it is not there")),
+            Target::Lost(_, why) => return Told::Unknown(of(&why)),
+        };
+        let digest = match digest(&at, &mut self.buffer) {
+            Ok(digest) => digest,
+            Err(why) => return Told::Unknown(of(&why)),
+        };
+        match is_other(&digest.stamp, file) {
+            Told::Yes(_) => {}
+            told => return told,
+        }
+        if digest.hex() != sha1 || digest.stamp.size != file.size {
+            return Told::No(of(&"it has other bytes than its row says"));
+        }
+        Told::Yes(of(&format_args!(
+            "hashed at {}: dev {}, inode {}, the same bytes",
+            crate::journal::now(),
+            digest.stamp.dev,
+            digest.stamp.inode
+        )))
+    }
+}

@@ -1,0 +1,216 @@
+//! The quarantine of one run with its journal, and the move of one file into it or back.
+
+use std::path::Path;
+
+use hash_files::{Stamp, stamp::time_text};
+use rustix::{fs::fstat, io::Errno};
+use wire::{
+    Exit, Fatal,
+    records::{JournalMove, JournalRun},
+};
+
+use super::Moved;
+use crate::{
+    candidate::Candidate,
+    journal::{Journal, Step, fields, now},
+    place::{Entry, look},
+    proof::Reason,
+    prover::Prover,
+    report::Outcome,
+    trash::{Trash, move_file},
+};
+
+/// The quarantine of this run and its journal.
+pub(crate) struct Quarantine {
+    pub trash: Trash,
+    pub journal: Journal,
+    seq: u64,
+}
+
+/// What came of moving a file.
+pub(super) enum Taken {
+    /// It is in the quarantine: its number in the journal, and the folders that it was in.
+    Moved(u64, Vec<(u64, u64)>),
+    /// It is not.
+    Not(Outcome, Reason),
+}
+
+const LAST_MOMENT: &str = "changed in the last moment";
+
+impl Quarantine {
+    /// Makes both.
+    ///
+    /// # Errors
+    /// The quarantine is no safe place (3), or the journal cannot be made.
+    pub(crate) fn make(
+        base: &Path,
+        journal: Option<&Path>,
+        prover: &Prover<'_>,
+    ) -> Result<Quarantine, Fatal> {
+        let at = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+        let run = format!("{at}-{}", std::process::id());
+        let refuse = |why: String| Fatal::new(Exit::Refused, format_args!("quarantine: {why}"));
+        let trash = Trash::make(base, &run, &prover.tree).map_err(refuse)?;
+        trash.try_moving().map_err(refuse)?;
+        let own = trash.folder.join("journal.ndjson");
+        let (root, root_b64) = fields(&prover.tree.path);
+        let (folder, folder_b64) = fields(&trash.folder);
+        let head = JournalRun {
+            tool: "orphan-rm".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            at: now(),
+            root,
+            root_b64,
+            library: prover.uuid.clone(),
+            trash: folder,
+            trash_b64: folder_b64,
+        };
+        let journal = Journal::create(journal.unwrap_or(&own), &head)?;
+        Ok(Quarantine {
+            trash,
+            journal,
+            seq: 0,
+        })
+    }
+
+    /// Moves one file here.
+    ///
+    /// # Errors
+    /// The journal cannot be written, which ends the run.
+    pub(super) fn take(
+        &mut self,
+        prover: &Prover<'_>,
+        candidate: &Candidate,
+        relative: &Path,
+        entry: &Entry,
+        sha1: &str,
+        proof: &[String],
+    ) -> Result<Taken, Fatal> {
+        let keep = |kind, why: &str| Ok(Taken::Not(Outcome::Kept, Reason::new(kind, why)));
+        let fail = |what: &'static str, errno: Errno| {
+            let why = format!("{what}: {errno}; it is in its place");
+            Ok(Taken::Not(Outcome::Failed, Reason::new(what, why)))
+        };
+        let Some(folders) = prover.folder_ids(relative) else {
+            let why = "its folder cannot be looked at";
+            return keep(why, why);
+        };
+        let folder = match fstat(&entry.folder) {
+            Ok(folder) => folder,
+            Err(errno) => return fail("look at its folder", errno),
+        };
+        let to = match self.trash.folder_for(relative) {
+            Ok(to) => to,
+            Err(errno) => return fail("make its folder in the quarantine", errno),
+        };
+        let stamp = entry.stamp();
+        self.seq += 1;
+        let seq = self.seq;
+        let (path, path_b64) = fields(&candidate.path);
+        let (inside, inside_b64) = fields(relative);
+        let stat = &entry.stat;
+        self.journal.note(
+            Step::Removing,
+            JournalMove {
+                seq,
+                path: Some(path),
+                path_b64,
+                relative: Some(inside),
+                relative_b64: inside_b64,
+                class: Some(candidate.class.name().into()),
+                sha1: Some(sha1.into()),
+                size: Some(stamp.size),
+                mtime: Some(stamp.mtime_text()),
+                dev: Some(stamp.dev.to_string()),
+                inode: Some(stamp.inode.to_string()),
+                nlink: Some(stat.st_nlink),
+                mode: Some(stat.st_mode.into()),
+                uid: Some(stat.st_uid.into()),
+                gid: Some(stat.st_gid.into()),
+                book_id: candidate.book_id,
+                format: candidate.format.clone(),
+                proof: Some(proof.to_vec()),
+                folder_mtime: Some(time_text(Stamp::of(&folder).mtime)),
+                ..JournalMove::default()
+            },
+        )?;
+        let done = |why: Option<&str>| JournalMove {
+            seq,
+            why: why.map(Into::into),
+            folder_mtime: fstat(&entry.folder)
+                .ok()
+                .map(|folder| time_text(Stamp::of(&folder).mtime)),
+            ..JournalMove::default()
+        };
+        if !entry.unchanged() {
+            let why = "it was changed in the last moment";
+            self.journal.note(Step::NotRemoved, done(Some(why)))?;
+            return keep(LAST_MOMENT, why);
+        }
+        if let Err(errno) = move_file(&entry.folder, &entry.name, &to, &entry.name) {
+            let why = format!("move: {errno}");
+            self.journal.note(Step::NotRemoved, done(Some(&why)))?;
+            return match errno {
+                Errno::NOENT | Errno::AGAIN => {
+                    keep(LAST_MOMENT, "it was changed in the last moment")
+                }
+                errno => fail("move", errno),
+            };
+        }
+        // What was moved must be what was proven, from where its path leads still.
+        let identity = |stamp: Stamp| (stamp.dev, stamp.inode, stamp.size, stamp.mtime);
+        let same =
+            look(&to, &entry.name).is_ok_and(|now| identity(Stamp::of(&now)) == identity(stamp));
+        let in_place = prover.tree.is_there().is_ok()
+            && prover.tree.folder_of(relative).is_ok_and(|there| {
+                fstat(there)
+                    .is_ok_and(|now| (now.st_dev, now.st_ino) == (folder.st_dev, folder.st_ino))
+            });
+        if same && in_place {
+            self.journal.note(Step::Removed, done(None))?;
+            return Ok(Taken::Moved(seq, folders));
+        }
+        let why = "another file or folder was put in its place in the last moment";
+        match move_file(&to, &entry.name, &entry.folder, &entry.name) {
+            Ok(()) => {
+                self.journal.note(Step::NotRemoved, done(Some(why)))?;
+                keep(LAST_MOMENT, why)
+            }
+            Err(errno) => {
+                self.journal.note(Step::Removed, done(None))?;
+                let why = format!("{why}, and it could not be put back: {errno}; --restore can");
+                let reason = Reason::new("moved, and could not be put back", why);
+                Ok(Taken::Not(Outcome::Failed, reason))
+            }
+        }
+    }
+
+    /// Moves one file back into the library. What prevents that is the inner error.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub(super) fn put_back(
+        &mut self,
+        prover: &Prover<'_>,
+        moved: &Moved,
+        why: &str,
+    ) -> Result<Result<(), Errno>, Fatal> {
+        let step = |why: Option<&str>| JournalMove {
+            seq: moved.seq,
+            why: why.map(Into::into),
+            ..JournalMove::default()
+        };
+        self.journal.note(Step::Returning, step(Some(why)))?;
+        let name = moved.name();
+        let back = (|| {
+            let from = self.trash.tree.folder_of(&moved.relative)?;
+            let to = prover.tree.folder_of(&moved.relative)?;
+            move_file(from, name, to, name)
+        })();
+        if back.is_ok() {
+            self.journal.note(Step::Returned, step(None))?;
+            self.trash.tidy(&moved.relative);
+        }
+        Ok(back)
+    }
+}

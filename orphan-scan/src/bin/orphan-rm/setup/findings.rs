@@ -1,0 +1,82 @@
+//! Reading the findings.
+
+use std::io::BufReader;
+
+use wire::{Custody, Exit, Item, OrFatal, Reader, Writer, custody::Verdict};
+
+use crate::{
+    candidate::{self, Candidate},
+    limits::Load,
+    proof::Class,
+};
+
+/// The findings of the classes that were asked for, and what the stream said of itself.
+pub(super) struct Input {
+    pub lines: Vec<Box<[u8]>>,
+    pub load: Load,
+    pub tracked: Vec<(i64, String)>,
+    pub verdict: Verdict,
+}
+
+/// Reads all findings; those that are not asked for pass through.
+pub(super) fn read(classes: &[Class], out: &Writer) -> anyhow::Result<Input> {
+    let mut reader = Reader::new(BufReader::new(wire::stop::stdin()));
+    let mut input = Input {
+        lines: Vec::new(),
+        load: Load::default(),
+        tracked: Vec::new(),
+        verdict: Custody::default().verdict(),
+    };
+    while let Some(item) = reader.next_item().or_fatal(Exit::GaveUp, "stdin: read")? {
+        let record = match item {
+            Item::Record(record) => record,
+            Item::Unusable(number, why) => {
+                unusable(out, number, &why)?;
+                continue;
+            }
+        };
+        let asked = record.kind() == "finding"
+            && candidate::class(&record).is_some_and(|class| classes.contains(&class));
+        if !asked {
+            out.pass(&record)?;
+            continue;
+        }
+        match Candidate::read(&record) {
+            Ok(candidate) => {
+                input.load.count += 1;
+                input.load.bytes += candidate.seen.size.unwrap_or(0);
+                if candidate.class == Class::DuplicateOfServer {
+                    input
+                        .tracked
+                        .extend(candidate.book_id.zip(candidate.format));
+                }
+                input.lines.push(record.line().into());
+            }
+            Err(why) => {
+                let trouble = wire::write::Trouble {
+                    op: "read",
+                    message: &why,
+                    retry: false,
+                };
+                out.fail(&record, "stdin", trouble)?;
+            }
+        }
+    }
+    input.verdict = reader.custody().verdict();
+    if let Some(why) = &input.verdict.why {
+        out.warn("stdin", "read", why);
+    }
+    Ok(input)
+}
+
+/// An error record for a line that is none.
+pub(super) fn unusable(out: &Writer, number: u64, why: &str) -> std::io::Result<()> {
+    let trouble = wire::write::Trouble {
+        op: "read",
+        message: why,
+        retry: false,
+    };
+    out.fail_new(None, &format!("stdin line {number}"), trouble, |line| {
+        line.int("line", number);
+    })
+}

@@ -1,0 +1,108 @@
+//! From the quarantine to free space.
+
+use std::path::{Path, PathBuf};
+
+use wire::{Exit, Fatal, OrFatal, Writer, records::Summary};
+
+use super::{calibre_is_away, gave_up, list_links, prover, refuse};
+use crate::{
+    args::Args,
+    confirm::Plan,
+    journal::{Entry, Journal},
+    limits::Load,
+    purge::{Purge, may_be_purged},
+    tally::{Remarks, Tally},
+    trash::Trash,
+};
+
+/// Deletes what a journal tells of, as far as all is proven.
+///
+/// # Errors
+/// Refused before anything was changed, or the run could not be brought to its end.
+pub(crate) fn purge(args: &Args, journal: &Path, out: Writer) -> Result<Exit, anyhow::Error> {
+    let settings = args.database.settings()?;
+    let (journal, head, entries) = Journal::open(journal)?;
+    let decode = |text: &str, exact: &Option<String>| -> Result<PathBuf, Fatal> {
+        wire::path::decode(text, exact.as_deref()).or_fatal(Exit::Usage, journal.path.display())
+    };
+    let root = decode(&head.root, &head.root_b64)?;
+    let folder = decode(&head.trash, &head.trash_b64)?;
+    let trash = Trash::open(&folder).or_fatal(Exit::Usage, "quarantine")?;
+    let acts = !args.verify_only;
+    let mut prover = prover(args, &settings, acts, Some(&root), &out)?;
+    let roots = [prover.tree.path.clone(), prover.tree.real.clone()];
+    let tally = Tally::new(&args.report, roots)?;
+    if prover.uuid != head.library {
+        return Err(refuse(format_args!(
+            "{}: purge: the journal is of another library than {}",
+            journal.path.display(),
+            prover.library.root.display()
+        ))
+        .into());
+    }
+    let there: Vec<_> = entries
+        .into_iter()
+        .filter(|entry| !entry.step.is_settled())
+        .collect();
+    let purgeable = there
+        .iter()
+        .filter(|entry| may_be_purged(entry, args.older_than).is_ok());
+    let load = purgeable.fold(Load::default(), |load, entry| Load {
+        count: load.count + 1,
+        bytes: load.bytes + entry.intent.size.unwrap_or(0),
+        ..load
+    });
+    if acts && load.count > 0 {
+        calibre_is_away(args, &prover, acts, &out)?;
+        let plan = Plan {
+            count: load.count,
+            bytes: load.bytes,
+            fate: "are deleted from the quarantine for good".into(),
+            tracked: &[],
+            library: &prover.library.root,
+        };
+        plan.confirm(args.confirm_threshold, args.confirm.as_deref(), &out)?;
+    }
+    list_links(&mut prover, &out);
+    let mut run = Purge {
+        out: &out,
+        prover,
+        trash,
+        journal,
+        verify_only: args.verify_only,
+        tally,
+    };
+    let ended = all(&mut run, &there, args);
+    let down = run.prover.down.take();
+    let (tally, journal) = (run.tally, run.journal.path);
+    let error = ended.as_ref().err().map(|error| format!("{error:#}"));
+    let remarks = Remarks {
+        complete: ended.is_ok() && down.is_none(),
+        warnings: down.clone().into_iter().chain(error).collect(),
+        notes: vec![
+            format!("the journal is {}", journal.display()),
+            "what was purged is gone for good; --restore puts back the rest".into(),
+        ],
+    };
+    let mut summary = Summary {
+        complete: true,
+        library: head.library,
+        ..Summary::default()
+    };
+    tally.fill(&mut summary);
+    let ended = ended.and_then(|()| Ok(out.finish(summary)?));
+    let reported = tally.report(remarks);
+    let ended = ended?;
+    reported?;
+    gave_up(down.as_deref())?;
+    Ok(ended)
+}
+
+fn all(run: &mut Purge<'_, '_>, there: &[Entry], args: &Args) -> anyhow::Result<()> {
+    for batch in there.chunks(args.batch as usize) {
+        if !run.batch(batch, args.older_than)? {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! From findings to the quarantine.
+
+use std::path::Path;
+
+use wire::{Exit, Writer};
+
+use super::{calibre_is_away, findings, gave_up, list_links, prover, refuse};
+use crate::{
+    args::Args,
+    confirm::{Plan, quoted},
+    remove::{COMMANDS, Manner, Quarantine, Run},
+    report::Outcome,
+    tally::{Remarks, Tally},
+    trash,
+};
+
+/// Removes what the findings on standard input name.
+///
+/// # Errors
+/// Refused before anything was changed, or the run could not be brought to its end.
+pub(crate) fn remove(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
+    let settings = args.database.settings()?;
+    let manner = match (args.verify_only, args.apply) {
+        (true, _) => Manner::Verify,
+        (false, true) => Manner::Apply,
+        (false, false) => Manner::DryRun,
+    };
+    let acts = manner == Manner::Apply;
+    let mut prover = prover(args, &settings, acts, None, &out)?;
+    let roots = [prover.tree.path.clone(), prover.tree.real.clone()];
+    let tally = Tally::new(&args.report, roots)?;
+    let mut input = findings::read(&args.classes, &out)?;
+    let other = |of: &String| prover.uuid.as_ref() != Some(of);
+    if input.verdict.library.as_ref().is_some_and(other) {
+        return Err(refuse(format_args!(
+            "{}: read: the findings are of another library",
+            prover.library.root.display()
+        ))
+        .into());
+    }
+    let mut quarantine = None;
+    if !input.lines.is_empty() && !wire::stop::requested() {
+        input.load.files = count_files(&prover.library.root);
+        match args.limits().refusal(input.load) {
+            Some(why) if acts => return Err(refuse(format_args!("limits: {why}")).into()),
+            Some(why) => out.warn(
+                "limits",
+                "remove",
+                &format!("--apply would be refused: {why}"),
+            ),
+            None => {}
+        }
+        calibre_is_away(args, &prover, acts, &out)?;
+        if acts {
+            let base = match &args.trash {
+                Some(base) => base.clone(),
+                None => trash::beside(&prover.tree)
+                    .map_err(|why| refuse(format_args!("quarantine: {why}")))?,
+            };
+            let plan = Plan {
+                count: input.load.count,
+                bytes: input.load.bytes,
+                fate: format!(
+                    "go to {}; nothing is free before --purge, and --restore puts them back",
+                    base.display()
+                ),
+                tracked: &input.tracked,
+                library: &prover.library.root,
+            };
+            plan.confirm(args.confirm_threshold, args.confirm.as_deref(), &out)?;
+            quarantine = Some(Quarantine::make(&base, args.journal.as_deref(), &prover)?);
+        }
+        list_links(&mut prover, &out);
+    }
+    let mut run = Run {
+        out: &out,
+        prover,
+        manner,
+        quarantine,
+        wait: acts && args.wait_for_calibre,
+        tally,
+    };
+    let ended = all(&mut run, &input.lines, args.batch as usize);
+    let down = run.prover.down.take();
+    let mut remarks = run.remarks();
+    remarks.complete = input.verdict.complete && ended.is_ok() && down.is_none();
+    let error = ended.as_ref().err().map(|error| format!("{error:#}"));
+    for why in [input.verdict.why.clone(), down.clone(), error] {
+        remarks.warnings.extend(why);
+    }
+    let (tally, quarantine) = (run.tally, run.quarantine);
+    if let Some(quarantine) = &quarantine {
+        let (files, bytes) = tally.of(Outcome::Removed);
+        let journal = quarantine.journal.path.display().to_string();
+        let told = format!(
+            "{files} files removed, {bytes} bytes, not free before --purge; undo with orphan-rm --restore"
+        );
+        out.warn(&journal, "written", &told);
+    }
+    let mut summary = input.verdict.summary();
+    tally.fill(&mut summary);
+    // However the run ended, the report tells what it did until then.
+    let ended = ended.and_then(|()| Ok(out.finish(summary)?));
+    let reported = tally.report(remarks);
+    let ended = ended?;
+    reported?;
+    gave_up(down.as_deref())?;
+    Ok(ended)
+}
+
+fn all(run: &mut Run<'_, '_>, lines: &[Box<[u8]>], batch: usize) -> anyhow::Result<()> {
+    for batch in lines.chunks(batch) {
+        if !run.batch(batch)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The files in the library.
+fn count_files(root: &Path) -> u64 {
+    let entries = walkdir::WalkDir::new(root)
+        .same_file_system(true)
+        .into_iter();
+    let files = entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_file());
+    files.count() as u64
+}
+
+impl Run<'_, '_> {
+    /// What a report says of this run: where everything is, and how it is undone.
+    fn remarks(&self) -> Remarks {
+        let mut notes = Vec::new();
+        let Some(quarantine) = &self.quarantine else {
+            notes.push(match self.manner {
+                Manner::DryRun => "nothing was changed: a dry run; --apply does it".into(),
+                Manner::Verify => "nothing was changed: all was only verified".into(),
+                Manner::Apply => "nothing was there to be removed".into(),
+            });
+            return Remarks {
+                notes,
+                ..Remarks::default()
+            };
+        };
+        let journal = &quarantine.journal.path;
+        notes.push(format!("the journal is {}", journal.display()));
+        notes.push(format!(
+            "what was removed is in {}; no space is free before --purge",
+            quarantine.trash.tree.path.display()
+        ));
+        notes.push(format!("to undo: orphan-rm --restore {}", quoted(journal)));
+        notes.push(format!(
+            "to free the space of what the server has for certain: orphan-rm --library {} --db URL \
+             --store DIR --purge {} --older-than 14d",
+            quoted(&self.prover.library.root),
+            quoted(journal)
+        ));
+        let commands = quarantine.trash.folder.join(COMMANDS);
+        if commands.exists() {
+            notes.push(format!(
+                "Calibre reports missing formats until it is told to forget them: sh {}",
+                quoted(&commands)
+            ));
+        }
+        notes.push("each file was proven again in the moment it went; any doubt kept it".into());
+        Remarks {
+            notes,
+            ..Remarks::default()
+        }
+    }
+}
