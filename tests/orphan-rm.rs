@@ -23,6 +23,10 @@ mod races;
 #[path = "orphan-rm/refusals.rs"]
 mod refusals;
 
+/// The report for people.
+#[path = "orphan-rm/reports.rs"]
+mod reports;
+
 /// Undo and purge.
 #[path = "orphan-rm/undo.rs"]
 mod undo;

@@ -207,6 +207,18 @@ impl Form {
 }
 
 impl Report {
+    /// The totals, in one sentence.
+    fn in_all(&self) -> String {
+        let total = self.part.total();
+        let all = format!("In all {} files, {}", total.files, human(total.bytes));
+        // What became of them, where something did, is among the outcomes.
+        if !self.outcomes.is_empty() {
+            return all;
+        }
+        let Sum { files, bytes } = self.part.removable;
+        format!("{all}; {files} files, {} may be removed", human(bytes))
+    }
+
     /// The report in a form.
     pub fn render(&self, form: Form) -> String {
         match form {

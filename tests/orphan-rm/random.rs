@@ -195,7 +195,8 @@ impl After {
             return Some("it is not in the quarantine");
         };
         let hash = sha1(trash);
-        if finding["sha1"] != hash.as_str() || finding["inode"] != gone.ino().to_string() {
+        let inode = gone.ino().to_string();
+        if finding["sha1"] != *hash || finding["inode"] != *inode {
             return Some("it is another file than the one that was found");
         }
         let mut stored = self.rows.get(&(hash.clone(), gone.size())).into_iter();

@@ -25,7 +25,6 @@ pub(super) fn render(report: &Report) -> String {
 }
 
 fn put(page: &mut String, report: &Report) -> std::fmt::Result {
-    let total = report.part.total();
     let title = escape(&format!("{}: {}", report.tool, report.subject));
     write!(
         page,
@@ -34,12 +33,9 @@ fn put(page: &mut String, report: &Report) -> std::fmt::Result {
          style-src 'unsafe-inline'\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n\
          <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n\
-         <p>{} &#183; {} files, {} &#183; {} files, {} may be removed</p>\n",
+         <p>{} &#183; {}</p>\n",
         escape(&report.at),
-        total.files,
-        human(total.bytes),
-        report.part.removable.files,
-        human(report.part.removable.bytes),
+        escape(&report.in_all()),
     )?;
     if !report.complete {
         page.push_str("<p class=\"part\">Not complete: this is a part of it.</p>\n");

@@ -15,7 +15,6 @@ pub(super) fn render(report: &Report) -> String {
 }
 
 fn put(text: &mut String, report: &Report) -> std::fmt::Result {
-    let total = report.part.total();
     writeln!(text, "{} of {}", report.tool, printable(&report.subject))?;
     writeln!(text, "{}", report.at)?;
     if !report.complete {
@@ -26,14 +25,7 @@ fn put(text: &mut String, report: &Report) -> std::fmt::Result {
     if !report.outcomes.is_empty() {
         table(text, "Outcomes", report.outcomes.clone())?;
     }
-    writeln!(
-        text,
-        "\nIn all {} files, {}; {} files, {} may be removed.",
-        total.files,
-        human(total.bytes),
-        report.part.removable.files,
-        human(report.part.removable.bytes)
-    )?;
+    writeln!(text, "\n{}.", report.in_all())?;
     let classes = report.part.classes();
     let classes = classes
         .into_iter()
