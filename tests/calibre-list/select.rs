@@ -43,7 +43,7 @@ fn keys(records: &[Value]) -> Vec<(i64, String)> {
 
 /// original.md 8.B, 4: paging by rows lost the other formats of the book at the page's end.
 #[test]
-fn b4_no_page_boundary_loses_formats() {
+fn bug_b4_no_page_boundary_loses_formats() {
     let dir = Workdir::new();
     many(&dir);
     let all = keys(&list(&dir, &[]));
@@ -77,7 +77,7 @@ fn b4_no_page_boundary_loses_formats() {
 
 /// original.md 8.B, 5: a limit counted files but skipped the whole page.
 #[test]
-fn b5_a_limit_is_of_books_and_says_so() {
+fn bug_b5_b10_a_limit_is_of_books_and_says_so() {
     let dir = Workdir::new();
     many(&dir);
     let ran = dir
@@ -102,7 +102,7 @@ fn b5_a_limit_is_of_books_and_says_so() {
 
 /// original.md 8.B, 8: a row offset was taken for a book id.
 #[test]
-fn b8_after_id_is_an_id_not_an_offset() {
+fn bug_b8_after_id_is_an_id_not_an_offset() {
     let dir = Workdir::new();
     many(&dir);
     let after = keys(&list(&dir, &["--after-id", "1000"]));
@@ -114,7 +114,7 @@ fn b8_after_id_is_an_id_not_an_offset() {
 
 /// original.md 8.B, 14: only six formats were looked for.
 #[test]
-fn b14_every_format_is_listed() {
+fn bug_b14_every_format_is_listed() {
     let dir = Workdir::new();
     let shelf = Shelf::create(&dir.join("books")).unwrap();
     let formats = [

@@ -136,7 +136,7 @@ fn in_calibre_s_own_schema_too() {
 
 /// original.md 8.B, 16: paths were "sanitised", so links led nowhere.
 #[test]
-fn b16_control_characters_stay_in_paths() {
+fn bug_b16_control_characters_stay_in_paths() {
     let dir = Workdir::new();
     library::ugly::make(&dir.join("books")).unwrap();
     let ran = dir.tool("calibre-list").args(["--ids", "44", "books"]).ok();

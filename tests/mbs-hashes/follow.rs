@@ -138,7 +138,7 @@ fn an_empty_table_is_caught_up_with_at_once() {
 /// The original asked for rows created after the last refresh. A row is created when its transaction begins and
 /// seen when it commits, so those of slow transactions were missed for ever.
 #[test]
-fn incremental_refresh_misses_no_late_commit() {
+fn bug_b15_incremental_refresh_misses_no_late_commit() {
     let server = Server::start();
     let (mut early, mut client) = (server.client(), server.client());
     client.batch_execute(NEXT).unwrap();

@@ -146,7 +146,7 @@ fn a_database_of_another_encoding_arrives_as_utf_8() {
 
 /// The original preloaded hashes and on failure marked an empty set as loaded: every file then looked new.
 #[test]
-fn loading_hashes_that_fails_is_not_an_empty_set() {
+fn bug_c8_loading_hashes_that_fails_is_not_an_empty_set() {
     let server = Server::start();
     server.add(1..=3);
     server.sql("revoke select on source from reader");

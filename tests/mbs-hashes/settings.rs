@@ -173,7 +173,7 @@ fn a_password_file_that_others_may_read_is_not_used() {
 }
 
 #[test]
-fn a_password_on_the_command_line_is_refused() {
+fn bug_f_a_password_on_the_command_line_is_refused() {
     let server = asking_for_passwords();
     let with_password = url(&server).replace("reader@", "reader:pa%3Ass@");
     let ran = server

@@ -244,7 +244,7 @@ fn a_member_s_name_is_never_opened() {
 
 /// The predecessor marked such archives as completed and moved them away.
 #[test]
-fn an_archive_with_failures_is_not_done_and_the_next_run_brings_the_rest() {
+fn bug_b13_an_archive_with_failures_is_not_done_and_the_next_run_brings_the_rest() {
     let bench = Bench::new();
     pack(
         &bench,

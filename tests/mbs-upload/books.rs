@@ -219,7 +219,7 @@ fn a_file_without_metadata_gets_what_the_server_finds_in_it() {
 }
 
 #[test]
-fn names_that_are_not_utf_8_are_opened_by_their_bytes() {
+fn bug_f_names_that_are_not_utf_8_are_opened_by_their_bytes() {
     use std::os::unix::ffi::OsStrExt;
     let bench = Bench::new();
     let path = bench.dir.join(std::ffi::OsStr::from_bytes(b"caf\xe9.epub"));

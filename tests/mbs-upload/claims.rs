@@ -276,7 +276,7 @@ fn the_database_of_another_server_is_refused() {
 }
 
 #[test]
-fn a_password_for_the_database_is_not_taken_from_the_command_line() {
+fn bug_f_a_password_for_the_database_is_not_taken_from_the_command_line() {
     let bench = Bench::new();
     let ran = bench
         .tool(&[])

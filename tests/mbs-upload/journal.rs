@@ -153,7 +153,7 @@ fn failed_files_are_tried_again() {
 }
 
 #[test]
-fn a_dry_run_reads_the_journal_and_does_not_touch_it() {
+fn bug_c4_a_dry_run_reads_the_journal_and_does_not_touch_it() {
     let bench = Bench::new();
     let books = bench.books(3);
     let ran = bench.journaled(&books).arg("--dry-run").ok();
