@@ -4,6 +4,7 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer},
 };
+use sandbox::Cutter;
 use std::{
     io::{ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
@@ -227,4 +228,53 @@ fn an_addition_done_late_is_not_done_twice() {
         .ok();
     assert_eq!(outcome(&ran, &book)["outcome"], "uploaded");
     bench.holds(&[book]);
+}
+
+/// Through a proxy that cuts one connection to the API in so many, and all to the engine, this many files
+/// arrive once each.
+fn cut(settings: Settings, files: usize, every: u64, seed: u64) {
+    let bench = Bench::with(settings);
+    let proxy = |url: &str, every, seed| {
+        let target = format!("127.0.0.1:{}", port(url));
+        Cutter::start("127.0.0.1:0", &target, (every, seed), |_| ()).unwrap()
+    };
+    let (api, ws) = (
+        proxy(&bench.server.api(), every, seed),
+        // One by which its first connections are cut early: there are only a few.
+        proxy(&bench.server.ws(), 1, 7),
+    );
+    let books = bench.books(files);
+    let ran = bench
+        .tool(&books)
+        .env("MBS_API", format!("http://{}", api.address()))
+        .env("MBS_WS", format!("ws://{}/ws", ws.address()))
+        .args(["--retries", "8"])
+        .ok();
+    assert_eq!(counts(&ran), [("uploaded".into(), files)].into());
+    bench.holds(&books);
+    assert_eq!(bench.ebooks(), files as i64);
+    assert!(api.cuts() > 1 && ws.cuts() > 1, "{api:?} {ws:?}");
+}
+
+fn seed() -> u64 {
+    let given = std::env::var("MBS_TEST_SEED").ok();
+    given.map_or(std::process::id().into(), |seed| seed.parse().unwrap())
+}
+
+#[test]
+fn connections_that_are_cut_at_any_byte_lose_nothing_and_double_nothing() {
+    let seed = seed();
+    println!("MBS_TEST_SEED={seed}");
+    let settings = Settings {
+        keep_alive: false,
+        ..Settings::default()
+    };
+    cut(settings, 30, 10, seed);
+}
+
+#[test]
+fn kept_connections_that_are_cut_lose_nothing_and_double_nothing() {
+    let seed = seed();
+    println!("MBS_TEST_SEED={seed}");
+    cut(Settings::default(), 40, 1, seed);
 }

@@ -13,6 +13,7 @@
 //! | `reading`, `removing` | search, lists; deletion |
 //! | `faults`, `log` | what goes wrong on request; what was served |
 //! | `setup`, `database` | tables and connections |
+//! | `cutter` | a proxy that cuts connections, before this server or any other |
 //! | `sandbox` | all of it running, for tests |
 //!
 //! # Faults
@@ -36,6 +37,7 @@ mod check;
 mod convert;
 mod cover;
 mod creating;
+mod cutter;
 mod database;
 mod draft;
 mod engine;
@@ -65,6 +67,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+pub use cutter::Cutter;
 pub use log::Entry;
 pub use sandbox::{Ports, Sandbox, Store};
 pub use settings::Settings;
