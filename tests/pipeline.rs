@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "pipeline/findings.rs"]
+mod findings;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,

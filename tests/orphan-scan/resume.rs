@@ -57,22 +57,54 @@ fn what_was_hashed_is_not_hashed_again() {
     assert_eq!(whole.summary()["untracked_on_server"], 1);
 }
 
+/// How many files a run hashed, and how many digests it took from the cache.
+fn hashed_and_cached(ran: &Ran) -> (u64, u64) {
+    let told = ran.stderr();
+    let line = told
+        .lines()
+        .find(|line| line.contains("digests from the cache"));
+    let numbers = line.unwrap().split(|c: char| !c.is_ascii_digit());
+    let numbers: Vec<u64> = numbers.filter_map(|number| number.parse().ok()).collect();
+    let [.., hashed, cached] = numbers[..] else {
+        panic!("{told}");
+    };
+    (hashed, cached)
+}
+
 #[test]
-fn a_killed_scan_started_again_equals_one_that_was_not() {
-    let stage = with_strays(400);
+fn a_scan_killed_while_it_hashes_and_started_again_hashes_nothing_twice() {
+    const STRAYS: u64 = 2600;
+    let stage = with_strays(STRAYS as usize);
+    let last = format!("Zed {}/stray {}.epub", (STRAYS - 1) % 7, STRAYS - 1);
+    let made = fs::metadata(stage.lib(&last)).unwrap().created().unwrap();
+    harness::wait_for("the files to be at rest", Duration::from_secs(20), || {
+        let age = SystemTime::now().duration_since(made).unwrap_or_default();
+        (age > Duration::from_millis(2100)).then_some(())
+    });
     let whole = stage.full().ok();
-    for kill_after in [1, 50, 300] {
+    let mut in_cache = 0;
+    // What it has told of is as far as it can have come: it waits for its reader.
+    for kill_after in [1200, 2300] {
         let mut child = stage.full().args(["--cache", "cache"]).spawn();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         for _ in 0..kill_after {
-            lines.next();
+            assert!(lines.next().unwrap().is_ok());
         }
         child.kill().unwrap();
         child.wait().unwrap();
+        let cache = rusqlite::Connection::open(stage.dir.join("cache")).unwrap();
+        let count = cache.query_row("SELECT count(*) FROM digest", [], |row| row.get(0));
+        let count = i64::unsigned_abs(count.unwrap());
+        assert!(in_cache < count && count < STRAYS, "{in_cache} {count}");
+        in_cache = count;
     }
-    let again = stage.full().args(["--cache", "cache"]).ok();
+    let again = stage.full().args(["--cache", "cache", "-v"]).ok();
+    assert_eq!(hashed_and_cached(&again), (STRAYS - in_cache, in_cache));
     assert_eq!(sorted(&again), sorted(&whole));
     balance(&again);
+    let third = stage.full().args(["--cache", "cache", "-v"]).ok();
+    assert_eq!(hashed_and_cached(&third), (0, STRAYS));
+    assert_eq!(sorted(&third), sorted(&whole));
 }
 
 #[test]

@@ -1,12 +1,17 @@
 //! Rows in one run of bytes. A group is a folder and the rows that were told one after the other in
 //! it: how many bytes it has, the folder, the number of its first row, the rows.
 
+mod bytes;
+mod short;
+
 use std::collections::HashMap;
 
 use mbs_hashes::known::{Content, Set};
 
 use super::{Row, Told};
 use crate::names::Likeness;
+use bytes::{Bytes, put, put_bytes, unzigzag, zigzag};
+use short::{derive, derived, long_uuid, short_uuid};
 
 /// Where a row's SHA-1 and size are.
 #[derive(Clone, Copy, Debug)]
@@ -215,108 +220,4 @@ impl Packed {
             content,
         }
     }
-}
-
-/// What is left to be read. What was written here is always whole.
-struct Bytes<'a>(&'a [u8]);
-
-impl<'a> Bytes<'a> {
-    fn take(&mut self, count: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(count);
-        self.0 = rest;
-        taken
-    }
-
-    fn array<const N: usize>(&mut self) -> [u8; N] {
-        let mut array = [0; N];
-        array.copy_from_slice(self.take(N));
-        array
-    }
-
-    fn number(&mut self) -> u64 {
-        let mut number = 0;
-        for shift in (0..).step_by(7) {
-            let byte = self.take(1)[0];
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                break;
-            }
-        }
-        number
-    }
-
-    fn counted(&mut self) -> &'a [u8] {
-        let count = self.number() as usize;
-        self.take(count)
-    }
-}
-
-fn put(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    put(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
-
-fn zigzag(number: i64) -> u64 {
-    ((number << 1) ^ (number >> 63)).cast_unsigned()
-}
-
-fn unzigzag(number: u64) -> i64 {
-    (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
-}
-
-/// `author/title (7)` in two; the number left out.
-fn author_and_title(folder: &[u8]) -> Option<(&[u8], &[u8])> {
-    let slash = folder.iter().rposition(|&byte| byte == b'/')?;
-    let (above, last) = (&folder[..slash], &folder[slash + 1..]);
-    let author = above.rsplit(|&byte| byte == b'/').next()?;
-    let open = last.windows(2).rposition(|pair| pair == b" (")?;
-    Some((author, &last[..open]))
-}
-
-/// How much of the title and of the author a name is made of: `title - author.format`.
-fn derive(folder: &[u8], name: &[u8], format: &str) -> Option<(u8, u8)> {
-    let (author, title) = author_and_title(folder)?;
-    let stem = name.strip_suffix(format.as_bytes())?.strip_suffix(b".")?;
-    let mut parts = (0..stem.len()).filter(|&at| stem[at..].starts_with(b" - "));
-    let at =
-        parts.find(|&at| title.starts_with(&stem[..at]) && author.starts_with(&stem[at + 3..]))?;
-    Some((
-        u8::try_from(at).ok()?,
-        u8::try_from(stem.len() - at - 3).ok()?,
-    ))
-}
-
-fn derived(folder: &[u8], (from_title, from_author): (u8, u8), format: &str) -> Vec<u8> {
-    let (author, title) = author_and_title(folder).unwrap_or_default();
-    let title = title.get(..from_title.into()).unwrap_or_default();
-    let author = author.get(..from_author.into()).unwrap_or_default();
-    [title, b" - ", author, b".", format.as_bytes()].concat()
-}
-
-/// A uuid in the usual spelling, and only that.
-fn short_uuid(text: &str) -> Option<u128> {
-    let digits: String = text.split('-').collect();
-    let number = u128::from_str_radix(&digits, 16).ok()?;
-    (long_uuid(number) == text).then_some(number)
-}
-
-fn long_uuid(number: u128) -> String {
-    let digits = format!("{number:032x}");
-    let part = |from, to| &digits[from..to];
-    [
-        part(0, 8),
-        part(8, 12),
-        part(12, 16),
-        part(16, 20),
-        part(20, 32),
-    ]
-    .join("-")
 }

@@ -30,6 +30,9 @@ pub(crate) struct Counts {
     pub(crate) walked: Sum,
     /// Entries that were gone.
     pub(crate) vanished: u64,
+    /// Files that were hashed, and those whose digest was in the cache.
+    pub(crate) hashed: u64,
+    pub(crate) cached: u64,
     /// Findings by class.
     classes: [Sum; Class::ALL.len()],
 }
@@ -49,6 +52,8 @@ impl Counts {
     pub(crate) fn merge(&mut self, other: &Counts) {
         self.walked.merge(other.walked);
         self.vanished += other.vanished;
+        self.hashed += other.hashed;
+        self.cached += other.cached;
         for (sum, more) in self.classes.iter_mut().zip(other.classes) {
             sum.merge(more);
         }

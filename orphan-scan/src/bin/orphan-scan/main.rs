@@ -100,6 +100,9 @@ fn scan(out: Writer, args: &Args) -> Result<Exit> {
     }) {
         out.warn("the hash cache", "use", &trouble);
     }
+    let (hashed, cached) = (scanned.counts.hashed, scanned.counts.cached);
+    let done = format!("{hashed} hashed, {cached} digests from the cache");
+    out.verbose(&shown, "hash untracked e-books", &done);
     let ended = outcome::Ended {
         job: &job,
         scanned,

@@ -6,10 +6,8 @@ use std::{
     os::unix::ffi::OsStrExt,
     path::Path,
     sync::PoisonError,
-    time::SystemTime,
 };
 
-use hash_files::digest::{BUFFER, digest, look as stamp_of};
 use mbs_hashes::known::Content;
 use orphan_scan::{
     books,
@@ -17,7 +15,6 @@ use orphan_scan::{
     folders::{Entries, Folder},
     links::Lead,
     names::Likeness,
-    tracked::Row,
     zones::{Place, Zone},
 };
 use rustix::{
@@ -226,95 +223,16 @@ impl Walker<'_> {
             Lead::Nowhere => Linked::No,
         }
     }
-
-    /// What the server has of a tracked file, by the hash that the list tells.
-    fn told(&self, entry: &One<'_>, row: &Row) -> (Server, Option<Content>) {
-        let asked = self.job.answers.is_some();
-        let unless_asked = |server| if asked { server } else { Server::NotAsked };
-        let Some((content, place, mtime)) = row.content else {
-            let why = "its hash is not known (give the list to hash-files first)";
-            return (unless_asked(Server::Unknown(why)), None);
-        };
-        let same = entry
-            .seen
-            .is_some_and(|seen| seen.size == content.size() && seen.mtime == i128::from(mtime));
-        if entry.kind != Kind::File || !same {
-            let why = "it was changed since it was hashed";
-            return (unless_asked(Server::Unknown(why)), None);
-        }
-        let Some(answers) = self.job.answers else {
-            return (Server::NotAsked, Some(content));
-        };
-        let server = match place {
-            Some(place) => {
-                answers.meet(place);
-                Server::Has
-            }
-            None => self.lacks(),
-        };
-        (server, Some(content))
-    }
-
-    fn lacks(&self) -> Server {
-        let flawed = self
-            .job
-            .answers
-            .is_some_and(|answers| answers.flaw.is_some());
-        match flawed {
-            true => Server::Unknown("the list of what the server has may lack it"),
-            false => Server::Lacks,
-        }
-    }
-
-    /// What the server has of a file that nobody tracks: by its size, and if need be by its hash.
-    fn found(&mut self, entry: &One<'_>, path: &Path) -> (Server, Option<Content>) {
-        let (Some(answers), Some(seen)) = (self.job.answers, entry.seen) else {
-            return (Server::NotAsked, None);
-        };
-        if !answers.has_size(seen.size) {
-            return (self.lacks(), None);
-        }
-        let begun = SystemTime::now();
-        let cached = self.job.cache.and_then(|cache| {
-            let stamp = stamp_of(path).ok()?;
-            let same = (stamp.dev, stamp.inode, stamp.size) == (seen.dev, seen.inode, seen.size);
-            same.then(|| cache.get(path, &stamp)).flatten()
-        });
-        let sha1 = match cached {
-            Some(sha1) => sha1,
-            None => {
-                self.buffer.resize(BUFFER, 0);
-                let Ok(digest) = digest(path, &mut self.buffer) else {
-                    let why = "it could not be hashed, or was changed meanwhile";
-                    return (Server::Unknown(why), None);
-                };
-                let stamp = digest.stamp;
-                if (stamp.dev, stamp.inode, stamp.size) != (seen.dev, seen.inode, seen.size) {
-                    return (Server::Unknown("it was replaced meanwhile"), None);
-                }
-                if let Some(cache) = self.job.cache {
-                    cache.put(path, &digest, begun);
-                }
-                digest.sha1
-            }
-        };
-        let content = Content::of(&sha1, seen.size);
-        let server = match answers.find(&content) {
-            Some(_) => Server::Has,
-            None => self.lacks(),
-        };
-        (server, Some(content))
-    }
 }
 
 /// One entry and where it is.
-struct One<'a> {
-    folder: &'a Folder<Here>,
-    name: &'a CStr,
-    place: Place,
-    kind: Kind,
-    seen: Option<Seen>,
-    error: Option<Errno>,
+pub(super) struct One<'a> {
+    pub(super) folder: &'a Folder<Here>,
+    pub(super) name: &'a CStr,
+    pub(super) place: Place,
+    pub(super) kind: Kind,
+    pub(super) seen: Option<Seen>,
+    pub(super) error: Option<Errno>,
 }
 
 fn look(folder: &Folder<Here>, name: &CStr) -> Looked {

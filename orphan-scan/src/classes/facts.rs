@@ -1,0 +1,94 @@
+//! What the class of an entry depends on.
+
+use crate::{names::Likeness, zones::Zone};
+
+/// Yes, no, or nobody could tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is so.
+    Yes,
+    /// It is not so.
+    No,
+    /// It was not asked, or there was no answer.
+    Unknown,
+}
+
+impl Answer {
+    /// The word for it in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Answer::Yes => "yes",
+            Answer::No => "no",
+            Answer::Unknown => "unknown",
+        }
+    }
+}
+
+/// What kind of entry it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A symbolic link; it is not followed.
+    Link,
+    /// A FIFO, a socket, a device.
+    Special,
+    /// A folder or file that something else is mounted on, or a folder that is another library; it
+    /// was not entered. Why.
+    Border(&'static str),
+    /// It could not be looked at.
+    Unseen,
+}
+
+/// Has the server these bytes?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// Nobody asked for that (no `--known`).
+    NotAsked,
+    /// A row of its has this SHA-1 and size.
+    Has,
+    /// None has.
+    Lacks,
+    /// It could not be told; why.
+    Unknown(&'static str),
+}
+
+/// Does a link of the server's store lead here?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Linked {
+    /// Nobody asked for that (no `--store`).
+    NotAsked,
+    /// One does.
+    Yes,
+    /// The links are all known, and none does.
+    No,
+    /// It could not be told; why.
+    Unknown(&'static str),
+}
+
+/// All that the class of an entry depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// How its path is like that of a tracked file.
+    pub row: Option<Likeness>,
+    /// The zone that it is in.
+    pub zone: Zone,
+    /// What kind of entry it is.
+    pub kind: Kind,
+    /// Is a tracked format with this extension missing in its folder, so that Calibre may take this
+    /// file for it?
+    pub heals: bool,
+    /// Has it an e-book's extension?
+    pub book: bool,
+    /// May it be read? Only what nobody tracks is asked.
+    pub readable: Answer,
+    /// Has the server the bytes?
+    pub server: Server,
+    /// Does a link lead here?
+    pub linked: Linked,
+    /// Was it made or changed after the library's database was read, so that Calibre may have it on
+    /// record by now?
+    pub late: bool,
+    /// May the list of tracked files lack some (`--partial`)?
+    pub partial: bool,
+}

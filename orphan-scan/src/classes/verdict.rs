@@ -1,0 +1,145 @@
+//! The decision.
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use super::{Answer, Class, Facts, Kind, Linked, Server};
+use crate::{names::Likeness, zones::Zone};
+
+/// The class of an entry, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What it is.
+    pub class: Class,
+    /// Why, for a person.
+    pub why: Cow<'static, str>,
+    /// May its bytes be removed without loss, as far as is known?
+    pub removable: Answer,
+}
+
+impl Verdict {
+    fn new(class: Class, removable: Answer, why: impl Into<Cow<'static, str>>) -> Verdict {
+        Verdict {
+            class,
+            why: why.into(),
+            removable,
+        }
+    }
+}
+
+/// Decides. The first rule that fits is the class.
+pub fn classify(facts: &Facts) -> Verdict {
+    use Class::*;
+    let keep = |class, why: &'static str| Verdict::new(class, Answer::No, why);
+    match facts.row {
+        Some(Likeness::Same) => return tracked(facts, "Calibre has it on record"),
+        Some(Likeness::Normalised) => {
+            return tracked(
+                facts,
+                "Calibre has it on record, its name in another Unicode normalisation",
+            );
+        }
+        Some(Likeness::Case) | None => {}
+    }
+    match (facts.zone, facts.kind) {
+        (Zone::Internal(why), _) => return keep(Internal, why),
+        (Zone::Foreign(why), _) | (_, Kind::Border(why)) => return keep(Foreign, why),
+        (_, Kind::Link) => return keep(Foreign, "a symbolic link"),
+        (_, Kind::Special) => return keep(Foreign, "neither file nor folder"),
+        (Zone::ExtraData, _) => return keep(ExtraData, "in the data folder of a book"),
+        (Zone::Books, Kind::File | Kind::Unseen) => {}
+    }
+    if facts.row == Some(Likeness::Case) && facts.kind == Kind::File {
+        return keep(CaseMismatch, "a tracked name but for case");
+    }
+    if facts.heals {
+        return keep(
+            HealCandidate,
+            "a tracked file with this extension is missing in this folder, and Calibre would take \
+             this one for it",
+        );
+    }
+    if facts.kind == Kind::Unseen {
+        return Verdict::new(Unreadable, Answer::Unknown, "it cannot be looked at");
+    }
+    if facts.readable == Answer::No {
+        return Verdict::new(Unreadable, Answer::Unknown, "it may not be read");
+    }
+    untracked(facts)
+}
+
+fn tracked(facts: &Facts, why: &'static str) -> Verdict {
+    use Class::*;
+    let say =
+        |class, removable, more: &str| Verdict::new(class, removable, format!("{why}; {more}"));
+    match (facts.server, facts.linked) {
+        (Server::NotAsked, _) => Verdict::new(Tracked, Answer::No, why),
+        (_, Linked::Yes) => say(InUse, Answer::No, "a link of the server's store leads here"),
+        _ if facts.kind != Kind::File => say(Unknown, Answer::Unknown, "it is no regular file"),
+        (Server::Lacks, _) => say(NotUploaded, Answer::No, "the server has not these bytes"),
+        (Server::Unknown(reason), _) => say(Unknown, Answer::Unknown, reason),
+        (Server::Has, Linked::No) => say(
+            DuplicateOfServer,
+            Answer::Yes,
+            "the server has these bytes, and no link leads here",
+        ),
+        (Server::Has, Linked::NotAsked) => say(
+            Unknown,
+            Answer::Unknown,
+            "the server has these bytes, but the links of its store were not listed (--store)",
+        ),
+        (Server::Has, Linked::Unknown(reason)) => say(Unknown, Answer::Unknown, reason),
+    }
+}
+
+fn untracked(facts: &Facts) -> Verdict {
+    use Class::*;
+    if facts.linked == Linked::Yes {
+        return Verdict::new(
+            InUse,
+            Answer::No,
+            "nobody has it on record, but a link of the server's store leads here",
+        );
+    }
+    let unknown = |why| Verdict::new(Unknown, Answer::Unknown, why);
+    if facts.partial {
+        return unknown("the list of tracked files may lack it");
+    }
+    if facts.late {
+        return unknown(
+            "it came after the library's database was read, and may be on record by now",
+        );
+    }
+    if let Linked::Unknown(reason) = facts.linked {
+        return unknown(reason);
+    }
+    match facts.server {
+        Server::NotAsked => Verdict::new(Untracked, Answer::Unknown, "nobody has it on record"),
+        _ if !facts.book => Verdict::new(
+            Untracked,
+            Answer::Unknown,
+            "nobody has it on record, and it has no e-book's extension",
+        ),
+        Server::Lacks => Verdict::new(
+            Untracked,
+            Answer::No,
+            "nobody has it on record, and the server has not these bytes",
+        ),
+        Server::Unknown(reason) => unknown(reason),
+        Server::Has => match facts.linked {
+            Linked::No => Verdict::new(
+                UntrackedOnServer,
+                Answer::Yes,
+                "nobody has it on record, the server has these bytes, and no link leads here",
+            ),
+            _ => Verdict::new(
+                UntrackedOnServer,
+                Answer::Unknown,
+                "nobody has it on record, and the server has these bytes; whether a link leads here \
+                 was not asked (--store)",
+            ),
+        },
+    }
+}
