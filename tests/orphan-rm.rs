@@ -35,6 +35,10 @@ mod undo;
 #[path = "orphan-rm/ends.rs"]
 mod ends;
 
+/// A run that was killed, gone on with by its journal.
+#[path = "orphan-rm/resume.rs"]
+mod resume;
+
 /// Ebooks of the server without files.
 #[path = "orphan-rm/ebooks.rs"]
 mod ebooks;

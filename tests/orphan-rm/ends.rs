@@ -11,7 +11,7 @@ use crate::{
     world::{World, files_below, stream},
 };
 
-fn number(name: &str, default: usize) -> usize {
+pub(crate) fn number(name: &str, default: usize) -> usize {
     std::env::var(name)
         .ok()
         .and_then(|text| text.parse().ok())
@@ -19,7 +19,7 @@ fn number(name: &str, default: usize) -> usize {
 }
 
 /// Many small orphans of one content, of which the server has a copy.
-fn many(world: &World, count: usize) -> Vec<Value> {
+pub(crate) fn many(world: &World, count: usize) -> Vec<Value> {
     world.stored("Stored/copy.epub", b"copy");
     (0..count)
         .map(|i| {

@@ -26,29 +26,35 @@ impl<'w> Stepper<'w> {
 
     /// Waits until a question of this text waits, every other one let through before it.
     pub(crate) fn until(&mut self, text: &str) {
-        loop {
-            let waiting = wait_for(text, DEADLINE, || waiting(&mut self.watcher));
-            if waiting.contains(text) {
-                return;
-            }
-            // The next lock queues behind the question, and so before the question after it.
-            let mut next = self.world.client();
-            let pid: i32 = next
-                .query_one("select pg_backend_pid()", &[])
-                .unwrap()
-                .get(0);
-            let locking = thread::spawn(move || {
-                next.batch_execute("begin; lock table source in access exclusive mode")
-                    .unwrap();
-                next
-            });
-            wait_for("the next lock to queue", DEADLINE, || {
-                let sql = "select 1 from pg_locks where pid = $1 and not granted";
-                self.watcher.query_opt(sql, &[&pid]).unwrap()
-            });
-            self.holder.batch_execute("rollback").unwrap();
-            self.holder = locking.join().unwrap();
+        while !self.question(text).contains(text) {
+            self.pass();
         }
+    }
+
+    /// Waits until a question waits; this is what is hoped for.
+    fn question(&mut self, hope: &str) -> String {
+        wait_for(hope, DEADLINE, || waiting(&mut self.watcher))
+    }
+
+    /// Lets the question that waits through, but none after it.
+    pub(crate) fn pass(&mut self) {
+        let mut next = self.world.client();
+        let pid: i32 = next
+            .query_one("select pg_backend_pid()", &[])
+            .unwrap()
+            .get(0);
+        let locking = thread::spawn(move || {
+            // Queued behind the question, and so before the question after it.
+            next.batch_execute("begin; lock table source in access exclusive mode")
+                .unwrap();
+            next
+        });
+        wait_for("the next lock to queue", DEADLINE, || {
+            let sql = "select 1 from pg_locks where pid = $1 and not granted";
+            self.watcher.query_opt(sql, &[&pid]).unwrap()
+        });
+        self.holder.batch_execute("rollback").unwrap();
+        self.holder = locking.join().unwrap();
     }
 
     /// Changes rows while everybody else waits.

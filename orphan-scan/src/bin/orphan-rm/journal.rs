@@ -1,8 +1,10 @@
 //! The journal of a run: what is about to be done is on disk before it is done, so that a run that was
 //! killed at any moment can be undone.
 
+mod past;
+mod steps;
+
 use std::{
-    collections::BTreeMap,
     fs::{File, OpenOptions},
     io::{self, BufReader, Read, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
@@ -11,90 +13,13 @@ use std::{
 
 use rustix::fs::{FlockOperation, flock};
 use wire::{
-    Exit, Fatal, Line, Record,
-    path::encode,
+    Exit, Fatal, Line,
+    path::{decode, encode},
     records::{JournalMove, JournalRun},
 };
 
-use crate::proof::Class;
-
-/// How far one file has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// It is about to be moved away.
-    Removing,
-    /// It is in the quarantine.
-    Removed,
-    /// It could not be moved, or was moved back at once.
-    NotRemoved,
-    /// It is about to be put back in the same run.
-    Returning,
-    /// It was put back.
-    Returned,
-    /// It is about to be put back by `--restore`.
-    Restoring,
-    /// It was.
-    Restored,
-    /// It is about to be deleted for good.
-    Purging,
-    /// It is.
-    Purged,
-}
-
-impl Step {
-    const ALL: [(Step, &'static str); 9] = [
-        (Step::Removing, "removing"),
-        (Step::Removed, "removed"),
-        (Step::NotRemoved, "not_removed"),
-        (Step::Returning, "returning"),
-        (Step::Returned, "returned"),
-        (Step::Restoring, "restoring"),
-        (Step::Restored, "restored"),
-        (Step::Purging, "purging"),
-        (Step::Purged, "purged"),
-    ];
-
-    fn name(self) -> &'static str {
-        Step::ALL[self as usize].1
-    }
-
-    fn named(name: &str) -> Option<Step> {
-        let found = Step::ALL.into_iter().find(|(_, known)| *known == name);
-        found.map(|(step, _)| step)
-    }
-
-    /// Is the file certainly in the library, or certainly gone, so that nothing is left to undo?
-    pub(crate) fn is_settled(self) -> bool {
-        matches!(
-            self,
-            Step::NotRemoved | Step::Returned | Step::Restored | Step::Purged
-        )
-    }
-}
-
-/// One file of a journal.
-#[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    /// Its line before it was moved.
-    pub intent: JournalMove,
-    /// Its path relative to the library and to the run's folder in the quarantine.
-    pub relative: PathBuf,
-    /// Its last step.
-    pub step: Step,
-    /// When its folder was changed by the move, where that was written down.
-    pub folder_after: Option<String>,
-    /// What its folder's time was about to be set to when a restore was interrupted.
-    pub folder_restored: Option<String>,
-    /// When it was moved.
-    pub at: String,
-}
-
-impl Entry {
-    /// The class that was proven.
-    pub(crate) fn class(&self) -> Option<Class> {
-        self.intent.class.as_deref().and_then(Class::named)
-    }
-}
+pub(crate) use past::Entry;
+pub(crate) use steps::Step;
 
 /// An open journal. Nobody else can have it open to write at the same time.
 #[derive(Debug)]
@@ -114,7 +39,8 @@ pub(crate) fn now() -> String {
 }
 
 impl Journal {
-    /// Begins a journal in a file that must be new: an older one is never written over.
+    /// Begins a journal in a file that must be new, or hold nothing but a first line that was cut short
+    /// by a kill: nothing else is ever written over.
     ///
     /// # Errors
     /// It is there already (3), or cannot be made (255).
@@ -122,22 +48,26 @@ impl Journal {
         let path =
             std::path::absolute(path).map_err(|error| fatal(Exit::Usage, path, "create", error))?;
         let mut options = OpenOptions::new();
-        let opened = options
-            .create_new(true)
-            .append(true)
-            .mode(0o600)
-            .open(&path);
-        let file = opened.map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => fatal(
-                Exit::Refused,
-                &path,
-                "create",
-                "there is a journal already; each run needs a new one",
-            ),
-            _ => fatal(Exit::GaveUp, &path, "create", error),
-        })?;
+        options.create(true).read(true).append(true).mode(0o600);
+        let file = options
+            .open(&path)
+            .map_err(|error| fatal(Exit::GaveUp, &path, "create", error))?;
         let mut journal = Journal { file, path };
         journal.lock()?;
+        // Looked at under the lock, so that of two that begin at once the second finds the first.
+        let mut bytes = Vec::new();
+        journal
+            .file
+            .read_to_end(&mut bytes)
+            .map_err(|error| fatal(Exit::GaveUp, &journal.path, "read", error))?;
+        if !is_unbegun(&bytes) {
+            let why = "it is there already, and is not written over";
+            return Err(fatal(Exit::Refused, &journal.path, "create", why));
+        }
+        journal
+            .file
+            .set_len(0)
+            .map_err(|error| fatal(Exit::GaveUp, &journal.path, "create", error))?;
         let begun = journal.put(&Line::of(head));
         begun.map_err(|error| fatal(Exit::GaveUp, &journal.path, "write", error))?;
         // The name must be as lasting as what is written under it.
@@ -147,6 +77,23 @@ impl Journal {
                 .map_err(|error| fatal(Exit::GaveUp, folder, "sync", error))?;
         }
         Ok(journal)
+    }
+
+    /// Goes on with the journal of a run that was killed; nothing where there is none in the file, not
+    /// even a whole first line.
+    ///
+    /// # Errors
+    /// What is there is none of ours (3), or another process has it open (3).
+    pub(crate) fn go_on(path: &Path) -> Result<Option<(Journal, JournalRun, Vec<Entry>)>, Fatal> {
+        match std::fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Ok(bytes) if is_unbegun(&bytes) => return Ok(None),
+            _ => {}
+        }
+        Journal::open(path).map(Some).map_err(|refused| Fatal {
+            exit: Exit::Refused,
+            ..refused
+        })
     }
 
     /// Opens a journal to go on with it.
@@ -184,7 +131,7 @@ impl Journal {
             .map_err(|error| error.to_string())?;
         let whole = bytes.iter().rposition(|&byte| byte == b'\n');
         let whole = whole.map_or(0, |end| end + 1);
-        let read = replay(&bytes[..whole])?;
+        let read = past::replay(&bytes[..whole])?;
         if whole < bytes.len() {
             // The run was killed in the middle of this line, so what it announced was not done.
             self.file
@@ -218,50 +165,20 @@ impl Journal {
     }
 }
 
-/// What the lines of a journal say of each file, in the order of the removals.
-fn replay(bytes: &[u8]) -> Result<(JournalRun, Vec<Entry>), String> {
-    let mut lines = bytes
-        .split(|&byte| byte == b'\n')
-        .filter(|line| !line.is_empty());
-    let parse = |line: &[u8]| Record::parse(line.to_vec());
-    let head = lines.next().ok_or("it is empty")?;
-    let head = parse(head)?;
-    if head.kind() != "journal_run" {
-        return Err("it is no journal of orphan-rm".into());
-    }
-    let head: JournalRun = head.decode()?;
-    let mut entries: BTreeMap<u64, Entry> = BTreeMap::new();
-    for (number, line) in lines.enumerate() {
-        let failed = |why: String| format!("line {}: {why}", number + 2);
-        let record = parse(line).map_err(failed)?;
-        let line: JournalMove = record.decode().map_err(failed)?;
-        let step = Step::named(&line.step)
-            .ok_or_else(|| failed(format!("{:?} is a step of a newer version", line.step)))?;
-        if step == Step::Removing {
-            let relative = record.path_of("relative", "relative_b64");
-            let relative = relative.unwrap_or(Err("it names no path".into()));
-            let entry = Entry {
-                relative: relative.map_err(failed)?,
-                step,
-                folder_after: None,
-                folder_restored: None,
-                at: line.at.clone(),
-                intent: line,
-            };
-            entries.insert(entry.intent.seq, entry);
-            continue;
-        }
-        let entry = entries.get_mut(&line.seq);
-        let entry =
-            entry.ok_or_else(|| failed("it is about a file that was not announced".into()))?;
-        entry.step = step;
-        match step {
-            Step::Removed => entry.folder_after = line.folder_mtime,
-            Step::Restoring | Step::Returning => entry.folder_restored = line.folder_mtime,
-            _ => {}
-        }
-    }
-    Ok((head, entries.into_values().collect()))
+/// Was a run killed while it wrote the first line?
+fn is_unbegun(bytes: &[u8]) -> bool {
+    const HEAD: &[u8] = br#"{"type":"journal_run""#;
+    let most = bytes.len().min(HEAD.len());
+    !bytes.contains(&b'\n') && bytes[..most] == HEAD[..most]
+}
+
+/// The library's folder and the quarantine of a run.
+///
+/// # Errors
+/// One line of reason: one of them is no path.
+pub(crate) fn head_paths(head: &JournalRun) -> Result<(PathBuf, PathBuf), String> {
+    let root = decode(&head.root, head.root_b64.as_deref())?;
+    Ok((root, decode(&head.trash, head.trash_b64.as_deref())?))
 }
 
 /// A path in its two fields.

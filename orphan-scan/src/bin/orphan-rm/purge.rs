@@ -7,7 +7,6 @@ use rustix::fs::AtFlags;
 use wire::{Fatal, Writer, records::JournalMove};
 
 use crate::{
-    candidate::Seen,
     journal::{Entry, Journal, Step},
     proof::{Class, Reason, Verdict, may_remove},
     prover::{Case, Prover},
@@ -109,14 +108,7 @@ impl Purge<'_, '_> {
             Err(reason) => return Ok((Outcome::Kept, reason, Vec::new())),
         };
         let intent = &entry.intent;
-        let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
-        let seen = Seen {
-            dev: number(&intent.dev),
-            inode: number(&intent.inode),
-            size: intent.size,
-            mtime: intent.mtime.clone(),
-            sha1: intent.sha1.clone(),
-        };
+        let seen = entry.seen();
         let proven = self.prover.prove(&Case {
             relative: &entry.relative,
             class,

@@ -1,5 +1,6 @@
 //! Moving files into the quarantine, batch by batch.
 
+mod go_on;
 mod quarantine;
 mod second_look;
 
@@ -38,12 +39,13 @@ pub(crate) enum Manner {
 /// A file that was moved, until all links were listed again.
 struct Moved {
     seq: u64,
-    record: Record,
+    /// The finding.
+    record: Option<Record>,
     class: Class,
     relative: PathBuf,
     stamp: Stamp,
-    /// The folder that it was in, and those above.
-    folders: Vec<(u64, u64)>,
+    /// The folder that it was in, and those above, where they can be looked at.
+    folders: Option<Vec<(u64, u64)>>,
     tracked: Option<(i64, String)>,
     path: PathBuf,
     why: String,
@@ -123,11 +125,11 @@ impl Run<'_, '_> {
                 Gone::Moved(seq, stamp, folders, proof) => {
                     moved.push(Moved {
                         seq,
-                        record,
+                        record: Some(record),
                         class: candidate.class,
                         relative: relative.clone(),
                         stamp,
-                        folders,
+                        folders: Some(folders),
                         tracked: candidate.book_id.zip(candidate.format),
                         path: candidate.path,
                         why: proven(candidate.class),

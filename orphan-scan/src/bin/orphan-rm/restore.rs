@@ -15,7 +15,7 @@ use wire::{
 
 use crate::{
     args::Args,
-    journal::{Entry, Journal, Step},
+    journal::{Entry, Journal, Step, head_paths},
     place::{Tree, look},
     proof::Reason,
     report::{End, Outcome},
@@ -33,18 +33,18 @@ const ONE_RENAME: i128 = 50_000_000;
 /// The journal cannot be read or written, the library or the quarantine is not there.
 pub(crate) fn restore(args: &Args, path: &Path, out: Writer) -> anyhow::Result<Exit> {
     let (mut journal, head, entries) = Journal::open(path)?;
-    let decode = |text: &str, exact: Option<&str>| {
-        wire::path::decode(text, exact)
-            .map_err(|why| Fatal::new(Exit::Usage, format_args!("{}: read: {why}", path.display())))
-    };
-    let root = decode(&head.root, head.root_b64.as_deref())?;
-    let folder = decode(&head.trash, head.trash_b64.as_deref())?;
+    let (root, folder) = head_paths(&head)
+        .map_err(|why| Fatal::new(Exit::Usage, format_args!("{}: read: {why}", path.display())))?;
     let root = args.library.as_deref().unwrap_or(&root);
     let usage = |what: &Path, why: &dyn std::fmt::Display| {
         Fatal::new(Exit::Usage, format_args!("{}: open: {why}", what.display()))
     };
     let tree = Tree::open(root).map_err(|error| usage(root, &error))?;
-    let trash = Trash::open(&folder).map_err(|why| usage(&folder, &why))?;
+    // Where nothing is left in it, the quarantine may be gone.
+    let trash = match entries.iter().all(|entry| entry.step.is_settled()) {
+        true => None,
+        false => Some(Trash::open(&folder).map_err(|why| usage(&folder, &why))?),
+    };
     let mut tally = Tally::new(&args.report, [tree.path.clone(), tree.real.clone()])?;
     // The last is the first: so the times of a folder go back through all that they were.
     for entry in entries.iter().rev() {
@@ -55,12 +55,12 @@ pub(crate) fn restore(args: &Args, path: &Path, out: Writer) -> anyhow::Result<E
             continue;
         }
         let at = tree.path.join(&entry.relative);
-        let (outcome, reason) = match entry.step {
-            Step::Purged => {
+        let (outcome, reason) = match &trash {
+            Some(trash) if entry.step != Step::Purged => one(&mut journal, &tree, trash, entry)?,
+            _ => {
                 let why = "it was purged and is gone";
                 (Outcome::Kept, Reason::new(why, why))
             }
-            _ => one(&mut journal, &tree, &trash, entry)?,
         };
         let end = End {
             outcome,
@@ -93,32 +93,6 @@ pub(crate) fn restore(args: &Args, path: &Path, out: Writer) -> anyhow::Result<E
     Ok(ended)
 }
 
-fn in_trash(trash: &Trash, entry: &Entry) -> Result<bool, Errno> {
-    match trash.tree.folder_of(&entry.relative) {
-        Ok(folder) => is_it(&folder, entry),
-        Err(Errno::NOENT) => Ok(false),
-        Err(errno) => Err(errno),
-    }
-}
-
-/// Is the file of this name in a folder the one of the journal?
-fn is_it(folder: impl std::os::fd::AsFd, entry: &Entry) -> Result<bool, Errno> {
-    let name = entry.relative.file_name().ok_or(Errno::ISDIR)?;
-    match look(folder, name) {
-        Ok(stat) => {
-            let now = Stamp::of(&stat);
-            // Not the device, which is numbered anew at each start.
-            Ok(
-                entry.intent.inode.as_deref() == Some(&now.inode.to_string())
-                    && entry.intent.size == Some(now.size)
-                    && entry.intent.mtime.as_deref() == Some(&now.mtime_text()),
-            )
-        }
-        Err(Errno::NOENT) => Ok(false),
-        Err(errno) => Err(errno),
-    }
-}
-
 fn one(
     journal: &mut Journal,
     tree: &Tree,
@@ -134,13 +108,13 @@ fn one(
         let reason = Reason::new(what, format!("{what}: {errno}"));
         Ok((Outcome::Failed, reason))
     };
-    match in_trash(trash, entry) {
-        Ok(true) => {}
-        Ok(false) => {
+    match entry.found_in(&trash.tree) {
+        Ok(Some(_)) => {}
+        Ok(None) => {
             let there = tree.folder_of(&entry.relative);
             let in_place = there
                 .as_ref()
-                .is_ok_and(|there| is_it(there, entry) == Ok(true));
+                .is_ok_and(|there| matches!(entry.found_at(there), Ok(Some(_))));
             let Some(there) = there.ok().filter(|_| in_place) else {
                 return elsewhere(journal, entry, seq(None));
             };

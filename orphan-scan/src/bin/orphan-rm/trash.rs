@@ -28,6 +28,8 @@ pub(crate) struct Trash {
 }
 
 const FILES: &str = "files";
+/// The extension of the folder of all runs beside a library.
+const RUNS: &str = "orphans";
 
 /// Where the quarantine of a library is unless told: beside it, `<name>.orphans`.
 ///
@@ -47,7 +49,8 @@ pub(crate) fn beside(library: &Tree) -> Result<PathBuf, String> {
         ));
     }
     let mut folder = name.to_owned();
-    folder.push(".orphans");
+    folder.push(".");
+    folder.push(RUNS);
     Ok(parent.join(folder))
 }
 
@@ -56,7 +59,7 @@ impl Trash {
     ///
     /// # Errors
     /// One line of reason: it would be in the library, is on another file system, or cannot be made.
-    pub(crate) fn make(base: &Path, run: &str, library: &Tree) -> Result<Trash, String> {
+    pub(crate) fn make(base: &Path, run: &Path, library: &Tree) -> Result<Trash, String> {
         let failed = |error: io::Error| format!("{}: {error}", base.display());
         // Nearest folder that is there, before anything is made.
         let absolute = std::path::absolute(base).map_err(failed)?;
@@ -97,6 +100,42 @@ impl Trash {
         Ok(trash)
     }
 
+    /// Opens the folder of an earlier run to go on with it, or makes it again where nothing was in it.
+    ///
+    /// # Errors
+    /// One line of reason, as [`Trash::make`].
+    pub(crate) fn again(folder: &Path, library: &Tree) -> Result<Trash, String> {
+        let (Some(base), Some(run)) = (folder.parent(), folder.file_name()) else {
+            return Err(format!("{}: it is no folder of a run", folder.display()));
+        };
+        if !folder.exists() {
+            return Trash::make(base, Path::new(run), library);
+        }
+        let trash = Trash::open(folder)?;
+        match trash.tree.id.0 == library.id.0 && !trash.tree.real.starts_with(&library.real) {
+            true => Ok(trash),
+            false => Err(format!(
+                "{}: it is in the library, or on another file system",
+                folder.display()
+            )),
+        }
+    }
+
+    /// Removes a run's folder that holds nothing, with its journal where that is in it.
+    pub(crate) fn remove(&self, journal: &Path) {
+        // What is not empty stays.
+        let _ = fs::remove_dir(&self.tree.path).and_then(|()| {
+            if journal.parent() == Some(&self.folder) {
+                fs::remove_file(journal)?;
+            }
+            fs::remove_dir(&self.folder)?;
+            match self.folder.parent() {
+                Some(base) if base.extension() == Some(OsStr::new(RUNS)) => fs::remove_dir(base),
+                _ => Ok(()),
+            }
+        });
+    }
+
     /// Opens the folder of an earlier run.
     ///
     /// # Errors
@@ -123,6 +162,10 @@ impl Trash {
             )
         };
         let (from, to) = (OsStr::new(".probe"), OsStr::new(".probe-moved"));
+        // A run that was killed here has left them.
+        for name in [from, to] {
+            let _ = rustix::fs::unlinkat(self.tree.fd(), name, AtFlags::empty());
+        }
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
         rustix::fs::openat(self.tree.fd(), from, flags, Mode::RUSR)
             .map_err(|errno| fail("create", errno))?;

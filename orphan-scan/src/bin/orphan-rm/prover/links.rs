@@ -19,6 +19,11 @@ impl Prover<'_> {
             .map_err(Clone::clone)
     }
 
+    /// Why it is not known where the links lead, where that is so.
+    pub(crate) fn links_are_unknown(&self) -> Option<String> {
+        self.links.as_ref().err().cloned()
+    }
+
     fn listed(&mut self, tick: impl Fn() + Sync) -> Result<Links, String> {
         if let Some(why) = &self.down {
             return Err(why.clone());

@@ -12,7 +12,7 @@ use wire::{
 use super::Moved;
 use crate::{
     candidate::Candidate,
-    journal::{Journal, Step, fields, now},
+    journal::{Entry as Past, Journal, Step, fields, head_paths, now},
     place::{Entry, look},
     proof::Reason,
     prover::Prover,
@@ -25,6 +25,12 @@ pub(crate) struct Quarantine {
     pub trash: Trash,
     pub journal: Journal,
     seq: u64,
+    /// Was anything ever moved here?
+    used: bool,
+}
+
+fn refuse(why: String) -> Fatal {
+    Fatal::new(Exit::Refused, format_args!("quarantine: {why}"))
 }
 
 /// What came of moving a file.
@@ -49,8 +55,7 @@ impl Quarantine {
     ) -> Result<Quarantine, Fatal> {
         let at = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
         let run = format!("{at}-{}", std::process::id());
-        let refuse = |why: String| Fatal::new(Exit::Refused, format_args!("quarantine: {why}"));
-        let trash = Trash::make(base, &run, &prover.tree).map_err(refuse)?;
+        let trash = Trash::make(base, Path::new(&run), &prover.tree).map_err(refuse)?;
         trash.try_moving().map_err(refuse)?;
         let own = trash.folder.join("journal.ndjson");
         let (root, root_b64) = fields(&prover.tree.path);
@@ -70,7 +75,99 @@ impl Quarantine {
             trash,
             journal,
             seq: 0,
+            used: false,
         })
+    }
+
+    /// Goes on with the journal of a run that did not come to its end, in its quarantine.
+    ///
+    /// # Errors
+    /// It is of another library, of another quarantine than `base`, or its files were put back or
+    /// purged since (3).
+    pub(crate) fn go_on(
+        journal: Journal,
+        head: &JournalRun,
+        entries: &[Past],
+        base: Option<&Path>,
+        prover: &Prover<'_>,
+    ) -> Result<Quarantine, Fatal> {
+        let refuse = |why: String| {
+            let shown = journal.path.display();
+            let why = format_args!("{shown}: go on: {why}; give a new journal");
+            Fatal::new(Exit::Refused, why)
+        };
+        let (root, folder) = head_paths(head).map_err(refuse)?;
+        let same = root == prover.tree.path || root == prover.tree.real;
+        if !same || head.library != prover.uuid {
+            return Err(refuse(format!("it is of the library {}", root.display())));
+        }
+        let base = base.map(std::path::absolute).transpose();
+        let base = base.map_err(|error| refuse(error.to_string()))?;
+        if base.is_some_and(|base| folder.parent() != Some(&base)) {
+            return Err(refuse(format!("its quarantine is {}", folder.display())));
+        }
+        let step = |entry: &Past| entry.step;
+        if let Some(later) = entries.iter().map(step).find(|step| step.is_later()) {
+            let why = format!("its files were put back or purged since ({later:?})");
+            return Err(refuse(why));
+        }
+        let trash = Trash::again(&folder, &prover.tree).map_err(refuse)?;
+        trash.try_moving().map_err(refuse)?;
+        Ok(Quarantine {
+            trash,
+            seq: entries
+                .iter()
+                .map(|entry| entry.intent.seq)
+                .max()
+                .unwrap_or(0),
+            used: entries.iter().any(|entry| entry.step != Step::NotRemoved),
+            journal,
+        })
+    }
+
+    /// Is this file of the journal here? What was left open about it is written down.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub(super) fn settle(
+        &mut self,
+        prover: &Prover<'_>,
+        entry: &Past,
+    ) -> Result<Result<Option<Stamp>, String>, Fatal> {
+        if entry.step.is_settled() {
+            return Ok(Ok(None));
+        }
+        let gone = "it is neither in the quarantine nor in its place";
+        let (step, found) = match entry.found_in(&self.trash.tree) {
+            Err(errno) => return Ok(Err(format!("look into the quarantine: {errno}"))),
+            Ok(Some(stamp)) if entry.step == Step::Removed => return Ok(Ok(Some(stamp))),
+            Ok(Some(stamp)) => (Step::Removed, Some(stamp)),
+            Ok(None) => match (entry.step, entry.found_in(&prover.tree)) {
+                (Step::Removing, _) => (Step::NotRemoved, None),
+                (Step::Returning, Ok(Some(_))) => (Step::Returned, None),
+                _ => return Ok(Err(gone.into())),
+            },
+        };
+        let line = JournalMove {
+            seq: entry.intent.seq,
+            why: Some("found so after the run was killed".into()),
+            ..JournalMove::default()
+        };
+        self.journal.note(step, line)?;
+        Ok(Ok(found))
+    }
+
+    /// Was anything ever moved here?
+    pub(crate) fn is_used(&self) -> bool {
+        self.used
+    }
+
+    /// At the end: a quarantine that nothing was ever moved to goes. Says whether it stays.
+    pub(crate) fn leave(&self) -> bool {
+        if !self.used {
+            self.trash.remove(&self.journal.path);
+        }
+        self.used
     }
 
     /// Moves one file here.
@@ -166,6 +263,7 @@ impl Quarantine {
                 fstat(there)
                     .is_ok_and(|now| (now.st_dev, now.st_ino) == (folder.st_dev, folder.st_ino))
             });
+        self.used = true;
         if same && in_place {
             self.journal.note(Step::Removed, done(None))?;
             return Ok(Taken::Moved(seq, folders));

@@ -30,13 +30,21 @@ impl Run<'_, '_> {
         } else if let Err(why) = &listed {
             self.out.warn("store", "list links", why);
         }
+        self.decide(moved, unseen.then_some("the run was stopped"))
+    }
+
+    /// By the links as they were listed last; or, where there was no second look, lets all stay in the
+    /// quarantine, and says why it was not.
+    pub(super) fn decide(&mut self, moved: Vec<Moved>, unseen: Option<&str>) -> anyhow::Result<()> {
         let mut tidy = Vec::new();
         for moved in moved {
-            let linked = match unseen {
-                true => Told::Yes("not looked at again".into()),
-                false => self
-                    .prover
-                    .none_leads_to(&moved.stamp, &moved.folders, moved.name()),
+            let linked = match (unseen, &moved.folders) {
+                (Some(_), _) => Told::Yes("not looked at again".into()),
+                (None, None) => Told::Unknown("its folder cannot be looked at".into()),
+                (None, Some(folders)) => {
+                    self.prover
+                        .none_leads_to(&moved.stamp, folders, moved.name())
+                }
             };
             let Some(quarantine) = &mut self.quarantine else {
                 continue;
@@ -46,11 +54,17 @@ impl Run<'_, '_> {
             let (outcome, reason, in_trash) = match linked {
                 Told::Yes(_) => {
                     tidy.extend(moved.tracked.clone());
-                    let again = match unseen {
-                        true => ", but the links were not looked at again, for the run was stopped",
-                        false => "",
+                    // One of an earlier life of this run that was not found again has had its record.
+                    if moved.record.is_none() {
+                        continue;
+                    }
+                    let why = match unseen {
+                        None => moved.why.clone(),
+                        Some(why) => format!(
+                            "{}, but the links were not looked at again: {why}",
+                            moved.why
+                        ),
                     };
-                    let why = format!("{}{again}", moved.why);
                     (Outcome::Removed, Reason::new("", why), true)
                 }
                 Told::No(why) | Told::Unknown(why) => {
@@ -79,7 +93,7 @@ impl Run<'_, '_> {
                 trash: in_trash.then_some(&*trash),
                 journal: Some(&journal),
                 size: moved.stamp.size,
-                input: Some(&moved.record),
+                input: moved.record.as_ref(),
             };
             end.write(self.out, &mut self.tally)?;
         }

@@ -1,14 +1,14 @@
 //! From the quarantine to free space.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use wire::{Exit, Fatal, OrFatal, Writer, records::Summary};
+use wire::{Exit, OrFatal, Writer, records::Summary};
 
 use super::{calibre_is_away, gave_up, list_links, prover, refuse};
 use crate::{
     args::Args,
     confirm::Plan,
-    journal::{Entry, Journal},
+    journal::{Entry, Journal, head_paths},
     limits::Load,
     purge::{Purge, may_be_purged},
     tally::{Remarks, Tally},
@@ -22,12 +22,7 @@ use crate::{
 pub(crate) fn purge(args: &Args, journal: &Path, out: Writer) -> Result<Exit, anyhow::Error> {
     let settings = args.database.settings()?;
     let (journal, head, entries) = Journal::open(journal)?;
-    let decode = |text: &str, exact: &Option<String>| -> Result<PathBuf, Fatal> {
-        wire::path::decode(text, exact.as_deref()).or_fatal(Exit::Usage, journal.path.display())
-    };
-    let root = decode(&head.root, &head.root_b64)?;
-    let folder = decode(&head.trash, &head.trash_b64)?;
-    let trash = Trash::open(&folder).or_fatal(Exit::Usage, "quarantine")?;
+    let (root, folder) = head_paths(&head).or_fatal(Exit::Usage, journal.path.display())?;
     let acts = !args.verify_only;
     let mut prover = prover(args, &settings, acts, Some(&root), &out)?;
     let roots = [prover.tree.path.clone(), prover.tree.real.clone()];
@@ -44,6 +39,21 @@ pub(crate) fn purge(args: &Args, journal: &Path, out: Writer) -> Result<Exit, an
         .into_iter()
         .filter(|entry| !entry.step.is_settled())
         .collect();
+    if there.is_empty() {
+        // Where nothing is left in it, the quarantine may be gone.
+        let ended = out.finish(Summary {
+            complete: true,
+            library: head.library,
+            ..Summary::default()
+        })?;
+        tally.report(Remarks {
+            complete: true,
+            notes: vec!["nothing of this journal is left in the quarantine".into()],
+            ..Remarks::default()
+        })?;
+        return Ok(ended);
+    }
+    let trash = Trash::open(&folder).or_fatal(Exit::Usage, "quarantine")?;
     let purgeable = there
         .iter()
         .filter(|entry| may_be_purged(entry, args.older_than).is_ok());

@@ -1,6 +1,6 @@
 //! From findings to the quarantine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use wire::{Exit, Writer};
 
@@ -8,6 +8,7 @@ use super::{calibre_is_away, findings, gave_up, list_links, prover, refuse};
 use crate::{
     args::Args,
     confirm::{Plan, quoted},
+    journal::{Entry, Journal},
     remove::{COMMANDS, Manner, Quarantine, Run},
     report::Outcome,
     tally::{Remarks, Tally},
@@ -38,9 +39,16 @@ pub(crate) fn remove(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
         ))
         .into());
     }
+    let mut past = match args.journal.as_deref().filter(|_| acts) {
+        Some(journal) => Journal::go_on(journal)?,
+        None => None,
+    };
     let mut quarantine = None;
-    if !input.lines.is_empty() && !wire::stop::requested() {
-        input.load.files = count_files(&prover.library.root);
+    let mut before = Vec::new();
+    if (!input.lines.is_empty() || past.is_some()) && !wire::stop::requested() {
+        let entries = past.as_ref().map_or(&[][..], |(.., entries)| entries);
+        // A run that is gone on with is one with its part before.
+        input.load.files = count_files(&prover.library.root) + in_quarantine(entries);
         match args.limits().refusal(input.load) {
             Some(why) if acts => return Err(refuse(format_args!("limits: {why}")).into()),
             Some(why) => out.warn(
@@ -52,9 +60,10 @@ pub(crate) fn remove(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
         }
         calibre_is_away(args, &prover, acts, &out)?;
         if acts {
-            let base = match &args.trash {
-                Some(base) => base.clone(),
-                None => trash::beside(&prover.tree)
+            let base = match (&past, &args.trash) {
+                (Some((_, head, _)), _) => PathBuf::from(&head.trash),
+                (None, Some(base)) => base.clone(),
+                (None, None) => trash::beside(&prover.tree)
                     .map_err(|why| refuse(format_args!("quarantine: {why}")))?,
             };
             let plan = Plan {
@@ -67,8 +76,18 @@ pub(crate) fn remove(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
                 tracked: &input.tracked,
                 library: &prover.library.root,
             };
-            plan.confirm(args.confirm_threshold, args.confirm.as_deref(), &out)?;
-            quarantine = Some(Quarantine::make(&base, args.journal.as_deref(), &prover)?);
+            if plan.count > 0 {
+                plan.confirm(args.confirm_threshold, args.confirm.as_deref(), &out)?;
+            }
+            quarantine = Some(match past.take() {
+                None => Quarantine::make(&base, args.journal.as_deref(), &prover)?,
+                Some((journal, head, entries)) => {
+                    let base = args.trash.as_deref();
+                    let quarantine = Quarantine::go_on(journal, &head, &entries, base, &prover)?;
+                    before = entries;
+                    quarantine
+                }
+            });
         }
         list_links(&mut prover, &out);
     }
@@ -80,7 +99,7 @@ pub(crate) fn remove(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
         wait: acts && args.wait_for_calibre,
         tally,
     };
-    let ended = all(&mut run, &input.lines, args.batch as usize);
+    let ended = all(&mut run, &before, &mut input.lines, args.batch as usize);
     let down = run.prover.down.take();
     let mut remarks = run.remarks();
     remarks.complete = input.verdict.complete && ended.is_ok() && down.is_none();
@@ -89,7 +108,7 @@ pub(crate) fn remove(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
         remarks.warnings.extend(why);
     }
     let (tally, quarantine) = (run.tally, run.quarantine);
-    if let Some(quarantine) = &quarantine {
+    if let Some(quarantine) = quarantine.filter(Quarantine::leave) {
         let (files, bytes) = tally.of(Outcome::Removed);
         let journal = quarantine.journal.path.display().to_string();
         let told = format!(
@@ -108,13 +127,27 @@ pub(crate) fn remove(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
     Ok(ended)
 }
 
-fn all(run: &mut Run<'_, '_>, lines: &[Box<[u8]>], batch: usize) -> anyhow::Result<()> {
+fn all(
+    run: &mut Run<'_, '_>,
+    before: &[Entry],
+    lines: &mut Vec<Box<[u8]>>,
+    batch: usize,
+) -> anyhow::Result<()> {
+    if !before.is_empty() {
+        run.go_on(before, lines)?;
+    }
     for batch in lines.chunks(batch) {
         if !run.batch(batch)? {
             break;
         }
     }
     Ok(())
+}
+
+/// Files of a journal that may be in the quarantine.
+fn in_quarantine(entries: &[Entry]) -> u64 {
+    let there = |entry: &&Entry| !entry.step.is_settled();
+    entries.iter().filter(there).count() as u64
 }
 
 /// The files in the library.
@@ -132,11 +165,11 @@ impl Run<'_, '_> {
     /// What a report says of this run: where everything is, and how it is undone.
     fn remarks(&self) -> Remarks {
         let mut notes = Vec::new();
-        let Some(quarantine) = &self.quarantine else {
+        let Some(quarantine) = self.quarantine.as_ref().filter(|to| to.is_used()) else {
             notes.push(match self.manner {
                 Manner::DryRun => "nothing was changed: a dry run; --apply does it".into(),
                 Manner::Verify => "nothing was changed: all was only verified".into(),
-                Manner::Apply => "nothing was there to be removed".into(),
+                Manner::Apply => "nothing was removed, so there is nothing to undo".into(),
             });
             return Remarks {
                 notes,

@@ -1,0 +1,230 @@
+use std::{fs, path::PathBuf, thread, time::Duration};
+
+use harness::run::{Ran, Run};
+use serde_json::Value;
+
+use crate::{
+    ends::{many, number},
+    stepper::Stepper,
+    world::World,
+};
+
+fn with_journal(world: &World, findings: &[Value]) -> Run {
+    world
+        .rm(findings)
+        .args(["--apply", "--batch", "2", "--journal"])
+        .arg(journal(world))
+}
+
+fn journal(world: &World) -> PathBuf {
+    world.work.join("removals.ndjson")
+}
+
+fn restore(world: &World) -> Run {
+    let run = world.work.tool("orphan-rm").arg("--restore");
+    run.arg(journal(world))
+}
+
+/// Killed when its third file had been moved, and the fourth one was proven.
+fn killed(world: &World, findings: &[Value]) {
+    let mut stepper = Stepper::new(world);
+    let mut child = with_journal(world, findings).start();
+    for _ in 0..3 {
+        stepper.until("age(source.xmin)");
+        stepper.pass();
+    }
+    stepper.until("age(source.xmin)");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    stepper.go();
+    assert_eq!(world.trash().len(), 3);
+}
+
+fn outcomes(ran: &Ran) -> Vec<(String, String)> {
+    let removals = ran.of_type("removal");
+    let text = |value: &Value| value.as_str().unwrap().to_string();
+    removals
+        .iter()
+        .map(|removal| (text(&removal["outcome"]), text(&removal["why"])))
+        .collect()
+}
+
+#[test]
+fn a_run_that_was_killed_is_gone_on_with_and_its_links_are_looked_at_again() {
+    let world = World::new();
+    let findings = many(&world, 6);
+    killed(&world, &findings);
+    // The server links to the file that no second look had come to, and to one that had its own.
+    let at = |n: usize| PathBuf::from(findings[n]["path"].as_str().unwrap());
+    for n in [0, 2] {
+        world.link_only(&format!("Late/{n}.epub"), &at(n));
+    }
+    // The share of the library is that of the whole run, not that of its rest.
+    let again = with_journal(&world, &findings).args(["--max-percent", "70"]);
+    let ran = again.ok();
+    let all = outcomes(&ran);
+    assert_eq!(all.len(), 6, "{}", ran.report());
+    let kept = |(outcome, why): &&(String, String)| outcome == "kept" && why.contains("put back");
+    assert_eq!(all.iter().filter(kept).count(), 2, "{}", ran.report());
+    let summary = ran.summary();
+    assert_eq!(
+        (&summary["removed"], &summary["kept"], &summary["records"]),
+        (&4.into(), &2.into(), &6.into()),
+        "{}",
+        ran.report()
+    );
+    assert!(at(0).exists() && at(2).exists() && !at(1).exists());
+    assert_eq!(world.trash().len(), 4);
+    // Once more there is nothing left to be done, but all is told again.
+    let ran = with_journal(&world, &findings).ok();
+    assert_eq!(ran.summary()["removed"], 4, "{}", ran.report());
+    restore(&world).ok();
+    assert!(findings.iter().enumerate().all(|(n, _)| at(n).exists()));
+    assert!(world.trash().is_empty());
+}
+
+#[test]
+fn what_was_not_looked_at_again_is_neither_purged_nor_lost() {
+    let world = World::new();
+    let findings = many(&world, 6);
+    killed(&world, &findings);
+    let third = findings[2]["path"].as_str().unwrap();
+    world.link_only("Late/x.epub", third.as_ref());
+    let purge = world.base().arg("--purge").arg(journal(&world));
+    let ran = purge.args(["--older-than", "0"]).ok();
+    let kept: Vec<Value> = ran
+        .of_type("removal")
+        .into_iter()
+        .filter(|removal| removal["outcome"] == "kept")
+        .collect();
+    assert_eq!(kept.len(), 1, "{}", ran.report());
+    assert_eq!(kept[0]["path"], third);
+    assert!(kept[0]["why"].as_str().unwrap().contains("leads here"));
+    restore(&world).ok();
+    assert_eq!(fs::read(third).unwrap(), b"copy");
+}
+
+#[test]
+fn a_store_that_is_away_when_a_run_is_gone_on_with_moves_nothing() {
+    let world = World::new();
+    let findings = many(&world, 6);
+    killed(&world, &findings);
+    fs::rename(world.books(""), world.work.join("away")).unwrap();
+    fs::create_dir(world.books("")).unwrap();
+    let ran = with_journal(&world, &findings).ok();
+    let told = outcomes(&ran);
+    let again = |(outcome, why): &&(String, String)| {
+        outcome == "removed" && why.contains("not looked at again")
+    };
+    assert_eq!(told.iter().filter(again).count(), 3, "{}", ran.report());
+    assert_eq!(ran.summary()["kept"], 3, "{}", ran.report());
+    assert_eq!(world.trash().len(), 3);
+}
+
+/// Killed again and again, gone on with each time by one journal: in the end all is as if it never was.
+#[test]
+fn a_run_killed_and_gone_on_with_many_times_comes_to_its_end() {
+    let world = World::new();
+    let count = 80;
+    let findings = many(&world, count);
+    let size = || fs::metadata(journal(&world)).map_or(0, |seen| seen.len());
+    let mut killed = 0;
+    for round in 0..number("ORPHAN_RM_KILLS", 12) {
+        let before = size();
+        let mut child = with_journal(&world, &findings).start();
+        // Once it is at work, and then a few milliseconds more or less.
+        for _ in 0..2000 {
+            if child.try_wait().unwrap().is_some() || size() > before {
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(Duration::from_micros((round as u64 * 7919) % 20_000));
+        killed += usize::from(child.try_wait().unwrap().is_none());
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+    assert!(killed > 5, "only {killed} were killed at work");
+    let ran = with_journal(&world, &findings).ok();
+    assert_eq!(ran.summary()["removed"], count, "{}", ran.report());
+    assert_eq!(ran.of_type("removal").len(), count, "{}", ran.report());
+    assert_eq!(world.trash().len(), count);
+    let back = restore(&world).ok();
+    assert_eq!(back.summary()["restored"], count, "{}", back.report());
+    for finding in &findings {
+        assert_eq!(
+            fs::read(finding["path"].as_str().unwrap()).unwrap(),
+            b"copy"
+        );
+    }
+    assert!(world.trash().is_empty());
+}
+
+#[test]
+fn a_first_line_that_was_cut_short_is_begun_again() {
+    for cut in [
+        "",
+        "{\"type\":\"jour",
+        "{\"type\":\"journal_run\",\"tool\":\"orp",
+    ] {
+        let world = World::new();
+        let findings = many(&world, 1);
+        fs::write(journal(&world), cut).unwrap();
+        let ran = with_journal(&world, &findings).ok();
+        assert_eq!(ran.summary()["removed"], 1, "{}", ran.report());
+        restore(&world).ok();
+        assert!(world.trash().is_empty());
+    }
+}
+
+#[test]
+fn a_journal_of_something_else_is_refused_and_says_what_to_do() {
+    let world = World::new();
+    let findings = many(&world, 2);
+    with_journal(&world, &findings).ok();
+    // Its quarantine is where it is.
+    let other = world.work.join("other");
+    let ran = with_journal(&world, &findings).arg("--trash").arg(other);
+    let ran = ran.code(3);
+    assert!(
+        ran.stderr().contains("its quarantine is"),
+        "{}",
+        ran.report()
+    );
+    // Another library.
+    let text = fs::read_to_string(journal(&world)).unwrap();
+    let library = world.work.join("library").display().to_string();
+    fs::write(journal(&world), text.replacen(&library, "/elsewhere", 1)).unwrap();
+    let ran = with_journal(&world, &findings).code(3);
+    assert!(ran.stderr().contains("/elsewhere"), "{}", ran.report());
+    fs::write(journal(&world), text).unwrap();
+    // What was put back is not a run to go on with.
+    restore(&world).ok();
+    let before = fs::read(journal(&world)).unwrap();
+    let ran = with_journal(&world, &findings).code(3);
+    for said in ["put back or purged", "give a new journal"] {
+        assert!(ran.stderr().contains(said), "{}", ran.report());
+    }
+    assert_eq!(fs::read(journal(&world)).unwrap(), before);
+    assert!(world.trash().is_empty());
+}
+
+#[test]
+fn a_run_that_keeps_everything_leaves_no_folder() {
+    let world = World::new();
+    let findings = many(&world, 2);
+    let orphans = world.work.join("library.orphans");
+    world.link_only("Whole", &world.lib(""));
+    let ran = world.rm(&findings).arg("--apply").ok();
+    assert_eq!(ran.summary()["kept"], 2, "{}", ran.report());
+    assert!(!orphans.exists());
+    // A journal that was asked for stays, and serves the next time.
+    with_journal(&world, &findings).ok();
+    assert!(!orphans.exists() && journal(&world).exists());
+    restore(&world).ok();
+    fs::remove_file(world.books("Whole")).unwrap();
+    let ran = with_journal(&world, &findings).ok();
+    assert_eq!(ran.summary()["removed"], 2, "{}", ran.report());
+    restore(&world).ok();
+    assert!(world.trash().is_empty());
+}
