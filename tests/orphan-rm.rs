@@ -19,6 +19,10 @@ mod cases;
 #[path = "orphan-rm/races.rs"]
 mod races;
 
+/// The real Calibre.
+#[path = "orphan-rm/calibre.rs"]
+mod calibre;
+
 /// Limits, the typed sentence, refusals.
 #[path = "orphan-rm/refusals.rs"]
 mod refusals;

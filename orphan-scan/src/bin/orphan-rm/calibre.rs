@@ -1,15 +1,19 @@
 //! Is Calibre at work in this very library? Its programs hold a socket per user, whichever library they
 //! have open; so who holds it is looked at, and every other program that has metadata.db open counts as
-//! well: a Calibre in a container has its sockets elsewhere. A holder that cannot be looked into counts.
+//! well: a Calibre in a container has its sockets elsewhere. A holder that cannot be looked into counts,
+//! and so does one that was started with this library: its server opens a library when it is first asked.
 //!
 //! The socket's name: `calibre-singleinstance-<user>-db`, abstract (calibre/utils/lock.py).
 
 use std::{
+    ffi::OsStr,
     fs, io,
-    os::unix::fs::MetadataExt,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
     time::Duration,
 };
+
+use calibre_list::Library;
 
 /// Who has the library open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,24 +36,29 @@ struct Process {
     /// Nothing where we may not know.
     open: Option<Vec<Descriptor>>,
     command: String,
+    /// Is it a program of Calibre's that was started with this library?
+    meant: bool,
 }
 
 /// Looks through all processes.
-pub(crate) fn look(database: &Path) -> Calibre {
+pub(crate) fn look(library: &Library) -> Calibre {
+    let id = |path: &Path| {
+        let seen = fs::metadata(path).ok()?;
+        Some((seen.dev(), seen.ino()))
+    };
     let files: Vec<Id> = ["", "-wal", "-journal", "-shm"]
         .iter()
         .filter_map(|side| {
-            let mut name = database.as_os_str().to_owned();
+            let mut name = library.database.as_os_str().to_owned();
             name.push(side);
-            let seen = fs::metadata(name).ok()?;
-            Some((seen.dev(), seen.ino()))
+            id(Path::new(&name))
         })
         .collect();
     let sockets = match sockets() {
         Ok(sockets) => sockets,
         Err(error) => return Calibre::Here(format!("/proc/net/unix: {error}")),
     };
-    match processes() {
+    match processes(id(&library.root)) {
         Ok(processes) => judge(&files, &sockets, &processes),
         Err(error) => Calibre::Here(format!("/proc: {error}")),
     }
@@ -65,6 +74,9 @@ fn judge(files: &[Id], sockets: &[String], processes: &[Process]) -> Calibre {
             }
             continue;
         };
+        if process.meant {
+            return Calibre::Here(format!("{} was started with it", who(process)));
+        }
         if open
             .iter()
             .any(|(_, id)| id.is_some_and(|id| files.contains(&id)))
@@ -95,7 +107,7 @@ fn of_calibre(table: &str) -> Vec<String> {
     table.lines().filter_map(socket).collect()
 }
 
-fn processes() -> io::Result<Vec<Process>> {
+fn processes(library: Option<Id>) -> io::Result<Vec<Process>> {
     let own = std::process::id();
     let mut processes = Vec::new();
     for entry in fs::read_dir("/proc")? {
@@ -111,15 +123,46 @@ fn processes() -> io::Result<Vec<Process>> {
             // It has ended.
             continue;
         };
-        let first = command.split(|&byte| byte == 0).take(2);
-        let shown: Vec<_> = first.map(String::from_utf8_lossy).collect();
+        let words: Vec<&[u8]> = command.split(|&byte| byte == 0).collect();
+        let first = words.iter().take(2);
+        let shown: Vec<_> = first.map(|word| String::from_utf8_lossy(word)).collect();
+        let named = |word: &&[u8]| library.is_some() && place(&entry.path(), word) == library;
         processes.push(Process {
             pid,
             open: descriptors(&entry.path().join("fd")),
             command: shown.join(" ").trim().to_string(),
+            meant: words.iter().take(2).any(is_program) && words.iter().any(named),
         });
     }
     Ok(processes)
+}
+
+/// Is this, the program or the script that it runs, one of Calibre's that open libraries?
+fn is_program(word: &&[u8]) -> bool {
+    const NAMES: [&[u8]; 4] = [
+        b"calibre",
+        b"calibre-server",
+        b"calibredb",
+        b"calibre-debug",
+    ];
+    let name = word.rsplit(|&byte| byte == b'/').next();
+    name.is_some_and(|name| NAMES.contains(&name))
+}
+
+/// What a word of a process's command line leads to, as that process sees it: `/books`, `books` or
+/// `--with-library=/books`.
+fn place(process: &Path, word: &[u8]) -> Option<Id> {
+    let value = word.splitn(2, |&byte| byte == b'=').last()?;
+    let path = Path::new(OsStr::from_bytes(match word.starts_with(b"-") {
+        true => value,
+        false => word,
+    }));
+    let seen = match path.strip_prefix("/") {
+        Ok(below) => fs::metadata(process.join("root").join(below)),
+        Err(_) if path.as_os_str().is_empty() => return None,
+        Err(_) => fs::metadata(process.join("cwd").join(path)),
+    };
+    seen.ok().map(|seen| (seen.dev(), seen.ino()))
 }
 
 fn descriptors(folder: &Path) -> Option<Vec<Descriptor>> {
@@ -152,10 +195,10 @@ pub(crate) enum Patience {
 }
 
 /// Looks, and waits as far as it may. `say` is told once who is waited for.
-pub(crate) fn away(database: &Path, patience: Patience, mut say: impl FnMut(&str)) -> Calibre {
+pub(crate) fn away(library: &Library, patience: Patience, mut say: impl FnMut(&str)) -> Calibre {
     let mut told = false;
     loop {
-        let found = look(database);
+        let found = look(library);
         let Calibre::Here(who) = &found else {
             return found;
         };
@@ -189,6 +232,7 @@ mod tests {
             pid: 1,
             open: open.map(|open| open.iter().map(owned).collect()),
             command: command.into(),
+            meant: false,
         }
     }
 

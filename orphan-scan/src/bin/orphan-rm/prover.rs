@@ -145,7 +145,7 @@ impl<'a> Prover<'a> {
         if self.away.is_some_and(|at| at.elapsed() < CALIBRE_HOLDS) {
             return Told::Yes("Calibre does not have the library open".into());
         }
-        match calibre::look(&self.library.database) {
+        match calibre::look(&self.library) {
             Calibre::Away => {
                 self.away = Some(Instant::now());
                 Told::Yes("Calibre does not have the library open".into())

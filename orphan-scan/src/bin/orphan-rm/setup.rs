@@ -87,7 +87,7 @@ fn calibre_is_away(
         false => Patience::None,
     };
     let shown = prover.library.root.display().to_string();
-    let found = calibre::away(&prover.library.database, patience, |who| {
+    let found = calibre::away(&prover.library, patience, |who| {
         out.warn(&shown, "wait", &format!("it is open in Calibre: {who}"));
     });
     match found {
