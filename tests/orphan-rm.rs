@@ -23,6 +23,10 @@ mod races;
 #[path = "orphan-rm/calibre.rs"]
 mod calibre;
 
+/// Older kernels, other file systems.
+#[path = "orphan-rm/systems.rs"]
+mod systems;
+
 /// Limits, the typed sentence, refusals.
 #[path = "orphan-rm/refusals.rs"]
 mod refusals;

@@ -117,8 +117,18 @@ fn calibre_agrees_with_what_is_said_of_duplicates_that_it_has_on_record() {
     }
 }
 
-/// A library that Calibre's own code holds open until its stdin ends.
-fn held(world: &World) -> Child {
+/// A program of Calibre's, ended with the test.
+struct Holder(Child);
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A library that Calibre's own code holds open.
+fn held(world: &World) -> Holder {
     const HOLD: &str = "
 import os, sys
 from calibre.db.legacy import LibraryDatabase
@@ -127,23 +137,23 @@ print(len(db.new_api.all_book_ids()), flush=True)
 sys.stdin.read()
 ";
     let script = world.work.write("hold.py", HOLD);
-    let mut child = calibre::program("calibre-debug")
+    let child = calibre::program("calibre-debug")
         .unwrap()
         .arg(script)
         .env("HELD", world.lib(""))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .spawn();
+    let mut holder = Holder(child.unwrap());
     let mut line = String::new();
-    let stdout = child.stdout.as_mut().unwrap();
+    let stdout = holder.0.stdout.as_mut().unwrap();
     BufReader::new(stdout).read_line(&mut line).unwrap();
     assert_ne!(line.trim(), "", "Calibre has not opened the library");
-    child
+    holder
 }
 
 /// Refused while it is there; waited for, and done when it has ended.
-fn noticed(world: &World, mut holder: Child, by: &str) {
+fn noticed(world: &World, holder: Holder, by: &str) {
     let finding = [world.orphan("A/x.epub", b"copy")];
     let ran = world.rm(&finding).arg("--apply").code(3);
     assert!(ran.stderr().contains(by), "{}", ran.report());
@@ -154,9 +164,7 @@ fn noticed(world: &World, mut holder: Child, by: &str) {
     let told = stderr.find(|line| line.as_ref().unwrap().contains("wait: "));
     assert!(told.unwrap().unwrap().contains(by));
     assert!(world.lib("A/x.epub").exists() && world.trash().is_empty());
-    drop(holder.stdin.take());
-    let _ = holder.kill();
-    holder.wait().unwrap();
+    drop(holder);
     // Read on, so that it never waits for us.
     let rest = std::thread::spawn(move || stderr.map(Result::unwrap).collect::<Vec<_>>());
     let ran = Ran::of(waiting);
@@ -188,7 +196,7 @@ fn a_calibre_server_that_was_not_yet_asked_for_its_library_is_noticed() {
     server.arg("library").current_dir(world.work.path());
     let log = fs::File::create(world.work.join("server.log")).unwrap();
     server.stdout(log.try_clone().unwrap()).stderr(log);
-    let server = server.spawn().unwrap();
+    let server = Holder(server.spawn().unwrap());
     wait_for("calibre-server", DEADLINE, || {
         let said = fs::read_to_string(world.work.join("server.log")).unwrap();
         said.contains("listening").then_some(())

@@ -66,6 +66,18 @@ fn a_file_rewritten_replaced_or_swapped_in_the_last_moment_stays() {
         symlink(world.lib("B"), world.lib("A")).unwrap();
     });
     kept(&world, "B/x.epub", &ran, "its folder cannot be looked at");
+    // A folder of the same name in place of the one that was proven: its file was moved, and goes back.
+    let (world, ran) = race(HASHED, |world, _| {
+        fs::rename(world.lib("A"), world.lib("B")).unwrap();
+        world.stray("A/x.epub", b"copy");
+    });
+    kept(
+        &world,
+        "B/x.epub",
+        &ran,
+        "was put in its place in the last moment",
+    );
+    assert_eq!(fs::read(world.lib("A/x.epub")).unwrap(), b"copy");
 }
 
 #[test]
