@@ -454,7 +454,8 @@ records! {
     /// done.
     JournalMove JOURNAL_MOVE "journal_move" {
         /// removing, then removed or not_removed; returning, then returned, for what is put back in the
-        /// same run; restoring, then restored; purging, then purged.
+        /// same run; looked, when the links were looked at again after all up to seq; restoring, then
+        /// restored; purging, then purged.
         step: String,
         /// Which file of this journal.
         seq: u64,

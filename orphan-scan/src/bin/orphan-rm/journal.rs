@@ -13,7 +13,7 @@ use std::{
 
 use rustix::fs::{FlockOperation, flock};
 use wire::{
-    Exit, Fatal, Line,
+    Exit, Fatal, Line, Record,
     path::{decode, encode},
     records::{JournalMove, JournalRun},
 };
@@ -163,6 +163,26 @@ impl Journal {
         self.file.write_all(&[line.open_bytes(), b"}\n"].concat())?;
         self.file.sync_data()
     }
+}
+
+/// Did the run of this journal not come to its end? By its last line; not of one that is at work.
+pub(crate) fn is_unfinished(path: &Path) -> bool {
+    /// Longer than any line.
+    const TAIL: u64 = 1 << 16;
+    let tail = || -> io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        flock(&file, FlockOperation::NonBlockingLockShared)?;
+        let size = file.metadata()?.len();
+        file.seek(SeekFrom::Start(size.saturating_sub(TAIL)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let tail = tail().unwrap_or_default();
+    let whole = tail.rsplit(|&byte| byte == b'\n').nth(1);
+    let last = whole.and_then(|line| Record::parse(line.to_vec()).ok());
+    let step = last.and_then(|line| Step::named(&line.text("step")?));
+    step.is_some_and(Step::is_amid)
 }
 
 /// Was a run killed while it wrote the first line?

@@ -17,12 +17,9 @@ use crate::{
 
 /// Can this file be purged at all? Why not, where not.
 pub(crate) fn may_be_purged(entry: &Entry, older_than: Duration) -> Result<Class, Reason> {
-    match entry.step {
-        Step::Purged | Step::NotRemoved | Step::Returned | Step::Restored => {
-            let why = "it is not in the quarantine any more";
-            return Err(Reason::new(why, why));
-        }
-        Step::Removing | Step::Removed | Step::Returning | Step::Restoring | Step::Purging => {}
+    if entry.step.is_settled() {
+        let why = "it is not in the quarantine any more";
+        return Err(Reason::new(why, why));
     }
     let class = entry.class().ok_or_else(|| {
         let why = "its class is not known";

@@ -25,6 +25,9 @@ use quarantine::Taken;
 /// The file in the run's folder with the commands that make Calibre forget what is gone.
 pub(crate) const COMMANDS: &str = "remove_format.sh";
 
+/// The journal of a run where none is asked for, in the run's folder.
+pub(crate) const OWN_JOURNAL: &str = "journal.ndjson";
+
 /// What to do with a file of which all is proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
@@ -91,6 +94,7 @@ impl Run<'_, '_> {
             .filter_map(|(_, candidate, _)| candidate.seen.sha1.as_deref())
             .collect();
         self.prover.begin(files, &sha1s);
+        let seq = self.quarantine.as_ref().map_or(0, |to| to.seq);
         let mut moved = Vec::new();
         let mut ended = Ok(());
         for (record, candidate, file) in candidates {
@@ -103,7 +107,7 @@ impl Run<'_, '_> {
             }
         }
         // What was moved is looked at again whatever happened.
-        let settled = self.look_again(moved);
+        let settled = self.look_again(moved, seq);
         ended.and(settled)?;
         Ok(!wire::stop::requested())
     }

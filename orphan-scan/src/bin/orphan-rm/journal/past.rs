@@ -102,6 +102,9 @@ pub(super) fn replay(bytes: &[u8]) -> Result<(JournalRun, Vec<Entry>), String> {
         let line: JournalMove = record.decode().map_err(failed)?;
         let step = Step::named(&line.step)
             .ok_or_else(|| failed(format!("{:?} is a step of a newer version", line.step)))?;
+        if step == Step::Looked {
+            continue;
+        }
         if step == Step::Removing {
             let relative = record.path_of("relative", "relative_b64");
             let relative = relative.unwrap_or(Err("it names no path".into()));

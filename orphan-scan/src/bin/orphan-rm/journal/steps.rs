@@ -21,10 +21,12 @@ pub(crate) enum Step {
     Purging,
     /// It is.
     Purged,
+    /// The links were looked at again, after all files up to this one.
+    Looked,
 }
 
 impl Step {
-    pub(super) const ALL: [(Step, &'static str); 9] = [
+    pub(super) const ALL: [(Step, &'static str); 10] = [
         (Step::Removing, "removing"),
         (Step::Removed, "removed"),
         (Step::NotRemoved, "not_removed"),
@@ -34,6 +36,7 @@ impl Step {
         (Step::Restored, "restored"),
         (Step::Purging, "purging"),
         (Step::Purged, "purged"),
+        (Step::Looked, "looked"),
     ];
 
     /// The word for it in a journal.
@@ -45,6 +48,11 @@ impl Step {
     pub(super) fn named(name: &str) -> Option<Step> {
         let found = Step::ALL.into_iter().find(|(_, known)| *known == name);
         found.map(|(step, _)| step)
+    }
+
+    /// As the last line of a journal, does it tell that the run did not come to its end?
+    pub(super) fn is_amid(self) -> bool {
+        !self.is_later() && self != Step::Looked
     }
 
     /// Is it a step of `--restore` or `--purge`?

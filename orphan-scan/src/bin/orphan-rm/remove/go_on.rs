@@ -1,15 +1,105 @@
 //! Going on with a run that was killed: what its journal tells of is settled, looked at again, and not
 //! proven a second time.
 
-use std::{collections::HashMap, fs, path::PathBuf};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
-use wire::Record;
+use hash_files::Stamp;
+use wire::{
+    Exit, Fatal, Record,
+    records::{JournalMove, JournalRun},
+};
 
-use super::{COMMANDS, Moved, Run, quarantine::Quarantine};
+use super::{COMMANDS, Moved, Quarantine, Run};
 use crate::{
     candidate::{Candidate, Seen, relative},
-    journal::Entry,
+    journal::{Entry, Journal, Step, head_paths},
+    prover::Prover,
+    trash::Trash,
 };
+
+impl Quarantine {
+    /// Goes on with the journal of a run that did not come to its end, in its quarantine.
+    ///
+    /// # Errors
+    /// It is of another library, of another quarantine than `base`, or its files were put back or
+    /// purged since (3).
+    pub(crate) fn go_on(
+        journal: Journal,
+        head: &JournalRun,
+        entries: &[Entry],
+        base: Option<&Path>,
+        prover: &Prover<'_>,
+    ) -> Result<Quarantine, Fatal> {
+        let refuse = |why: String| {
+            let shown = journal.path.display();
+            let why = format_args!("{shown}: go on: {why}; give a new journal");
+            Fatal::new(Exit::Refused, why)
+        };
+        let (root, folder) = head_paths(head).map_err(refuse)?;
+        let same = root == prover.tree.path || root == prover.tree.real;
+        if !same || head.library != prover.uuid {
+            return Err(refuse(format!("it is of the library {}", root.display())));
+        }
+        let base = base.map(std::path::absolute).transpose();
+        let base = base.map_err(|error| refuse(error.to_string()))?;
+        if base.is_some_and(|base| folder.parent() != Some(&base)) {
+            return Err(refuse(format!("its quarantine is {}", folder.display())));
+        }
+        let step = |entry: &Entry| entry.step;
+        if let Some(later) = entries.iter().map(step).find(|step| step.is_later()) {
+            let why = format!("its files were put back or purged since ({later:?})");
+            return Err(refuse(why));
+        }
+        let trash = Trash::again(&folder, &prover.tree).map_err(refuse)?;
+        trash.try_moving().map_err(refuse)?;
+        Ok(Quarantine {
+            trash,
+            seq: entries
+                .iter()
+                .map(|entry| entry.intent.seq)
+                .max()
+                .unwrap_or(0),
+            used: entries.iter().any(|entry| entry.step != Step::NotRemoved),
+            journal,
+        })
+    }
+
+    /// Is this file of the journal here? What was left open about it is written down.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    fn settle(
+        &mut self,
+        prover: &Prover<'_>,
+        entry: &Entry,
+    ) -> Result<Result<Option<Stamp>, String>, Fatal> {
+        if entry.step.is_settled() {
+            return Ok(Ok(None));
+        }
+        let gone = "it is neither in the quarantine nor in its place";
+        let (step, found) = match entry.found_in(&self.trash.tree) {
+            Err(errno) => return Ok(Err(format!("look into the quarantine: {errno}"))),
+            Ok(Some(stamp)) if entry.step == Step::Removed => return Ok(Ok(Some(stamp))),
+            Ok(Some(stamp)) => (Step::Removed, Some(stamp)),
+            Ok(None) => match (entry.step, entry.found_in(&prover.tree)) {
+                (Step::Removing, _) => (Step::NotRemoved, None),
+                (Step::Returning, Ok(Some(_))) => (Step::Returned, None),
+                _ => return Ok(Err(gone.into())),
+            },
+        };
+        let line = JournalMove {
+            seq: entry.intent.seq,
+            why: Some("found so after the run was killed".into()),
+            ..JournalMove::default()
+        };
+        self.journal.note(step, line)?;
+        Ok(Ok(found))
+    }
+}
 
 impl Run<'_, '_> {
     /// Takes over what is in the quarantine already, looks at its links again, and takes its findings

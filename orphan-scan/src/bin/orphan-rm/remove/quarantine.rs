@@ -9,10 +9,10 @@ use wire::{
     records::{JournalMove, JournalRun},
 };
 
-use super::Moved;
+use super::{Moved, OWN_JOURNAL};
 use crate::{
     candidate::Candidate,
-    journal::{Entry as Past, Journal, Step, fields, head_paths, now},
+    journal::{Journal, Step, fields, now},
     place::{Entry, look},
     proof::Reason,
     prover::Prover,
@@ -24,9 +24,10 @@ use crate::{
 pub(crate) struct Quarantine {
     pub trash: Trash,
     pub journal: Journal,
-    seq: u64,
+    /// The number of the last file.
+    pub(super) seq: u64,
     /// Was anything ever moved here?
-    used: bool,
+    pub(super) used: bool,
 }
 
 fn refuse(why: String) -> Fatal {
@@ -57,7 +58,7 @@ impl Quarantine {
         let run = format!("{at}-{}", std::process::id());
         let trash = Trash::make(base, Path::new(&run), &prover.tree).map_err(refuse)?;
         trash.try_moving().map_err(refuse)?;
-        let own = trash.folder.join("journal.ndjson");
+        let own = trash.folder.join(OWN_JOURNAL);
         let (root, root_b64) = fields(&prover.tree.path);
         let (folder, folder_b64) = fields(&trash.folder);
         let head = JournalRun {
@@ -77,84 +78,6 @@ impl Quarantine {
             seq: 0,
             used: false,
         })
-    }
-
-    /// Goes on with the journal of a run that did not come to its end, in its quarantine.
-    ///
-    /// # Errors
-    /// It is of another library, of another quarantine than `base`, or its files were put back or
-    /// purged since (3).
-    pub(crate) fn go_on(
-        journal: Journal,
-        head: &JournalRun,
-        entries: &[Past],
-        base: Option<&Path>,
-        prover: &Prover<'_>,
-    ) -> Result<Quarantine, Fatal> {
-        let refuse = |why: String| {
-            let shown = journal.path.display();
-            let why = format_args!("{shown}: go on: {why}; give a new journal");
-            Fatal::new(Exit::Refused, why)
-        };
-        let (root, folder) = head_paths(head).map_err(refuse)?;
-        let same = root == prover.tree.path || root == prover.tree.real;
-        if !same || head.library != prover.uuid {
-            return Err(refuse(format!("it is of the library {}", root.display())));
-        }
-        let base = base.map(std::path::absolute).transpose();
-        let base = base.map_err(|error| refuse(error.to_string()))?;
-        if base.is_some_and(|base| folder.parent() != Some(&base)) {
-            return Err(refuse(format!("its quarantine is {}", folder.display())));
-        }
-        let step = |entry: &Past| entry.step;
-        if let Some(later) = entries.iter().map(step).find(|step| step.is_later()) {
-            let why = format!("its files were put back or purged since ({later:?})");
-            return Err(refuse(why));
-        }
-        let trash = Trash::again(&folder, &prover.tree).map_err(refuse)?;
-        trash.try_moving().map_err(refuse)?;
-        Ok(Quarantine {
-            trash,
-            seq: entries
-                .iter()
-                .map(|entry| entry.intent.seq)
-                .max()
-                .unwrap_or(0),
-            used: entries.iter().any(|entry| entry.step != Step::NotRemoved),
-            journal,
-        })
-    }
-
-    /// Is this file of the journal here? What was left open about it is written down.
-    ///
-    /// # Errors
-    /// The journal cannot be written.
-    pub(super) fn settle(
-        &mut self,
-        prover: &Prover<'_>,
-        entry: &Past,
-    ) -> Result<Result<Option<Stamp>, String>, Fatal> {
-        if entry.step.is_settled() {
-            return Ok(Ok(None));
-        }
-        let gone = "it is neither in the quarantine nor in its place";
-        let (step, found) = match entry.found_in(&self.trash.tree) {
-            Err(errno) => return Ok(Err(format!("look into the quarantine: {errno}"))),
-            Ok(Some(stamp)) if entry.step == Step::Removed => return Ok(Ok(Some(stamp))),
-            Ok(Some(stamp)) => (Step::Removed, Some(stamp)),
-            Ok(None) => match (entry.step, entry.found_in(&prover.tree)) {
-                (Step::Removing, _) => (Step::NotRemoved, None),
-                (Step::Returning, Ok(Some(_))) => (Step::Returned, None),
-                _ => return Ok(Err(gone.into())),
-            },
-        };
-        let line = JournalMove {
-            seq: entry.intent.seq,
-            why: Some("found so after the run was killed".into()),
-            ..JournalMove::default()
-        };
-        self.journal.note(step, line)?;
-        Ok(Ok(found))
     }
 
     /// Was anything ever moved here?
@@ -281,6 +204,18 @@ impl Quarantine {
                 Ok(Taken::Not(Outcome::Failed, reason))
             }
         }
+    }
+
+    /// Writes down that the links were looked at again after all that was moved by now.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub(super) fn looked(&mut self) -> Result<(), Fatal> {
+        let line = JournalMove {
+            seq: self.seq,
+            ..JournalMove::default()
+        };
+        self.journal.note(Step::Looked, line)
     }
 
     /// Moves one file back into the library. What prevents that is the inner error.

@@ -11,13 +11,18 @@ use crate::{
 };
 
 impl Run<'_, '_> {
-    /// Lists the store's links again, and puts back what one leads to, or may lead to.
+    /// Lists the store's links again, and puts back what one leads to, or may lead to. `seq` is the number
+    /// of the last file before the batch.
     ///
     /// # Errors
     /// The journal cannot be written, or stdout is closed.
-    pub(super) fn look_again(&mut self, moved: Vec<Moved>) -> anyhow::Result<()> {
+    pub(super) fn look_again(&mut self, moved: Vec<Moved>, seq: u64) -> anyhow::Result<()> {
         if moved.is_empty() {
-            return Ok(());
+            // What was begun and not done is told; the run goes on.
+            return match self.quarantine.as_mut().filter(|to| to.seq > seq) {
+                Some(quarantine) => Ok(quarantine.looked()?),
+                None => Ok(()),
+            };
         }
         let listed = self.prover.list_links(|| ());
         // Who asks to stop does not ask for what was proven to be undone, so a listing that the stop cut
@@ -98,7 +103,10 @@ impl Run<'_, '_> {
             end.write(self.out, &mut self.tally)?;
         }
         self.write_commands(&tidy);
-        Ok(())
+        match (&mut self.quarantine, unseen) {
+            (Some(quarantine), None) => Ok(quarantine.looked()?),
+            _ => Ok(()),
+        }
     }
 
     /// The commands that make Calibre forget what is gone.

@@ -8,8 +8,8 @@ use super::{calibre_is_away, findings, gave_up, list_links, prover, refuse};
 use crate::{
     args::Args,
     confirm::{Plan, quoted},
-    journal::{Entry, Journal},
-    remove::{COMMANDS, Manner, Quarantine, Run},
+    journal::{Entry, Journal, is_unfinished},
+    remove::{COMMANDS, Manner, OWN_JOURNAL, Quarantine, Run},
     report::Outcome,
     tally::{Remarks, Tally},
     trash,
@@ -80,7 +80,10 @@ pub(crate) fn remove(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
                 plan.confirm(args.confirm_threshold, args.confirm.as_deref(), &out)?;
             }
             quarantine = Some(match past.take() {
-                None => Quarantine::make(&base, args.journal.as_deref(), &prover)?,
+                None => {
+                    tell_of_unfinished(&base, &out);
+                    Quarantine::make(&base, args.journal.as_deref(), &prover)?
+                }
                 Some((journal, head, entries)) => {
                     let base = args.trash.as_deref();
                     let quarantine = Quarantine::go_on(journal, &head, &entries, base, &prover)?;
@@ -142,6 +145,21 @@ fn all(
         }
     }
     Ok(())
+}
+
+/// Names the journals of earlier runs that did not come to their ends: what they had moved last was not
+/// looked at again.
+fn tell_of_unfinished(base: &Path, out: &Writer) {
+    for run in std::fs::read_dir(base).into_iter().flatten().flatten() {
+        let journal = run.path().join(OWN_JOURNAL);
+        if is_unfinished(&journal) {
+            let why = format!(
+                "that run did not come to its end; --journal {} goes on with it, --restore undoes it",
+                quoted(&journal)
+            );
+            out.warn(&journal.display().to_string(), "look", &why);
+        }
+    }
 }
 
 /// Files of a journal that may be in the quarantine.
