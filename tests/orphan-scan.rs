@@ -6,6 +6,7 @@
 //! | `classes` | every class, and the order of the rules |
 //! | `borders` | links, other libraries and file systems, unreadable folders, names of any bytes |
 //! | `refusals` | every refusal, and what --partial makes of it |
+//! | `odd` | libraries that nobody would make on purpose |
 //! | `original` | how the predecessor destroyed libraries; each case named after it |
 //! | `links` | the store's links: path maps, retries, doubts |
 //! | `resume` | killed and started again; shards |
@@ -26,6 +27,8 @@ mod classes;
 mod ebooks;
 #[path = "orphan-scan/links.rs"]
 mod links;
+#[path = "orphan-scan/odd.rs"]
+mod odd;
 #[path = "orphan-scan/original.rs"]
 mod original;
 #[path = "orphan-scan/refusals.rs"]

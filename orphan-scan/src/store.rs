@@ -139,3 +139,15 @@ pub fn books_of(store: &Path) -> PathBuf {
         false => store,
     }
 }
+
+/// The folders of a store (`--store`): its data folder and that of its books, as far as they are there.
+pub fn folders_of(store: &Path) -> Vec<Id> {
+    let id = |folder: &Path| {
+        let seen = fs::metadata(folder).ok()?;
+        Some((seen.dev(), seen.ino()))
+    };
+    [id(store), id(&books_of(store))]
+        .into_iter()
+        .flatten()
+        .collect()
+}

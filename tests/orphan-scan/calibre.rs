@@ -7,6 +7,8 @@
 //! | `metadata.db-wal`, `._x`, `.DS_Store`: an extra file or author | internal, foreign |
 //! | `merge conflict/x`: an extra file, by its folder | internal |
 //! | `X.EPUB` beside `x.epub`: an extra format | case_mismatch |
+//! | `x.epub` in place of `X.epub`: a missing and an extra format | case_mismatch, which accounts for the row |
+//! | a link that leads nowhere in a format's place: nothing | tracked; with `--known` unknown |
 //! | 6.13, which knows no `data` folders: an unknown file | extra_data, each file in it |
 //! | a renamed book: a missing and an extra format | missing, and heal_candidate |
 
@@ -38,6 +40,14 @@ fn what_calibre_reports_is_what_is_found() {
     let upper = path(7).to_uppercase();
     let upper = upper.rsplit('/').next().unwrap();
     fs::write(beside(7, upper), "a twin in upper case").unwrap();
+    let below = |path: &str| path.split_once("/cal/").unwrap().1.to_string();
+    let (other_case, dangling) = (below(path(3)), below(path(4)));
+    // Of another case alone, on a file system that tells case apart.
+    let lower = path(3).rsplit('/').next().unwrap().to_lowercase();
+    fs::rename(path(3), beside(3, &lower)).unwrap();
+    // A link that leads nowhere.
+    fs::remove_file(path(4)).unwrap();
+    std::os::unix::fs::symlink("/nowhere", path(4)).unwrap();
     stage
         .dir
         .shell("calibre-list cal >tracked; cp -a cal copy")
@@ -84,8 +94,12 @@ fn what_calibre_reports_is_what_is_found() {
         found
     };
     // Calibre tells the path of the file that it misses.
-    let missing: BTreeSet<String> = reported("Missing book formats");
+    let mut missing: BTreeSet<String> = reported("Missing book formats");
+    let other_case = |path: &String| path.to_lowercase() == other_case.to_lowercase();
+    let accounted: Vec<String> = missing.extract_if(.., |path| other_case(path)).collect();
+    assert_eq!(accounted.len(), 1, "{csv}");
     assert_eq!(missing, in_class("missing"), "{csv}");
+    assert!(in_class("tracked").contains(&dangling));
     let may_be: BTreeSet<String> = ["untracked", "heal_candidate", "case_mismatch"]
         .iter()
         .flat_map(|class| in_class(class))
@@ -96,6 +110,6 @@ fn what_calibre_reports_is_what_is_found() {
         .filter(|path| !path.ends_with("/data"))
         .collect();
     assert_eq!(extra, may_be, "{csv}");
-    assert_eq!(in_class("case_mismatch").len(), 1);
+    assert_eq!(in_class("case_mismatch").len(), 2);
     assert_eq!(in_class("extra_data").len(), 1);
 }

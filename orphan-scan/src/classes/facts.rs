@@ -86,6 +86,8 @@ pub struct Facts {
     pub server: Server,
     /// Does a link lead here?
     pub linked: Linked,
+    /// Has the file other names (hard links)? The server's own file may be one of them.
+    pub shared: bool,
     /// Was it made or changed after the library's database was read, so that Calibre may have it on
     /// record by now?
     pub late: bool,

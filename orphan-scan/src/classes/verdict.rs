@@ -80,6 +80,12 @@ fn tracked(facts: &Facts, why: &'static str) -> Verdict {
         _ if facts.kind != Kind::File => say(Unknown, Answer::Unknown, "it is no regular file"),
         (Server::Lacks, _) => say(NotUploaded, Answer::No, "the server has not these bytes"),
         (Server::Unknown(reason), _) => say(Unknown, Answer::Unknown, reason),
+        (Server::Has, Linked::No) if facts.shared => say(
+            DuplicateOfServer,
+            Answer::Unknown,
+            "the server has these bytes, and no link leads here, but the file has other names (hard \
+             links), and the server's own may be one",
+        ),
         (Server::Has, Linked::No) => say(
             DuplicateOfServer,
             Answer::Yes,
@@ -129,6 +135,12 @@ fn untracked(facts: &Facts) -> Verdict {
         ),
         Server::Unknown(reason) => unknown(reason),
         Server::Has => match facts.linked {
+            Linked::No if facts.shared => Verdict::new(
+                UntrackedOnServer,
+                Answer::Unknown,
+                "nobody has it on record, the server has these bytes, and no link leads here, but the \
+                 file has other names (hard links), and the server's own may be one",
+            ),
             Linked::No => Verdict::new(
                 UntrackedOnServer,
                 Answer::Yes,

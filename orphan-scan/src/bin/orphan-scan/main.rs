@@ -70,6 +70,11 @@ fn scan(out: Writer, args: &Args) -> Result<Exit> {
         tracked: &list.tracked,
         answers: answers.as_ref(),
         links: None,
+        store: args
+            .store
+            .as_deref()
+            .map(store::folders_of)
+            .unwrap_or_default(),
         cache: cache.as_ref(),
         shard: args.shard,
         begun,

@@ -52,6 +52,11 @@ impl Rows {
         self.there[at] = true;
     }
 
+    /// Is there an entry of exactly this row's name?
+    pub(crate) fn is_there(&self, at: usize) -> bool {
+        self.there[at]
+    }
+
     /// The row that Calibre would take an entry of this name for: its own file is not there by exactly
     /// its name, and the extension is the same (`DB.format_abspath`; calibre.md, C1). A file that is
     /// there under another case or normalisation does not count: whether Calibre finds it depends on

@@ -51,6 +51,8 @@ pub(crate) struct Job<'a> {
     pub(crate) answers: Option<&'a Answers>,
     /// The store's links, or why they are not known; nothing without `--store`.
     pub(crate) links: Option<Result<Links, &'static str>>,
+    /// The store's own folders.
+    pub(crate) store: Vec<Id>,
     pub(crate) cache: Option<&'a Cache>,
     pub(crate) shard: Option<Shard>,
     /// When the library's database began to be read, in nanoseconds since 1970.
@@ -68,6 +70,17 @@ impl Job<'_> {
     /// Does a link of the store lead to this folder?
     fn links_to_folder(&self, folder: Id) -> bool {
         matches!(&self.links, Some(Ok(links)) if links.lead_to_folder(folder))
+    }
+
+    /// Why a folder where books could be belongs to somebody else, with all that is in it.
+    fn another_s(&self, place: Place, folder: Id, entries: &Entries) -> Option<&'static str> {
+        if place.top || place.zone != Zone::Books {
+            None
+        } else if self.store.contains(&folder) {
+            Some("the server's store")
+        } else {
+            entries.has(c"metadata.db").then_some("another library")
+        }
     }
 }
 
@@ -227,8 +240,7 @@ impl Visitor<Here> for Walker<'_> {
         let mut place = folder.context.place;
         // A book's folder without its number is one by what is tracked in it.
         place.book |= place.zone == Zone::Books && !place.top && !rows.rows.is_empty();
-        if !place.top && place.zone == Zone::Books && entries.has(c"metadata.db") {
-            let why = "another library";
+        if let Some(why) = job.another_s(place, folder.id, entries) {
             if !job.tracked.any_below(&folder.path) {
                 return Ok(self.whole_folder(
                     &folder.path,

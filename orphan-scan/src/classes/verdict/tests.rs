@@ -38,9 +38,9 @@ fn facts() -> impl Strategy<Value = Facts> {
         Just(Linked::Unknown("l")),
     ];
     let seldom = || prop::bool::weighted(0.2);
-    let flags = (any::<bool>(), any::<bool>(), seldom(), seldom());
+    let flags = (any::<bool>(), any::<bool>(), seldom(), seldom(), seldom());
     (row, zone, kind, readable, server, linked, flags).prop_map(
-        |(row, zone, kind, readable, server, linked, (heals, book, late, partial))| Facts {
+        |(row, zone, kind, readable, server, linked, (heals, book, late, partial, shared))| Facts {
             row,
             zone,
             kind,
@@ -49,6 +49,7 @@ fn facts() -> impl Strategy<Value = Facts> {
             readable,
             server,
             linked,
+            shared,
             late,
             partial,
         },
@@ -65,7 +66,8 @@ proptest! {
         let verdict = classify(&facts);
         let provable = facts.kind == Kind::File
             && facts.server == Server::Has
-            && facts.linked == Linked::No;
+            && facts.linked == Linked::No
+            && !facts.shared;
         if verdict.removable == Answer::Yes {
             prop_assert!(provable, "{facts:?}: {verdict:?}");
             let tracked = matches!(facts.row, Some(Likeness::Same | Likeness::Normalised));

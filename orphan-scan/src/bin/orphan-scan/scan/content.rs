@@ -40,6 +40,14 @@ impl Walker<'_> {
         (server, Some(content))
     }
 
+    /// The same where the list tells of a file of exactly the row's name, which this one is not.
+    pub(super) fn told_of_another(&self) -> Server {
+        match self.job.answers {
+            None => Server::NotAsked,
+            Some(_) => Server::Unknown("the file of exactly the name on record is there, too"),
+        }
+    }
+
     fn lacks(&self) -> Server {
         let flawed = self
             .job

@@ -67,7 +67,9 @@ impl Walker<'_> {
                 if accounted {
                     self.job.tracked.settle(rows.rows[row].number);
                 }
-                if rows.rows[row].name == entry.name.to_bytes() {
+                if rows.rows[row].name == entry.name.to_bytes()
+                    && is_there(folder, entry.name, *kind)
+                {
                     rows.exactly(row);
                 }
             }
@@ -111,17 +113,20 @@ impl Walker<'_> {
         &mut self,
         entry: &One<'_>,
         rows: &Rows,
-        matched: Option<(usize, Likeness)>,
+        matched_at: Option<(usize, Likeness)>,
     ) -> Result<(), Error> {
         let name = entry.name.to_bytes();
         let below = entry.folder.below(name);
         let path = self.path(&below);
-        let matched: Matched<'_> = matched.map(|(at, likeness)| (&rows.rows[at], likeness));
+        let matched: Matched<'_> = matched_at.map(|(at, likeness)| (&rows.rows[at], likeness));
         let heals = match matched {
             None => rows.healed_by(name).map(|at| &rows.rows[at]),
             Some(_) => None,
         };
-        let (verdict, content) = self.judge(entry, &path, matched, heals.is_some());
+        // The row's hash is that of the file of its very name, where that one is there, too.
+        let hashed = matched_at
+            .is_none_or(|(at, likeness)| likeness == Likeness::Same || !rows.is_there(at));
+        let (verdict, content) = self.judge(entry, &path, (matched, hashed), heals.is_some());
         let row = match verdict.class {
             Class::HealCandidate => heals,
             _ => matched.map(|(row, _)| row),
@@ -151,7 +156,7 @@ impl Walker<'_> {
         &mut self,
         entry: &One<'_>,
         path: &Path,
-        matched: Matched<'_>,
+        (matched, hashed): (Matched<'_>, bool),
         heals: bool,
     ) -> (Verdict, Option<Content>) {
         let name = entry.name.to_bytes();
@@ -164,6 +169,7 @@ impl Walker<'_> {
             readable: Answer::Unknown,
             server: Server::NotAsked,
             linked: Linked::NotAsked,
+            shared: entry.seen.is_some_and(|seen| seen.nlink > 1),
             late: false,
             partial: false,
         };
@@ -176,6 +182,7 @@ impl Walker<'_> {
         facts.linked = self.linked(entry);
         let mut content = None;
         match matched {
+            Some(_) if !hashed => facts.server = self.told_of_another(),
             Some((row, _)) => (facts.server, content) = self.told(entry, row),
             None => {
                 facts.readable = readable(entry);
@@ -244,6 +251,11 @@ fn look(folder: &Folder<Here>, name: &CStr) -> Looked {
         Err(Errno::NOENT) => Looked::Gone,
         Err(error) => Looked::Entry(Kind::Unseen, None, Some(error)),
     }
+}
+
+/// Would Calibre find it by its name? A link that leads nowhere is none to it.
+fn is_there(folder: &Folder<Here>, name: &CStr, kind: Kind) -> bool {
+    kind != Kind::Link || accessat(&folder.fd, name, Access::EXISTS, AtFlags::empty()).is_ok()
 }
 
 fn readable(entry: &One<'_>) -> Answer {
