@@ -63,6 +63,10 @@ fn the_three_forms_tell_the_same() {
 
 /// What a browser makes of the page: the same elements and no other. `tests/setup test` installs one
 /// where that is possible, and says so where it is not.
+#[expect(
+    clippy::print_stderr,
+    reason = "what was not tested must not look as if it was"
+)]
 fn assert_in_a_browser(stage: &Stage) {
     let find = "command -v chromium-headless-shell || command -v chromium";
     let found = stage.dir.shell(find).run();

@@ -2,87 +2,35 @@
 
 mod content;
 mod entry;
+mod job;
 mod missing;
 
-use std::{
-    collections::HashMap,
-    ffi::CStr,
-    io,
-    path::{Path, PathBuf},
-    sync::Mutex,
-};
+use std::{ffi::CStr, io, path::PathBuf};
 
-use hash_files::Cache;
 use orphan_scan::{
     classes::{Answer, Class, Kind, Verdict},
     folders::{self, Border, Closed, Entries, Folder, RootError, Visitor, is_mounted},
-    links::Links,
     names::Likeness,
     report::Part,
-    store::Id,
-    tracked::{Row, Tracked},
+    tracked::Row,
     zones::{Place, Zone},
 };
 use rustix::{
     fs::{AtFlags, FileType, Statx, StatxFlags, statx},
     io::Errno,
 };
-use wire::{Line, Writer, path::encode};
+use wire::{Line, path::encode};
+
+pub(crate) use job::Job;
 
 use crate::{
-    answers::Answers,
     finding::{Finding, Seen, os},
     ledger::Counts,
     matching::Rows,
-    shard::Shard,
 };
 
 /// How many folders and files are asked for at the same time.
 const WALKERS: usize = 16;
-
-/// All that a scan needs to know.
-pub(crate) struct Job<'a> {
-    pub(crate) out: &'a Writer,
-    /// The library's folder, absolute.
-    pub(crate) root: &'a Path,
-    /// The same as the list of tracked files names it.
-    pub(crate) listed_root: &'a Path,
-    pub(crate) tracked: &'a Tracked,
-    pub(crate) answers: Option<&'a Answers>,
-    /// The store's links, or why they are not known; nothing without `--store`.
-    pub(crate) links: Option<Result<Links, &'static str>>,
-    /// The store's own folders.
-    pub(crate) store: Vec<Id>,
-    pub(crate) cache: Option<&'a Cache>,
-    pub(crate) shard: Option<Shard>,
-    /// When the library's database began to be read, in nanoseconds since 1970.
-    pub(crate) begun: i128,
-    pub(crate) partial: bool,
-    /// Is a report wanted?
-    pub(crate) report: bool,
-    /// Only find out what is tracked; say nothing.
-    pub(crate) silent: bool,
-    /// By the number of a row that is missing: the file that would mend it.
-    pub(crate) mending: Mutex<HashMap<u32, PathBuf>>,
-}
-
-impl Job<'_> {
-    /// Does a link of the store lead to this folder?
-    fn links_to_folder(&self, folder: Id) -> bool {
-        matches!(&self.links, Some(Ok(links)) if links.lead_to_folder(folder))
-    }
-
-    /// Why a folder where books could be belongs to somebody else, with all that is in it.
-    fn another_s(&self, place: Place, folder: Id, entries: &Entries) -> Option<&'static str> {
-        if place.top || place.zone != Zone::Books {
-            None
-        } else if self.store.contains(&folder) {
-            Some("the server's store")
-        } else {
-            entries.has(c"metadata.db").then_some("another library")
-        }
-    }
-}
 
 /// What is known of a folder before its entries are looked at.
 #[derive(Clone, Copy, Debug)]
