@@ -9,6 +9,7 @@ use std::{
 use rustix::{process::Signal, termios::tcgetpgrp};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT};
 use stall_watch::{
+    events,
     group::{self, Group, Orphans, Place, Reaped},
     signals::{Sampler, Sign},
     units::{self, Count, Units},
@@ -132,7 +133,7 @@ impl Attempt {
             self.group.note(&reaped);
             for lost in self.streams.pump() {
                 run.lost_output.set(true);
-                let reason = crate::events::reason(&lost.error);
+                let reason = events::reason(&lost.error);
                 run.args
                     .complain(format_args!("{}: write: {reason}", lost.stream));
             }

@@ -17,16 +17,26 @@ const LINE: usize = 4096;
 const TEXT: usize = 200;
 
 /// Where the records go, and what is the same in each.
-pub(crate) struct Events {
+#[derive(Debug)]
+pub struct Events {
     to: Option<File>,
+    tool: &'static str,
     command: String,
     /// Records that found no room.
     lost: u64,
 }
 
 impl Events {
-    /// Opens the file, descriptor or FIFO; without one nothing is recorded.
-    pub(crate) fn open(path: Option<&Path>, command: String) -> anyhow::Result<Events> {
+    /// Opens the file, descriptor or FIFO; without one nothing is recorded. `tool` and `command` stand
+    /// in every record.
+    ///
+    /// # Errors
+    /// It cannot be opened; the message names it.
+    pub fn open(
+        path: Option<&Path>,
+        tool: &'static str,
+        command: String,
+    ) -> anyhow::Result<Events> {
         let open = |path: &Path| {
             OpenOptions::new()
                 .append(true)
@@ -38,18 +48,27 @@ impl Events {
         };
         Ok(Events {
             to: path.map(open).transpose()?,
+            tool,
             command,
             lost: 0,
         })
     }
 
-    /// Writes a record.
-    pub(crate) fn tell(&mut self, mut event: Event) {
-        let Some(to) = &mut self.to else {
-            return;
-        };
+    /// Writes a record, and gives its line.
+    pub fn tell(&mut self, event: Event) -> Vec<u8> {
+        let line = self.line(event);
+        if let Some(to) = &mut self.to {
+            // One call a line. A full disk or pipe is no reason to end the command.
+            if !matches!(to.write(&line), Ok(length) if length == line.len()) {
+                self.lost += 1;
+            }
+        }
+        line
+    }
+
+    fn line(&self, mut event: Event) -> Vec<u8> {
         event.at = jiff::Timestamp::now().to_string();
-        event.tool = "stall-watch".into();
+        event.tool = self.tool.into();
         event.command = Some(cut(&self.command, TEXT));
         let mut line = finished(&event);
         if line.len() > LINE {
@@ -67,14 +86,11 @@ impl Events {
         while line.len() > LINE && shorten(&mut event) {
             line = finished(&event);
         }
-        // One call a line. A full disk or pipe is no reason to end the command.
-        if !matches!(to.write(&line), Ok(length) if length == line.len()) {
-            self.lost += 1;
-        }
+        line
     }
 
     /// How many records were lost.
-    pub(crate) fn lost(&self) -> Option<u64> {
+    pub fn lost(&self) -> Option<u64> {
         (self.lost > 0).then_some(self.lost)
     }
 }
@@ -103,7 +119,7 @@ fn cut(text: &str, length: usize) -> String {
 }
 
 /// The reason of an error without what Rust puts behind it.
-pub(crate) fn reason(error: &io::Error) -> String {
+pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {
         Some(end) => text[..end].into(),
@@ -118,7 +134,7 @@ mod tests {
     #[test]
     fn a_line_stays_whole_in_a_pipe_however_much_there_is_to_tell() {
         let folder = std::env::temp_dir().join(format!("events-{}", std::process::id()));
-        let mut events = Events::open(Some(&folder), "c".repeat(9000)).unwrap();
+        let mut events = Events::open(Some(&folder), "t", "c".repeat(9000)).unwrap();
         events.tell(Event {
             event: "stalled".into(),
             evidence: Some(vec!["\u{1}ü".repeat(5000); 40]),

@@ -67,6 +67,9 @@ pub enum Orphans {
     /// This process watches several groups; an adopted orphan belongs to that in which it was seen,
     /// or whose process group it is in.
     Known,
+    /// The group's first process is a keeper: it adopts them itself, ends after them, and is none of
+    /// those that are watched or ended here.
+    Kept,
 }
 
 /// A command that was started, with all that it started.
@@ -99,6 +102,18 @@ impl Group {
         })
     }
 
+    /// What hangs under a keeper, which need not be a child of this process; `start` is when the keeper
+    /// started, in ticks since boot.
+    pub fn kept(keeper: Pid, start: u64) -> Group {
+        Group {
+            root: keeper,
+            place: Place::OurGroup,
+            orphans: Orphans::Kept,
+            known: HashMap::from([(keeper, start)]),
+            ended: None,
+        }
+    }
+
     /// The command itself.
     pub fn root(&self) -> Pid {
         self.root
@@ -121,6 +136,9 @@ impl Group {
 
     /// All of it that lives, by a look at every process there is. Empty where /proc cannot be read.
     pub fn members(&mut self, proc: &Proc) -> Vec<Stat> {
+        if self.orphans == Orphans::Kept {
+            return self.kept_members(proc);
+        }
         let me = process::getpid();
         let seed = |stat: &Stat| {
             // A number that was waited for may be another's by now.
@@ -137,10 +155,19 @@ impl Group {
         found
     }
 
+    /// All hang under the keeper, so none is remembered: whoever is not there now is not one of them.
+    fn kept_members(&self, proc: &Proc) -> Vec<Stat> {
+        let keeper = |stat: &Stat| self.known.get(&stat.pid) == Some(&stat.start);
+        let mut found = descended(proc.all().unwrap_or_default(), keeper);
+        found.retain(|stat| stat.pid != self.root);
+        found
+    }
+
     /// The numbers of those that live, found at less cost, perhaps not every one.
     pub fn roughly(&mut self, proc: &Proc) -> Vec<Pid> {
         match self.orphans {
             Orphans::All => proc.descendants(process::getpid()),
+            Orphans::Kept => proc.descendants(self.root),
             Orphans::Known => Err(io::ErrorKind::Unsupported.into()),
         }
         .unwrap_or_else(|_| self.members(proc).iter().map(|stat| stat.pid).collect())
@@ -154,7 +181,7 @@ impl Group {
         let alive = self.ended.is_none() || members.iter().any(|m| m.group == Some(self.root));
         if whole && (alive || members.is_empty()) {
             let _ = kill_process_group(self.root, signal);
-        } else if members.is_empty() && self.ended.is_none() {
+        } else if members.is_empty() && self.ended.is_none() && self.orphans != Orphans::Kept {
             let _ = kill_process(self.root, signal);
         }
         for stat in &members {
@@ -174,7 +201,7 @@ impl Group {
 }
 
 /// Signals this process and no other that got its number meanwhile.
-fn send(proc: &Proc, stat: &Stat, signal: Signal) {
+pub fn send(proc: &Proc, stat: &Stat, signal: Signal) {
     match pidfd_open(stat.pid, PidfdFlags::empty()) {
         Ok(held) => {
             if proc.stat(stat.pid).is_ok_and(|now| now.start == stat.start) {

@@ -8,10 +8,18 @@
 //! | [`relay`] | its output on its way through |
 //! | [`units`] | the descriptor on which it reports units of work |
 //! | [`evidence`] | why it stands still |
+//! | [`events`] | records of all that, for whoever wants to know |
+//! | [`disk`] | the devices under a path |
+//! | [`load`] | how busy they are, and the memory |
+//! | [`limit`] | lengths of time as people write them |
 //! | [`proc`] | the files of /proc that all this is read from |
 
+pub mod disk;
+pub mod events;
 pub mod evidence;
 pub mod group;
+pub mod limit;
+pub mod load;
 pub mod proc;
 pub mod relay;
 pub mod signals;

@@ -4,7 +4,6 @@ mod args;
 mod attempt;
 mod caught;
 mod code;
-mod events;
 mod notify;
 mod run;
 mod streams;

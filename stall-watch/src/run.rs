@@ -10,7 +10,12 @@ use rustix::{
     event::{PollFd, Timespec, poll},
     io::Errno,
 };
-use stall_watch::{group, proc::Proc, signals::Sign};
+use stall_watch::{
+    events::{self, Events},
+    group,
+    proc::Proc,
+    signals::Sign,
+};
 use wire::records::Event;
 
 use crate::{
@@ -18,7 +23,6 @@ use crate::{
     attempt::{Attempt, End},
     caught::Caught,
     code::Code,
-    events::Events,
     notify::Notify,
 };
 
@@ -51,7 +55,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Code> {
         args,
         caught: Caught::install(&proc).context("signals: catch")?,
         proc,
-        events: Events::open(args.events.as_deref(), shown.collect::<Vec<_>>().join(" "))?,
+        events: Events::open(
+            args.events.as_deref(),
+            "stall-watch",
+            shown.collect::<Vec<_>>().join(" "),
+        )?,
         notify: notify.context("NOTIFY_SOCKET: connect")?.flatten(),
         begun: Instant::now(),
         attempt: 0,
@@ -100,7 +108,7 @@ impl Run<'_> {
             Some(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE) => Code::OWN_FAILURE,
             _ => Code::CANNOT_RUN,
         };
-        let reason = crate::events::reason(error);
+        let reason = events::reason(error);
         self.args
             .complain(format_args!("{}: run: {reason}", self.args.program()));
         code
@@ -155,7 +163,7 @@ impl Run<'_> {
             ..Event::default()
         };
         fill(&mut event);
-        self.events.tell(event);
+        let _ = self.events.tell(event);
     }
 
     /// The signs of progress that can be seen; where one cannot, it is said.

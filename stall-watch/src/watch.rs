@@ -59,6 +59,17 @@ impl Watch {
         }
     }
 
+    /// From now on it may make no progress for so long.
+    pub fn allow(&mut self, stall: Duration) {
+        self.limits.stall = stall;
+    }
+
+    /// It is given all of its time again.
+    pub fn spare(&mut self) {
+        self.idle = Duration::ZERO;
+        self.warned = false;
+    }
+
     /// How long the command has stood still, as far as it was looked at.
     pub fn idle(&self) -> Duration {
         self.idle

@@ -597,7 +597,7 @@ records! {
 
     /// What became of a watched command, as its watchdog saw it.
     Event EVENT "event" {
-        /// started, progress, warned, stalled, killed, ended or restarted.
+        /// started, progress, warned, stalled, killed, ended, restarted, scaled, paused or heartbeat.
         event: String,
         /// When.
         at: String,
@@ -637,6 +637,91 @@ records! {
         code: Option<i64>,
         /// ended: the signal that ended it.
         signal: Option<String>,
+        /// stall-pool: the number of the worker.
+        worker: Option<u64>,
+        /// stall-pool: how many workers are neither done nor paused.
+        workers: Option<u64>,
+        /// stall-pool: how many of them may run now.
+        places: Option<u64>,
+        /// stall-pool: how many may run when all is calm.
+        target: Option<u64>,
+        /// stall-pool: how much of the last interval the busiest disk had something to do, in percent.
+        disk: Option<f64>,
+        /// stall-pool: how much of it some process waited for a disk, in percent.
+        io: Option<f64>,
+        /// stall-pool: how much of the memory is in use, in percent.
+        memory: Option<f64>,
+    }
+
+    /// A pool of workers, as it stands.
+    Pool POOL "pool" {
+        /// When it stood so.
+        at: String,
+        /// Its process, while it runs.
+        pid: Option<u64>,
+        /// The command of its workers, placeholders included.
+        command: String,
+        /// How many workers the command line asks for.
+        workers: u64,
+        /// How many may run when all is calm.
+        target: u64,
+        /// How many may run now.
+        places: u64,
+        /// When that was last changed.
+        changed: Option<String>,
+        /// No worker is started before.
+        hold: Option<String>,
+        /// Everything was done that could be; a new start begins afresh.
+        finished: bool,
+        /// The disks that are looked at.
+        disks: Vec<String>,
+        /// How much of the last interval the busiest of them had something to do, in percent.
+        disk: Option<f64>,
+        /// How much of it some process waited for a disk, in percent.
+        io: Option<f64>,
+        /// How much of the memory is in use, in percent.
+        memory: Option<f64>,
+    }
+
+    /// A worker of a pool, as it stands.
+    Worker WORKER "worker" {
+        /// Its number, from 1 on.
+        worker: u64,
+        /// running, verify (restarted, work not yet back), stalled or stopping (being ended), waiting,
+        /// cooldown, held (no place for it now), paused or done.
+        state: String,
+        /// When this start of it began.
+        begun: Option<String>,
+        /// It is not started before.
+        until: Option<String>,
+        /// The process that keeps it; all of the worker hangs under it.
+        pid: Option<u64>,
+        /// How often it was started.
+        starts: u64,
+        /// Restarts in a row that have not brought work back.
+        attempts: u64,
+        /// When it was last restarted after a failure.
+        restarted: Option<String>,
+        /// Its next start is such a restart.
+        failing: bool,
+        /// What it does, as it says itself: discovery or work.
+        phase: Option<String>,
+        /// Units of work that it reported.
+        work: u64,
+        /// Units of discovery that it reported.
+        discovery: u64,
+        /// How long it has not made progress, in seconds.
+        idle: Option<f64>,
+        /// done: its exit code.
+        code: Option<i64>,
+        /// paused: why.
+        reason: Option<String>,
+        /// Its log.
+        log: Option<String>,
+        /// --dry-run: what would be done with it: start, adopt or leave.
+        action: Option<String>,
+        /// --dry-run: its command, placeholders filled in.
+        command: Option<String>,
     }
 
     /// An input that could not be used or a file that could not be read; keeps the record's fields.

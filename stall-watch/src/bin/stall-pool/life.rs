@@ -1,0 +1,536 @@
+//! The life of one worker: what its looks and its ends lead to. Times are given, never asked for.
+
+use std::time::Duration;
+
+use stall_watch::{
+    units::Count,
+    watch::{Limits, Look, Verdict, Watch},
+};
+
+/// How long what may take, and how often what may happen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// Without progress while it works, or where it does not say what it does.
+    pub(crate) stall: Duration,
+    /// Without progress after a unit of discovery.
+    pub(crate) discovery_stall: Duration,
+    /// Between two looks.
+    pub(crate) sample: Duration,
+    /// Restarts in a row that may bring no work back.
+    pub(crate) attempts: u32,
+    /// From a restart to the next one; doubled by each that brought no work back.
+    pub(crate) cooldown: Duration,
+    /// From a restart until work must be back.
+    pub(crate) verify: Duration,
+}
+
+/// What it is doing, as far as it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It finds out what there is to do.
+    Discovery,
+    /// It does it.
+    Work,
+}
+
+/// Why it is being ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It stood still.
+    Stalled,
+    /// There are to be fewer workers, or none: nothing is wrong with it.
+    Asked,
+}
+
+/// Where it is in its life.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum State {
+    /// There is no place for it now.
+    Held,
+    /// It is started from then on.
+    Waiting { until: Duration },
+    /// It runs.
+    Running { since: Duration },
+    /// It runs, and is being ended.
+    Ending { since: Duration, why: Why },
+    /// Restarts do not help; a person must.
+    Paused { reason: String },
+    /// It has done its part, wholly (0) or but for some items (1).
+    Done { code: i32 },
+}
+
+/// How a worker ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum End {
+    /// With an exit code.
+    Code(i32),
+    /// By a signal.
+    Signal(i32),
+    /// It could not be started.
+    NotStarted(String),
+    /// Nobody saw it.
+    Unknown,
+}
+
+/// What follows from an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is over, or goes on some time.
+    Settled,
+    /// What it needs is not there, so nobody is to be started for a while.
+    HoldAll,
+}
+
+/// One worker.
+#[derive(Clone, Debug)]
+pub(crate) struct Life {
+    pub(crate) state: State,
+    /// How often it was started.
+    pub(crate) starts: u32,
+    /// Restarts in a row that have not brought work back.
+    pub(crate) failed: u32,
+    /// The last start after a failure.
+    pub(crate) restarted: Option<Duration>,
+    /// Its next start is one after a failure.
+    pub(crate) failing: bool,
+    /// Not to be started before.
+    pub(crate) due: Duration,
+    pub(crate) phase: Option<Phase>,
+    /// Units so far, of all its starts.
+    pub(crate) units: Count,
+    /// Work must be back by then; none once it is, or that was told.
+    verify: Option<Duration>,
+    watch: Watch,
+}
+
+impl Life {
+    /// A worker for which there is no place yet.
+    pub(crate) fn new(rules: &Rules) -> Life {
+        Life {
+            state: State::Held,
+            starts: 0,
+            failed: 0,
+            restarted: None,
+            failing: false,
+            due: Duration::ZERO,
+            phase: None,
+            units: Count::default(),
+            verify: None,
+            watch: watch(rules, Duration::ZERO),
+        }
+    }
+
+    /// Does it take a place, that is, does it run or will it soon?
+    pub(crate) fn has_place(&self) -> bool {
+        matches!(
+            self.state,
+            State::Waiting { .. } | State::Running { .. } | State::Ending { .. }
+        )
+    }
+
+    /// Would it run if there were a place?
+    pub(crate) fn is_live(&self) -> bool {
+        self.has_place() || self.state == State::Held
+    }
+
+    /// Is there a process of it?
+    pub(crate) fn runs(&self) -> bool {
+        matches!(self.state, State::Running { .. } | State::Ending { .. })
+    }
+
+    /// How long it has not made progress.
+    pub(crate) fn idle(&self) -> Duration {
+        self.watch.idle()
+    }
+
+    /// Would a look that finds nothing have consequences?
+    pub(crate) fn matters(&self, now: Duration) -> bool {
+        self.watch.matters(now)
+    }
+
+    /// Its state in a word.
+    pub(crate) fn word(&self, now: Duration) -> &'static str {
+        match &self.state {
+            State::Held => "held",
+            State::Waiting { until } if *until <= now => "waiting",
+            State::Waiting { .. } => "cooldown",
+            State::Running { .. } if self.verify.is_some() => "verify",
+            State::Running { .. } => "running",
+            State::Ending {
+                why: Why::Stalled, ..
+            } => "stalled",
+            State::Ending {
+                why: Why::Asked, ..
+            } => "stopping",
+            State::Paused { .. } => "paused",
+            State::Done { .. } => "done",
+        }
+    }
+
+    /// It is started now.
+    pub(crate) fn start(&mut self, now: Duration, rules: &Rules) {
+        self.starts += 1;
+        if std::mem::take(&mut self.failing) {
+            self.failed += 1;
+            self.restarted = Some(now);
+            self.verify = Some(now + rules.verify);
+        }
+        self.run(now, rules);
+    }
+
+    /// It runs, whoever started it.
+    pub(crate) fn run(&mut self, now: Duration, rules: &Rules) {
+        self.phase = None;
+        self.watch = watch(rules, now);
+        self.state = State::Running { since: now };
+    }
+
+    /// A former pool saw it in this phase.
+    pub(crate) fn resume_phase(&mut self, phase: Option<Phase>, rules: &Rules) {
+        self.phase = phase;
+        self.allow(rules);
+    }
+
+    fn allow(&mut self, rules: &Rules) {
+        self.watch.allow(match self.phase {
+            Some(Phase::Discovery) => rules.discovery_stall,
+            Some(Phase::Work) | None => rules.stall,
+        });
+    }
+
+    /// Takes a look into account. [`Verdict::Stalled`] is for the caller to act upon.
+    pub(crate) fn look(
+        &mut self,
+        now: Duration,
+        rules: &Rules,
+        progress: bool,
+        units: Count,
+    ) -> Verdict {
+        let State::Running { since } = self.state else {
+            return Verdict::Fine;
+        };
+        self.units.work += units.work;
+        self.units.discovery += units.discovery;
+        if units != Count::default() {
+            // Where there are both, it is at work and looks for more.
+            self.phase = Some(match units.work {
+                0 => Phase::Discovery,
+                _ => Phase::Work,
+            });
+            self.allow(rules);
+        }
+        if progress {
+            self.is_back(now, since, rules, units);
+        }
+        let look = match progress {
+            true => Look::Progress,
+            false => Look::Nothing,
+        };
+        self.watch.look(now, Duration::ZERO, look)
+    }
+
+    /// Has a restart helped? A unit says so. Without units the first half of the time tells nothing:
+    /// that a program starts is no work. After the time is over, only if it lasts.
+    fn is_back(&mut self, now: Duration, since: Duration, rules: &Rules, units: Count) {
+        let ran = now.saturating_sub(since);
+        let speaks = self.units != Count::default();
+        let sign = match speaks {
+            true => units != Count::default(),
+            false => ran >= rules.verify / 2,
+        };
+        if sign && (ran <= rules.verify || ran >= rules.cooldown) {
+            self.failed = 0;
+            self.verify = None;
+        }
+    }
+
+    /// Is it to be told that a restart has not brought work back in time? Once.
+    pub(crate) fn is_late(&mut self, now: Duration) -> bool {
+        let late = matches!(self.state, State::Running { .. })
+            && self.verify.is_some_and(|until| now > until);
+        if late {
+            self.verify = None;
+        }
+        late
+    }
+
+    /// It gets all of its time again.
+    pub(crate) fn spare(&mut self) {
+        self.watch.spare();
+    }
+
+    /// It is being ended.
+    pub(crate) fn end(&mut self, now: Duration, why: Why) {
+        self.state = State::Ending { since: now, why };
+    }
+
+    /// It has ended, with all that it had started.
+    pub(crate) fn ended(&mut self, now: Duration, end: &End, rules: &Rules) -> Outcome {
+        let why = match self.state {
+            State::Ending { why, .. } => Some(why),
+            _ => None,
+        };
+        self.verify = None;
+        self.phase = None;
+        let reason = match (why, end) {
+            // A script that ends with 0 when asked to has not done its part. Nothing is lost by a start
+            // too many.
+            (Some(Why::Asked), _) => {
+                self.state = State::Held;
+                return Outcome::Settled;
+            }
+            (Some(Why::Stalled), _) => "stalled".to_string(),
+            (None, End::Code(code @ (0 | 1))) => {
+                self.state = State::Done { code: *code };
+                return Outcome::Settled;
+            }
+            (None, End::Code(code @ (2 | 3))) => {
+                let what = if *code == 2 { "usage" } else { "refused" };
+                self.state = State::Paused {
+                    reason: format!(
+                        "it ended with {code} ({what}); a restart would change nothing"
+                    ),
+                };
+                return Outcome::Settled;
+            }
+            (None, End::NotStarted(reason)) => {
+                self.state = State::Paused {
+                    reason: format!("it cannot be started: {reason}"),
+                };
+                return Outcome::Settled;
+            }
+            (None, End::Code(255)) => {
+                self.state = State::Waiting { until: now };
+                return Outcome::HoldAll;
+            }
+            (None, End::Unknown) => {
+                // It may have been done.
+                self.state = State::Waiting { until: now };
+                return Outcome::Settled;
+            }
+            (None, End::Code(code)) => format!("ended with {code}"),
+            (None, End::Signal(signal)) => format!("ended by signal {signal}"),
+        };
+        self.fail(now, &reason, rules);
+        Outcome::Settled
+    }
+
+    fn fail(&mut self, now: Duration, reason: &str, rules: &Rules) {
+        if self.failed >= rules.attempts {
+            self.state = State::Paused {
+                reason: format!(
+                    "{reason} after {} restarts that brought no work back",
+                    self.failed
+                ),
+            };
+            return;
+        }
+        self.failing = true;
+        let doubled = 1_u32 << self.failed.saturating_sub(1).min(16);
+        self.due = self.restarted.map_or(now, |at| {
+            let pause = rules.cooldown.saturating_mul(doubled);
+            at.saturating_add(pause).max(now)
+        });
+        self.state = State::Waiting { until: self.due };
+    }
+
+    /// There is a place for it.
+    pub(crate) fn admit(&mut self, now: Duration) {
+        self.state = State::Waiting {
+            until: self.due.max(now),
+        };
+    }
+
+    /// A person says that it may be tried again.
+    pub(crate) fn resume(&mut self) {
+        if matches!(self.state, State::Paused { .. }) {
+            self.failed = 0;
+            self.restarted = None;
+            self.failing = false;
+            self.state = State::Held;
+        }
+    }
+}
+
+fn watch(rules: &Rules, now: Duration) -> Watch {
+    let limits = Limits {
+        stall: rules.stall,
+        max: None,
+        sample: rules.sample,
+    };
+    Watch::new(limits, now)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) const RULES: Rules = Rules {
+        stall: Duration::from_secs(300),
+        discovery_stall: Duration::from_secs(1200),
+        sample: Duration::from_secs(1),
+        attempts: 3,
+        cooldown: Duration::from_secs(600),
+        verify: Duration::from_secs(120),
+    };
+    const WORK: Count = Count {
+        work: 1,
+        discovery: 0,
+    };
+    const DISCOVERY: Count = Count {
+        work: 0,
+        discovery: 1,
+    };
+    const NOTHING: Count = Count {
+        work: 0,
+        discovery: 0,
+    };
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn started(now: u64) -> Life {
+        let mut life = Life::new(&RULES);
+        life.start(at(now), &RULES);
+        life
+    }
+
+    /// Silence from `from` on; the second in which it is called stalled.
+    fn silent(life: &mut Life, from: u64) -> u64 {
+        (from..)
+            .find(|now| life.look(at(*now), &RULES, false, NOTHING) == Verdict::Stalled)
+            .unwrap()
+    }
+
+    /// When it is to be started again.
+    fn until(life: &Life) -> u64 {
+        match &life.state {
+            State::Waiting { until } => until.as_secs(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// original.md 8.D.2: the threshold of discovery was never used.
+    #[test]
+    fn discovery_has_its_own_time_and_work_has_it_no_more() {
+        let mut life = started(0);
+        assert_eq!(silent(&mut life, 1), 300);
+        let mut life = started(0);
+        life.look(at(1), &RULES, true, DISCOVERY);
+        assert_eq!(silent(&mut life, 2), 1201);
+        let mut life = started(0);
+        life.look(at(1), &RULES, true, DISCOVERY);
+        life.look(at(2), &RULES, true, WORK);
+        assert_eq!(silent(&mut life, 3), 302);
+    }
+
+    #[test]
+    fn codes_mean_what_they_mean_for_xargs_and_make() {
+        let after = |end: End| {
+            let mut life = started(0);
+            let outcome = life.ended(at(9), &end, &RULES);
+            (life.word(at(9)), outcome)
+        };
+        use Outcome::*;
+        assert_eq!(after(End::Code(0)), ("done", Settled));
+        assert_eq!(after(End::Code(1)), ("done", Settled));
+        assert_eq!(after(End::Code(2)), ("paused", Settled));
+        assert_eq!(after(End::Code(3)), ("paused", Settled));
+        assert_eq!(after(End::NotStarted("no".into())), ("paused", Settled));
+        assert_eq!(after(End::Code(255)), ("waiting", HoldAll));
+        assert_eq!(after(End::Code(7)), ("waiting", Settled));
+        assert_eq!(after(End::Signal(9)), ("waiting", Settled));
+        assert_eq!(after(End::Unknown), ("waiting", Settled));
+    }
+
+    #[test]
+    fn the_first_restart_is_at_once_then_after_a_cooldown_that_doubles_then_never() {
+        let mut life = started(0);
+        life.ended(at(5), &End::Code(7), &RULES);
+        let mut starts = Vec::new();
+        while life.word(at(0)) != "paused" {
+            let now = until(&life);
+            starts.push(now);
+            life.start(at(now), &RULES);
+            life.ended(at(now + 5), &End::Code(7), &RULES);
+        }
+        assert_eq!(starts, [5, 605, 1805]);
+        let State::Paused { reason } = &life.state else {
+            panic!()
+        };
+        assert_eq!(
+            reason,
+            "ended with 7 after 3 restarts that brought no work back"
+        );
+        life.resume();
+        assert_eq!((life.state.clone(), life.failed), (State::Held, 0));
+    }
+
+    /// original.md 8.D.7: a restart emptied the log, and that was taken for success.
+    #[test]
+    fn that_it_was_started_is_no_success() {
+        let mut life = started(0);
+        life.ended(at(5), &End::Code(7), &RULES);
+        life.start(at(5), &RULES);
+        // It reads its libraries, says hello.
+        for now in 6..20 {
+            life.look(at(now), &RULES, true, NOTHING);
+        }
+        assert_eq!((life.failed, life.word(at(20))), (1, "verify"));
+        // Still moving in the second half: it works.
+        life.look(at(70), &RULES, true, NOTHING);
+        assert_eq!((life.failed, life.word(at(71))), (0, "running"));
+    }
+
+    #[test]
+    fn who_speaks_of_units_is_back_when_it_does() {
+        let mut life = started(0);
+        life.look(at(1), &RULES, true, WORK);
+        life.ended(at(5), &End::Signal(11), &RULES);
+        life.start(at(5), &RULES);
+        life.look(at(100), &RULES, true, NOTHING);
+        assert_eq!(life.failed, 1);
+        life.look(at(101), &RULES, true, DISCOVERY);
+        assert_eq!(life.failed, 0);
+    }
+
+    #[test]
+    fn work_that_is_back_late_counts_when_it_lasts() {
+        let mut life = started(0);
+        life.ended(at(0), &End::Code(7), &RULES);
+        life.start(at(0), &RULES);
+        assert!(!life.is_late(at(120)));
+        assert!(life.is_late(at(121)) && !life.is_late(at(122)));
+        life.look(at(200), &RULES, true, WORK);
+        assert_eq!(life.failed, 1);
+        life.look(at(600), &RULES, true, WORK);
+        assert_eq!(life.failed, 0);
+    }
+
+    #[test]
+    fn a_worker_that_stalls_now_and_then_is_restarted_for_ever() {
+        let mut life = started(0);
+        let mut now = 0;
+        for _ in 0..20 {
+            life.look(at(now + 10), &RULES, true, WORK);
+            let stalled = silent(&mut life, now + 11);
+            life.end(at(stalled), Why::Stalled);
+            assert_eq!(life.word(at(stalled)), "stalled");
+            life.ended(at(stalled + 1), &End::Signal(15), &RULES);
+            now = until(&life);
+            life.start(at(now), &RULES);
+        }
+        assert!(now >= 19 * 600, "{now}");
+    }
+
+    #[test]
+    fn who_was_asked_to_end_has_not_failed_and_is_not_done() {
+        for end in [End::Code(0), End::Code(7), End::Signal(15), End::Code(255)] {
+            let mut life = started(0);
+            life.end(at(1), Why::Asked);
+            assert_eq!(life.ended(at(2), &end, &RULES), Outcome::Settled);
+            assert_eq!((life.state, life.failing), (State::Held, false));
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! `stall-pool`: keeps workers alive, and only as many as the disk can bear.
+
+mod args;
+mod asked;
+mod crew;
+mod keeper;
+mod life;
+mod log;
+mod meter;
+mod params;
+mod pool;
+mod restore;
+mod run;
+mod scale;
+mod seat;
+mod show;
+mod state;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use args::{Args, TOOL};
+use clap::Parser;
+use wire::{Exit, Fatal, path::printable};
+
+fn main() -> ExitCode {
+    if let Some(words) = args::keeper() {
+        return keeper::keep(&words);
+    }
+    let args = Args::parse();
+    if args.runs() {
+        return run(&args).unwrap_or_else(|error| explain(&error)).into();
+    }
+    TOOL.run(&args.output, |writer| {
+        args.check()?;
+        if args.status {
+            show::status(&args, writer)
+        } else if let Some(file) = &args.replay {
+            show::replay(&args, file, writer)
+        } else {
+            show::dry_run(&args, writer)
+        }
+    })
+}
+
+/// Signals mean something else to a pool than to a tool that reads and writes.
+fn run(args: &Args) -> anyhow::Result<Exit> {
+    args.check()?;
+    run::run(args)
+}
+
+fn explain(error: &anyhow::Error) -> Exit {
+    // Nobody is left to be told when standard error is closed.
+    let _ = writeln!(
+        io::stderr(),
+        "{}",
+        printable(&format!("stall-pool: {error:#}"))
+    );
+    error
+        .downcast_ref::<Fatal>()
+        .map_or(Exit::GaveUp, |fatal| fatal.exit)
+}

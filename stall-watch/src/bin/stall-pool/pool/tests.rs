@@ -1,0 +1,203 @@
+use stall_watch::load::Figures;
+
+use super::*;
+use crate::{life::tests::RULES, scale::tests::BOUNDS};
+
+const NOTHING: Count = Count {
+    work: 0,
+    discovery: 0,
+};
+
+fn at(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn pool(count: u32) -> Pool {
+    Pool::new(RULES, at(60), count, Scale::new(BOUNDS, count))
+}
+
+/// The orders without what is only told.
+fn acts(pool: &mut Pool, now: u64) -> Vec<Order> {
+    let mut orders = pool.orders(at(now));
+    orders.retain(|order| !matches!(order, Order::Tell(_)));
+    orders
+}
+
+fn words(pool: &Pool, now: u64) -> Vec<&'static str> {
+    pool.workers
+        .values()
+        .map(|life| life.word(at(now)))
+        .collect()
+}
+
+fn busy() -> Figures {
+    Figures {
+        disk: Some(97.0),
+        io: Some(60.0),
+        memory: Some(20.0),
+    }
+}
+
+fn calm() -> Figures {
+    Figures {
+        disk: Some(7.0),
+        io: Some(6.0),
+        memory: Some(20.0),
+    }
+}
+
+/// Looks that find nothing, until a worker stalls; the others make progress.
+fn stall(pool: &mut Pool, number: u32, from: u64) -> u64 {
+    (from..)
+        .find(|now| {
+            for other in pool.workers.keys().copied().collect::<Vec<_>>() {
+                if other != number {
+                    pool.look(at(*now), other, true, NOTHING);
+                }
+            }
+            pool.look(at(*now), number, false, NOTHING) == Verdict::Stalled
+        })
+        .unwrap()
+}
+
+#[test]
+fn all_are_started_and_when_all_are_done_it_is_over() {
+    let mut pool = pool(3);
+    assert_eq!(acts(&mut pool, 0), [1, 2, 3].map(Order::Start));
+    assert_eq!(acts(&mut pool, 1), []);
+    for number in [2, 1, 3] {
+        assert!(!pool.is_over());
+        pool.ended(at(5), number, &End::Code(0));
+        assert_eq!(acts(&mut pool, 5), []);
+    }
+    assert!(pool.is_over());
+}
+
+/// original.md, part 5: it killed the highest at once, and restarted the one that was slow.
+#[test]
+fn under_a_saturated_disk_the_highest_is_asked_to_end_and_nobody_is_restarted() {
+    let mut pool = pool(4);
+    acts(&mut pool, 0);
+    let now = stall(&mut pool, 2, 1);
+    assert_eq!(now, 300);
+    pool.stalled(at(now), 2, &busy());
+    assert_eq!(acts(&mut pool, now), [Order::Ask(4)]);
+    assert_eq!(
+        words(&pool, now),
+        ["running", "running", "running", "stopping"]
+    );
+    // It finishes its file first, and is not started again.
+    assert_eq!(acts(&mut pool, now + 59), []);
+    pool.ended(at(now + 59), 4, &End::Signal(15));
+    assert_eq!(acts(&mut pool, now + 59), []);
+    assert_eq!(words(&pool, now), ["running", "running", "running", "held"]);
+    // Calm again: it comes back.
+    pool.figures(at(now + 599), &calm());
+    assert_eq!(acts(&mut pool, now + 599), []);
+    pool.figures(at(now + 600), &calm());
+    assert_eq!(acts(&mut pool, now + 600), [Order::Start(4)]);
+}
+
+#[test]
+fn on_a_calm_disk_a_worker_that_stalled_is_ended_and_started_again() {
+    let mut pool = pool(2);
+    acts(&mut pool, 0);
+    let now = stall(&mut pool, 1, 1);
+    let orders = pool.stalled(at(now), 1, &calm());
+    assert!(orders.contains(&Order::End(1)), "{orders:?}");
+    assert_eq!(acts(&mut pool, now), []);
+    pool.ended(at(now + 1), 1, &End::Signal(15));
+    assert_eq!(acts(&mut pool, now + 1), [Order::Start(1)]);
+    assert_eq!(words(&pool, now + 1), ["verify", "running"]);
+}
+
+#[test]
+fn who_does_not_heed_is_killed_when_the_grace_is_over() {
+    let mut pool = pool(2);
+    acts(&mut pool, 0);
+    pool.wish(at(10), false, true);
+    assert_eq!(acts(&mut pool, 10), [Order::Ask(2)]);
+    assert_eq!(acts(&mut pool, 69), []);
+    assert_eq!(acts(&mut pool, 70), [Order::Kill(2)]);
+}
+
+#[test]
+fn a_place_that_somebody_left_is_the_next_one_s() {
+    let mut pool = pool(4);
+    pool.scale.resume(4, 2, None);
+    assert_eq!(acts(&mut pool, 0), [1, 2].map(Order::Start));
+    pool.ended(at(5), 1, &End::Code(0));
+    assert_eq!(acts(&mut pool, 5), [Order::Start(3)]);
+    pool.ended(at(6), 2, &End::Code(2));
+    assert_eq!(acts(&mut pool, 6), [Order::Start(4)]);
+    assert_eq!(words(&pool, 6), ["done", "paused", "running", "running"]);
+}
+
+#[test]
+fn one_that_gave_up_holds_all_starts_but_no_worker_that_runs() {
+    let mut pool = pool(3);
+    acts(&mut pool, 0);
+    pool.ended(at(10), 1, &End::Code(255));
+    pool.ended(at(20), 2, &End::Signal(9));
+    assert_eq!(acts(&mut pool, 609), []);
+    assert_eq!(acts(&mut pool, 610), [1, 2].map(Order::Start));
+    assert_eq!(pool.workers[&1].failed, 0);
+    assert_eq!(pool.workers[&2].failed, 1);
+}
+
+/// original.md 8.J: starts of all workers at once, and ends of all at once.
+#[test]
+fn the_end_is_one_after_another_within_the_grace() {
+    let mut pool = pool(3);
+    acts(&mut pool, 0);
+    pool.stop(at(100));
+    assert_eq!(acts(&mut pool, 100), [Order::Ask(3)]);
+    assert_eq!(acts(&mut pool, 119), []);
+    // A third of the time is over.
+    assert_eq!(acts(&mut pool, 120), [Order::Ask(2)]);
+    pool.ended(at(121), 3, &End::Code(0));
+    assert_eq!(acts(&mut pool, 121), []);
+    pool.ended(at(125), 2, &End::Signal(15));
+    assert_eq!(acts(&mut pool, 125), [Order::Ask(1)]);
+    assert_eq!(acts(&mut pool, 159), []);
+    assert_eq!(acts(&mut pool, 160), [Order::Kill(1)]);
+    pool.ended(at(160), 1, &End::Signal(9));
+    assert!(pool.is_over() && acts(&mut pool, 161).is_empty());
+    assert_eq!(words(&pool, 161), ["held"; 3]);
+}
+
+#[test]
+fn a_second_signal_waits_for_nobody() {
+    let mut pool = pool(2);
+    acts(&mut pool, 0);
+    pool.stop(at(5));
+    acts(&mut pool, 5);
+    pool.stop_now(at(6));
+    assert_eq!(acts(&mut pool, 6), [1, 2].map(Order::Kill));
+}
+
+/// original.md 8.D.9: a new number began a scan of its own.
+#[test]
+fn one_more_is_a_new_number_only_where_the_work_is_not_cut() {
+    let mut pool = pool(2);
+    acts(&mut pool, 0);
+    pool.wish(at(1), true, false);
+    assert_eq!(acts(&mut pool, 1), []);
+    pool.wish(at(2), true, true);
+    assert_eq!(acts(&mut pool, 2), [Order::Start(3)]);
+    pool.wish(at(3), false, true);
+    assert_eq!(acts(&mut pool, 3), [Order::Ask(3)]);
+    pool.ended(at(4), 3, &End::Code(0));
+    pool.wish(at(5), true, false);
+    assert_eq!(acts(&mut pool, 5), [Order::Start(3)]);
+}
+
+#[test]
+fn a_paused_worker_is_tried_again_when_asked_for() {
+    let mut pool = pool(1);
+    acts(&mut pool, 0);
+    pool.ended(at(1), 1, &End::Code(2));
+    assert!(pool.is_over());
+    pool.resume();
+    assert_eq!(acts(&mut pool, 2), [Order::Start(1)]);
+}

@@ -1,0 +1,407 @@
+//! The pool at work: carries out its orders, and tells it what came of them.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    time::{Duration, Instant, SystemTime},
+};
+
+use anyhow::Context;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
+use signal_hook::low_level::emulate_default_handler;
+use stall_watch::{
+    events::{self, Events},
+    group,
+    proc::Proc,
+    units::Count,
+    watch::Verdict,
+};
+use wire::{Exit, Fatal, records};
+
+use crate::{
+    args::Args,
+    asked::{Asked, Wish},
+    crew::{Presence, Process},
+    keeper::Task,
+    life::{End, Life, State},
+    meter::Meter,
+    params::Params,
+    pool::{Note, Order, Pool},
+    restore::restore,
+    state::{self, Place, Saved},
+};
+
+mod tell;
+
+/// While workers are being ended, it is looked whether they are gone so often.
+const ENDING: Duration = Duration::from_millis(50);
+
+/// A clock that counts from 1970 and never goes back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    base: Duration,
+    begun: Instant,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Clock {
+        let base = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Clock {
+            base: base.unwrap_or_default(),
+            begun: Instant::now(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.base + self.begun.elapsed()
+    }
+}
+
+/// A running pool.
+struct Run<'a> {
+    args: &'a Args,
+    proc: Proc,
+    clock: Clock,
+    place: Place,
+    _lock: File,
+    pool: Pool,
+    processes: BTreeMap<u32, Process>,
+    params: Params,
+    meter: Meter,
+    events: Events,
+    asked: Asked,
+    /// The signal that asked us to end.
+    stop: Option<i32>,
+    next: Instant,
+    /// What the state on the disk says, but for what changes all the time.
+    saved: Vec<u8>,
+    unsaved: bool,
+}
+
+/// Runs the pool to its end.
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let proc = Proc::default();
+    if !proc.is_there() {
+        return Err(Fatal::new(Exit::GaveUp, "/proc: read: it is not there").into());
+    }
+    let clock = Clock::start();
+    let params = args.values()?;
+    let disks = args.disks()?;
+    let place =
+        Place::new(&args.state, args.logs.as_deref()).context("the folder of this process")?;
+    let lock = place.lock()?;
+    let asked = Asked::install(&proc).context("signals: catch")?;
+    group::adopt_orphans().context("prctl: adopt orphans")?;
+    let found = restore(args, &place, clock.now())?;
+    let processes = found.adopt(&place)?;
+    let mut run = Run {
+        args,
+        meter: Meter::new(args.machine(), disks, args.interval, clock.now()),
+        events: Events::open(args.events.as_deref(), "stall-pool", args.shown())?,
+        proc,
+        clock,
+        place,
+        _lock: lock,
+        pool: found.pool,
+        processes,
+        params,
+        asked,
+        stop: None,
+        next: Instant::now(),
+        saved: Vec::new(),
+        unsaved: false,
+    };
+    run.greet();
+    for (number, end) in found.ended {
+        run.tell_ended(number, &end, None);
+        let orders = run.pool.ended(clock.now(), number, &end);
+        run.obey(orders);
+    }
+    run.watch()?;
+    run.finish()
+}
+
+impl Run<'_> {
+    fn watch(&mut self) -> anyhow::Result<()> {
+        loop {
+            self.presences();
+            if Instant::now() >= self.next {
+                self.next = Instant::now() + self.args.pace();
+                self.looks();
+            }
+            let now = self.clock.now();
+            if self.meter.is_due(now) {
+                let figures = self.meter.look(now);
+                let orders = self.pool.figures(now, &figures);
+                self.heartbeat();
+                self.obey(orders);
+                self.saved.clear();
+            }
+            for wish in self.asked.take() {
+                self.heed(wish);
+            }
+            let orders = self.pool.orders(self.clock.now());
+            // First it is written down that a worker is started, then it is.
+            self.save(false);
+            self.obey(orders);
+            self.save(false);
+            if self.pool.is_over() {
+                return Ok(());
+            }
+            self.wait()?;
+        }
+    }
+
+    /// Who has ended?
+    fn presences(&mut self) {
+        let reaped = group::reap();
+        let numbers: Vec<u32> = self.processes.keys().copied().collect();
+        for number in numbers {
+            let Some(process) = self.processes.get_mut(&number) else {
+                continue;
+            };
+            if let Some(left) = process.press(&self.proc) {
+                self.tell_hangs(number, &left);
+            }
+            let Some(process) = self.processes.get_mut(&number) else {
+                continue;
+            };
+            match process.presence(&self.proc, &reaped) {
+                Presence::There => {}
+                Presence::Ended(end) => {
+                    let now = self.clock.now();
+                    let mut process = self.processes.remove(&number);
+                    // What it did last may have brought work back.
+                    let units = process.as_mut().map(Process::units).unwrap_or_default();
+                    let _ = self
+                        .pool
+                        .look(now, number, units != Count::default(), units);
+                    self.tell_ended(number, &end, process.as_ref());
+                    let orders = self.pool.ended(now, number, &end);
+                    self.obey(orders);
+                }
+                Presence::Other(sitter) => {
+                    if let Ok(other) = Process::adopt(&sitter, self.place.files(number)) {
+                        self.processes.insert(number, other);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Who makes progress?
+    fn looks(&mut self) {
+        let numbers: Vec<u32> = self.processes.keys().copied().collect();
+        for number in numbers {
+            let now = self.clock.now();
+            let (Some(process), Some(life)) = (
+                self.processes.get_mut(&number),
+                self.pool.workers.get(&number),
+            ) else {
+                continue;
+            };
+            if process.is_ending() || !matches!(life.state, State::Running { .. }) {
+                continue;
+            }
+            let sample = process.look(&self.args.signals, life.matters(now), self.args.stall);
+            let signs: Vec<_> = sample
+                .signs(self.args.cpu_min)
+                .filter(|sign| self.args.signals.contains(sign))
+                .collect();
+            if !signs.is_empty() {
+                process.moved();
+            }
+            match self.pool.look(now, number, !signs.is_empty(), sample.units) {
+                Verdict::Stalled => {
+                    let figures = self.meter.now(now);
+                    let orders = self.pool.stalled(now, number, &figures);
+                    self.obey(orders);
+                }
+                Verdict::Warn => self.tell_warned(number),
+                Verdict::Moves => self.tell_progress(number),
+                Verdict::Fine | Verdict::OverTime => {}
+            }
+        }
+    }
+
+    fn heed(&mut self, wish: Wish) {
+        let now = self.clock.now();
+        match wish {
+            Wish::Stop(_) if self.stop.is_some() => self.pool.stop_now(now),
+            Wish::Stop(signal) => {
+                self.stop = Some(signal);
+                self.pool.stop(now);
+            }
+            Wish::Reload => {
+                match self.args.values() {
+                    Ok(params) => self.params = params,
+                    Err(error) => self.complain(format_args!("{error:#}; the old values stay")),
+                }
+                self.pool.resume();
+            }
+            Wish::Less | Wish::More => {
+                let grow = !self.args.is_cut();
+                let order = self.pool.wish(now, wish == Wish::More, grow);
+                self.obey(vec![order]);
+            }
+        }
+    }
+
+    fn obey(&mut self, orders: Vec<Order>) {
+        for order in orders {
+            match order {
+                Order::Start(number) => self.start(number),
+                Order::Tell(note) => self.tell(&note),
+                Order::Ask(number) => {
+                    if let Some(process) = self.processes.get_mut(&number) {
+                        process.ask(&self.proc);
+                    }
+                }
+                Order::End(number) => {
+                    if let Some(process) = self.processes.get_mut(&number) {
+                        process.end(&self.proc, self.args.kill_after);
+                    }
+                }
+                Order::Kill(number) => {
+                    if let Some(process) = self.processes.get_mut(&number) {
+                        process.kill();
+                    }
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, number: u32) {
+        let files = self.place.files(number);
+        let run = self.pool.workers.get(&number).map_or(1, |life| life.starts);
+        let words = self
+            .params
+            .command(&self.args.command, number, self.args.workers);
+        let task = Task {
+            seat: &files.seat,
+            run,
+            log: &files.log,
+            log_size: self.args.log_size,
+            log_keep: self.args.log_keep,
+            kill_after: self.args.kill_after,
+        };
+        let mut command = task.into_command(&words);
+        command.env("STALL_WORKER", number.to_string());
+        match Process::start(command, files, &self.proc) {
+            Ok(process) => {
+                self.tell_started(number, &process);
+                self.processes.insert(number, process);
+            }
+            Err(error) => {
+                let reason = events::reason(&error);
+                self.complain(format_args!("worker {number}: start: {reason}"));
+                // No memory, no descriptors: that may pass.
+                let orders = self.pool.ended(self.clock.now(), number, &End::Code(125));
+                self.obey(orders);
+            }
+        }
+    }
+
+    /// How it stands.
+    fn stands(&self) -> Saved {
+        let now = self.clock.now();
+        let figures = self.meter.figures;
+        let round = |figure: Option<f64>| figure.map(|figure| (figure * 10.0).round() / 10.0);
+        let worker = |(number, life): (&u32, &Life)| {
+            let process = self.processes.get(number);
+            records::Worker {
+                pid: process.map(|process| process.keeper().as_raw_nonzero().get() as u64),
+                log: Some(self.place.files(*number).log.display().to_string()),
+                ..state::record(*number, life, now)
+            }
+        };
+        Saved {
+            pool: records::Pool {
+                at: state::shown(now),
+                pid: Some(std::process::id().into()),
+                command: self.args.shown(),
+                workers: self.args.workers.into(),
+                target: self.pool.scale.target().into(),
+                places: self.pool.scale.limit().into(),
+                changed: self.pool.scale.changed().map(state::shown),
+                hold: self.pool.hold.map(state::shown),
+                finished: self.pool.is_over() && !self.pool.is_stopping(),
+                disks: self.meter.disks.clone(),
+                disk: round(figures.disk),
+                io: round(figures.io),
+                memory: round(figures.memory),
+            },
+            workers: self.pool.workers.iter().map(worker).collect(),
+        }
+    }
+
+    /// Writes the state where it has changed, or in any case.
+    fn save(&mut self, always: bool) {
+        let stands = self.stands();
+        let lasting = stands.lasting().text();
+        if !always && lasting == self.saved {
+            return;
+        }
+        match self.place.save(&stands.text()) {
+            Ok(()) => {
+                self.saved = lasting;
+                self.unsaved = false;
+            }
+            // The workers are worth more than what is known of them.
+            Err(error) => {
+                if !std::mem::replace(&mut self.unsaved, true) {
+                    let (state, reason) = (self.args.state.display(), events::reason(&error));
+                    self.complain(format_args!("{state}: write: {reason}"));
+                }
+            }
+        }
+    }
+
+    fn wait(&self) -> anyhow::Result<()> {
+        let mut pause = self.next.saturating_duration_since(Instant::now());
+        if self.processes.values().any(Process::is_ending) || self.pool.is_stopping() {
+            pause = pause.min(ENDING);
+        }
+        let pause = Timespec {
+            tv_sec: pause.as_secs() as i64,
+            tv_nsec: pause.subsec_nanos().into(),
+        };
+        let mut fds = vec![self.asked.poll()];
+        let held = self
+            .processes
+            .values()
+            .filter_map(|process| process.held.as_ref());
+        fds.extend(held.map(|held| PollFd::new(held, PollFlags::IN)));
+        match poll(&mut fds, Some(&pause)) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error).context("poll: wait"),
+        }
+    }
+
+    /// All are gone: how did it go?
+    fn finish(&mut self) -> anyhow::Result<Exit> {
+        self.save(true);
+        if let Some(lost) = self.events.lost() {
+            self.complain(format_args!("--events: write: {lost} records were lost"));
+        }
+        if let Some(signal) = self.stop {
+            let _ = emulate_default_handler(signal);
+        }
+        let states = || self.pool.workers.values().map(|life| &life.state);
+        if states().any(|state| matches!(state, State::Paused { .. })) {
+            return Ok(Exit::GaveUp);
+        }
+        let some_failed = states().any(|state| matches!(state, State::Done { code: 1 }));
+        Ok(match some_failed {
+            true => Exit::SomeFailed,
+            false => Exit::Done,
+        })
+    }
+
+    fn tell(&mut self, note: &Note) {
+        self.tell_note(note);
+    }
+}

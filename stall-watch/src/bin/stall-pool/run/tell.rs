@@ -1,0 +1,206 @@
+//! What the pool tells: event records, and lines on stderr.
+
+use std::{
+    fmt,
+    io::{self, Write},
+    os::{fd::AsFd, unix::process::CommandExt},
+    process::{Command, Stdio},
+};
+
+use stall_watch::proc::Stat;
+use wire::{path::printable, records::Event};
+
+use super::Run;
+use crate::{crew::Process, life::End, pool::Note};
+
+impl Run<'_> {
+    /// A line on stderr.
+    pub(super) fn complain(&self, what: fmt::Arguments<'_>) {
+        if !self.args.output.quiet {
+            // Nobody is left to be told when standard error is closed.
+            let _ = writeln!(
+                io::stderr(),
+                "{}",
+                printable(&format!("stall-pool: {what}"))
+            );
+        }
+    }
+
+    /// Records an event of a worker, or of the pool.
+    fn record(
+        &mut self,
+        name: &str,
+        worker: Option<u32>,
+        fill: impl FnOnce(&mut Event),
+    ) -> Vec<u8> {
+        let mut event = Event {
+            event: name.into(),
+            worker: worker.map(Into::into),
+            ..Event::default()
+        };
+        let life = worker.and_then(|worker| self.pool.workers.get(&worker));
+        if let (Some(number), Some(life)) = (worker, life) {
+            event.attempt = Some(life.starts.into());
+            event.work = Some(life.units.work);
+            event.discovery = Some(life.units.discovery);
+            event.idle = life.runs().then(|| life.idle().as_secs_f64());
+            if let Some(process) = self.processes.get(&number) {
+                event.pid = Some(process.keeper().as_raw_nonzero().get() as u64);
+                event.seconds = Some(process.began.elapsed().as_secs_f64());
+                event.processes = Some(process.count());
+            }
+        }
+        fill(&mut event);
+        self.events.tell(event)
+    }
+
+    /// What the pool itself had to tell.
+    pub(super) fn tell_note(&mut self, note: &Note) {
+        let worker = note.worker;
+        let evidence = match (note.event, worker) {
+            ("stalled" | "warned", Some(number)) => self.evidence(number),
+            _ => None,
+        };
+        let (workers, scale) = (self.pool.live(), &self.pool.scale);
+        let (places, target) = (scale.limit(), scale.target());
+        let figures = match note.event {
+            "stalled" => self.meter.now(self.clock.now()),
+            _ => self.meter.figures,
+        };
+        let line = self.record(note.event, worker, |event| {
+            event.action = note.action.map(Into::into);
+            event.reason = Some(note.reason.clone());
+            if let Some((facts, lines)) = evidence {
+                event.evidence = Some(facts);
+                event.last_lines = Some(lines);
+            }
+            if matches!(note.event, "scaled" | "stalled") {
+                event.workers = Some(workers.into());
+                event.places = Some(places.into());
+                event.target = Some(target.into());
+                (event.disk, event.io) = (figures.disk, figures.io);
+                event.memory = figures.memory;
+            }
+        });
+        let who = worker.map_or("pool".into(), |number| format!("worker {number}"));
+        let what = note.event;
+        if what != "restarted" || self.args.output.verbose {
+            self.complain(format_args!("{who}: {what}: {}", note.reason));
+        }
+        if matches!(what, "stalled" | "paused") {
+            self.advise(&line);
+        }
+    }
+
+    fn evidence(&mut self, number: u32) -> Option<(Vec<String>, Vec<String>)> {
+        Some(self.processes.get_mut(&number)?.evidence(&self.proc))
+    }
+
+    /// Whom we found at work.
+    pub(super) fn greet(&mut self) {
+        let numbers: Vec<u32> = self.processes.keys().copied().collect();
+        for number in numbers {
+            let _ = self.record("started", Some(number), |event| {
+                event.action = Some("adopt".into());
+                event.reason = Some("a former pool started it".into());
+            });
+        }
+    }
+
+    pub(super) fn tell_started(&mut self, number: u32, process: &Process) {
+        let keeper = process.keeper().as_raw_nonzero().get() as u64;
+        let _ = self.record("started", Some(number), |event| event.pid = Some(keeper));
+    }
+
+    pub(super) fn tell_ended(&mut self, number: u32, end: &End, process: Option<&Process>) {
+        let seconds = process.map(|process| process.began.elapsed().as_secs_f64());
+        if let Some(how) = process.and_then(Process::ended_by) {
+            let _ = self.record("killed", Some(number), |event| {
+                event.action = Some(how.into());
+                event.seconds = seconds;
+                event.remaining = Some(Vec::new());
+            });
+        }
+        let _ = self.record("ended", Some(number), |event| {
+            event.seconds = seconds;
+            match end {
+                End::Code(code) => event.code = Some((*code).into()),
+                End::Signal(signal) => {
+                    let name = signal_hook::low_level::signal_name(*signal);
+                    event.signal = Some(name.map_or_else(|| signal.to_string(), Into::into));
+                }
+                End::NotStarted(reason) => event.reason = Some(reason.clone()),
+                End::Unknown => event.reason = Some("nobody saw how".into()),
+            }
+        });
+    }
+
+    /// What KILL did not end.
+    pub(super) fn tell_hangs(&mut self, number: u32, left: &[Stat]) {
+        let left: Vec<String> = left
+            .iter()
+            .map(|stat| format!("{} {}", stat.pid, stat.name))
+            .collect();
+        self.complain(format_args!(
+            "worker {number}: kill: still there: {}; it is not started again beside them",
+            left.join(", ")
+        ));
+        let _ = self.record("killed", Some(number), |event| {
+            event.action = Some("KILL".into());
+            event.remaining = Some(left);
+        });
+    }
+
+    pub(super) fn tell_warned(&mut self, number: u32) {
+        let evidence = self.evidence(number);
+        let _ = self.record("warned", Some(number), |event| {
+            if let Some((facts, lines)) = evidence {
+                event.evidence = Some(facts);
+                event.last_lines = Some(lines);
+            }
+        });
+    }
+
+    pub(super) fn tell_progress(&mut self, number: u32) {
+        let _ = self.record("progress", Some(number), |_| {});
+    }
+
+    /// How the pool stands, once an interval.
+    pub(super) fn heartbeat(&mut self) {
+        let figures = self.meter.figures;
+        let (workers, scale) = (self.pool.live(), &self.pool.scale);
+        let (places, target) = (scale.limit(), scale.target());
+        let _ = self.record("heartbeat", None, |event| {
+            event.workers = Some(workers.into());
+            event.places = Some(places.into());
+            event.target = Some(target.into());
+            (event.disk, event.io) = (figures.disk, figures.io);
+            event.memory = figures.memory;
+        });
+    }
+
+    /// Hands an event to whoever may know what to do.
+    fn advise(&self, line: &[u8]) {
+        let Some(command) = &self.args.on_stall else {
+            return;
+        };
+        let error = || -> io::Result<()> {
+            let output = io::stderr().as_fd().try_clone_to_owned()?;
+            let mut child = Command::new("sh")
+                .arg("-c")
+                .arg(command)
+                .process_group(0)
+                .stdin(Stdio::piped())
+                .stdout(output)
+                .spawn()?;
+            // A line fits into a pipe, so this does not wait. The child is reaped with all others.
+            match child.stdin.take() {
+                Some(mut stdin) => stdin.write_all(line),
+                None => Ok(()),
+            }
+        };
+        if let Err(error) = error() {
+            self.complain(format_args!("--on-stall: run: {error}"));
+        }
+    }
+}

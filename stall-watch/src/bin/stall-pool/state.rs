@@ -1,0 +1,384 @@
+//! What is remembered across the pool's own end: the records that `--status` prints, in a file that is
+//! replaced as a whole, and on the disk before anything follows from it.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use rustix::fs::{FlockOperation, flock};
+use stall_watch::units::Count;
+use wire::{
+    Exit, Fatal, Line, OrFatal, Record,
+    records::{self, RecordType},
+};
+
+use crate::{
+    crew::Files,
+    life::{Life, Phase, Rules, State},
+};
+
+/// Where everything is.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    state: PathBuf,
+    logs: Option<PathBuf>,
+}
+
+impl Place {
+    /// Of an absolute path, so that it is the same place wherever the workers go.
+    pub(crate) fn new(state: &Path, logs: Option<&Path>) -> io::Result<Place> {
+        Ok(Place {
+            state: std::path::absolute(state)?,
+            logs: logs.map(std::path::absolute).transpose()?,
+        })
+    }
+
+    fn beside(&self, name: &str) -> PathBuf {
+        let mut path = OsString::from(&self.state);
+        path.push(name);
+        path.into()
+    }
+
+    /// The files of one worker.
+    pub(crate) fn files(&self, worker: u32) -> Files {
+        Files {
+            seat: self.beside(&format!(".{worker}.seat")),
+            units: self.beside(&format!(".{worker}.units")),
+            log: match &self.logs {
+                Some(logs) => logs.join(format!("{worker}.log")),
+                None => self.beside(&format!(".{worker}.log")),
+            },
+        }
+    }
+
+    /// Makes the folders, and keeps every other pool away from this state until the file is dropped.
+    pub(crate) fn lock(&self) -> anyhow::Result<File> {
+        let folder = self.state.parent().unwrap_or(Path::new("/"));
+        for folder in [Some(folder), self.logs.as_deref()].into_iter().flatten() {
+            let shown = format!("{}: make", folder.display());
+            fs::create_dir_all(folder).or_fatal(Exit::Usage, shown)?;
+        }
+        let path = self.beside(".lock");
+        let shown = |act: &str| format!("{}: {act}", path.display());
+        let file = File::options().append(true).create(true).open(&path);
+        let file = file.or_fatal(Exit::Usage, shown("open"))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(file),
+            Err(_) => Err(self
+                .refused("lock", "another pool has it; see --status")
+                .into()),
+        }
+    }
+
+    fn refused(&self, act: &str, reason: impl std::fmt::Display) -> Fatal {
+        let state = self.state.display();
+        Fatal::new(Exit::Refused, format_args!("{state}: {act}: {reason}"))
+    }
+
+    /// Does a pool run that has this state?
+    pub(crate) fn is_locked(&self) -> bool {
+        File::open(self.beside(".lock"))
+            .is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockShared).is_err())
+    }
+
+    /// Numbers that somebody may sit at, in any order.
+    pub(crate) fn seats(&self) -> Vec<u32> {
+        let (Some(folder), Some(name)) = (self.state.parent(), self.state.file_name()) else {
+            return Vec::new();
+        };
+        let prefix = format!("{}.", name.to_string_lossy());
+        fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                name.strip_prefix(&prefix)?
+                    .strip_suffix(".seat")?
+                    .parse()
+                    .ok()
+            })
+            .collect()
+    }
+
+    /// Replaces the state, wholly or not at all.
+    pub(crate) fn save(&self, text: &[u8]) -> io::Result<()> {
+        let new = self.beside(".new");
+        let mut file = File::create(&new)?;
+        file.write_all(text)?;
+        file.sync_all()?;
+        fs::rename(&new, &self.state)?;
+        let folder = self.state.parent().unwrap_or(Path::new("/"));
+        File::open(folder)?.sync_all()
+    }
+
+    /// What a former pool, or the one that runs, has written; nothing where there was none.
+    pub(crate) fn load(&self) -> anyhow::Result<Option<Saved>> {
+        let text = match fs::read(&self.state) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.refused("read", error).into()),
+        };
+        let saved = Saved::parse(&text);
+        let saved = saved.map_err(|why| self.refused("read", format_args!("no state: {why}")))?;
+        Ok(Some(saved))
+    }
+}
+
+/// A state.
+#[derive(Clone, Debug)]
+pub(crate) struct Saved {
+    pub(crate) pool: records::Pool,
+    pub(crate) workers: Vec<records::Worker>,
+}
+
+impl Saved {
+    fn parse(text: &[u8]) -> Result<Saved, String> {
+        let mut pool = None;
+        let mut workers = Vec::new();
+        for line in text
+            .split(|&byte| byte == b'\n')
+            .filter(|line| !line.is_empty())
+        {
+            let record = Record::parse(line.to_vec())?;
+            match record.kind() {
+                "pool" => pool = Some(record.decode()?),
+                "worker" => workers.push(record.decode()?),
+                _ => {}
+            }
+        }
+        let pool = pool.ok_or("no line of type pool")?;
+        Ok(Saved { pool, workers })
+    }
+
+    /// As lines.
+    pub(crate) fn text(&self) -> Vec<u8> {
+        let mut text = line(&self.pool);
+        for worker in &self.workers {
+            text.extend(line(worker));
+        }
+        text
+    }
+
+    /// What must not be lost: all but what is counted or measured every moment.
+    pub(crate) fn lasting(&self) -> Saved {
+        let mut lasting = self.clone();
+        lasting.pool.at.clear();
+        let pool = &mut lasting.pool;
+        (pool.disk, pool.io, pool.memory) = (None, None, None);
+        for worker in &mut lasting.workers {
+            (worker.work, worker.discovery, worker.idle) = (0, 0, None);
+        }
+        lasting
+    }
+}
+
+fn line<T: RecordType + serde::Serialize>(record: &T) -> Vec<u8> {
+    [Line::of(record).open_bytes(), b"}\n"].concat()
+}
+
+/// A time of the pool's clock, which counts from 1970.
+pub(crate) fn shown(time: Duration) -> String {
+    Timestamp::from_second(time.as_secs() as i64)
+        .ok()
+        .and_then(|at| {
+            at.checked_add(Duration::from_nanos(time.subsec_nanos().into()))
+                .ok()
+        })
+        .unwrap_or(Timestamp::MAX)
+        .to_string()
+}
+
+/// The same back.
+pub(crate) fn time(text: &str) -> Option<Duration> {
+    let at: Timestamp = text.parse().ok()?;
+    Duration::try_from(at.duration_since(Timestamp::UNIX_EPOCH)).ok()
+}
+
+/// A worker as a record, but for what its process knows.
+pub(crate) fn record(number: u32, life: &Life, now: Duration) -> records::Worker {
+    let (mut since, mut until, mut code, mut reason) = (None, None, None, None);
+    match &life.state {
+        State::Running { since: at } | State::Ending { since: at, .. } => since = Some(*at),
+        State::Waiting { until: at } => until = Some(*at),
+        State::Held if life.due > now => until = Some(life.due),
+        State::Held => {}
+        State::Paused { reason: why } => reason = Some(why.clone()),
+        State::Done { code: with } => code = Some(i64::from(*with)),
+    }
+    records::Worker {
+        worker: number.into(),
+        state: life.word(now).into(),
+        begun: since.map(shown),
+        until: until.map(shown),
+        starts: life.starts.into(),
+        attempts: life.failed.into(),
+        restarted: life.restarted.map(shown),
+        failing: life.failing,
+        phase: life.phase.map(|phase| match phase {
+            Phase::Discovery => "discovery".into(),
+            Phase::Work => "work".into(),
+        }),
+        work: life.units.work,
+        discovery: life.units.discovery,
+        idle: life.runs().then(|| life.idle().as_secs_f64()),
+        code,
+        reason,
+        ..records::Worker::default()
+    }
+}
+
+/// A worker from its record. One that ran is [`State::Running`]; whether it still does is for others to
+/// find out.
+pub(crate) fn life(record: &records::Worker, now: Duration, rules: &Rules) -> Life {
+    let mut life = Life::new(rules);
+    let at = |text: &Option<String>| text.as_deref().and_then(time);
+    life.starts = record.starts as u32;
+    life.failed = record.attempts as u32;
+    life.restarted = at(&record.restarted);
+    life.failing = record.failing;
+    life.due = at(&record.until).unwrap_or(Duration::ZERO);
+    life.units = Count {
+        work: record.work,
+        discovery: record.discovery,
+    };
+    match record.state.as_str() {
+        "paused" => {
+            life.state = State::Paused {
+                reason: record.reason.clone().unwrap_or_default(),
+            };
+        }
+        "done" => {
+            life.state = State::Done {
+                code: record.code.unwrap_or(0) as i32,
+            };
+        }
+        "waiting" | "cooldown" => life.state = State::Waiting { until: life.due },
+        "held" => {}
+        _ => {
+            life.run(now, rules);
+            life.resume_phase(
+                match record.phase.as_deref() {
+                    Some("discovery") => Some(Phase::Discovery),
+                    Some("work") => Some(Phase::Work),
+                    _ => None,
+                },
+                rules,
+            );
+        }
+    }
+    life
+}
+
+#[cfg(test)]
+mod tests {
+    use harness::Workdir;
+
+    use super::*;
+    use crate::life::{End, Why, tests::RULES};
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(1_000_000_000 + seconds)
+    }
+
+    #[test]
+    fn every_life_comes_back_as_it_was() {
+        let mut lives = vec![Life::new(&RULES)];
+        let mut running = Life::new(&RULES);
+        running.start(at(0), &RULES);
+        running.look(
+            at(1),
+            &RULES,
+            true,
+            Count {
+                work: 0,
+                discovery: 5,
+            },
+        );
+        lives.push(running.clone());
+        for end in [0, 2, 7] {
+            let mut ended = running.clone();
+            ended.ended(at(5), &End::Code(end), &RULES);
+            lives.push(ended);
+        }
+        let mut cooling = lives[4].clone();
+        cooling.start(at(6), &RULES);
+        cooling.ended(at(7), &End::Signal(9), &RULES);
+        lives.push(cooling.clone());
+        cooling.state = State::Held;
+        lives.push(cooling);
+        for one in &lives {
+            let saved = record(1, one, at(10));
+            let back = life(&saved, at(10), &RULES);
+            let again = record(1, &back, at(10));
+            let but_since = |mut record: records::Worker| {
+                record.begun = None;
+                record
+            };
+            assert_eq!(but_since(again), but_since(saved));
+        }
+        running.end(at(9), Why::Asked);
+        let back = life(&record(1, &running, at(10)), at(10), &RULES);
+        assert!(matches!(back.state, State::Running { .. }));
+    }
+
+    #[test]
+    fn a_state_is_replaced_as_a_whole_and_what_is_none_is_refused() {
+        let work = Workdir::new();
+        let place = Place::new(&work.join("state"), None).unwrap();
+        assert!(place.load().unwrap().is_none());
+        let saved = Saved {
+            pool: records::Pool {
+                command: "c {worker}".into(),
+                disks: vec!["sda".into()],
+                ..records::Pool::default()
+            },
+            workers: vec![record(3, &Life::new(&RULES), at(0))],
+        };
+        place.save(&saved.text()).unwrap();
+        let back = place.load().unwrap().unwrap();
+        assert_eq!((&back.pool, &back.workers), (&saved.pool, &saved.workers));
+        for text in [
+            "",
+            "{\"type\":\"worker\"}\n",
+            "nonsense",
+            "{\"type\":\"pool\"\n",
+        ] {
+            work.write("state", text);
+            let error = place.load().unwrap_err();
+            assert!(
+                format!("{error:#}").contains("state: read: no state: "),
+                "{error:#}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_pool_has_a_state() {
+        let work = Workdir::new();
+        let place = Place::new(&work.join("new/state"), None).unwrap();
+        assert!(!place.is_locked());
+        let lock = place.lock().unwrap();
+        assert!(place.is_locked());
+        let error = place.lock().unwrap_err();
+        assert_eq!(error.downcast::<Fatal>().unwrap().exit, Exit::Refused);
+        drop(lock);
+        assert!(!place.is_locked());
+    }
+
+    #[test]
+    fn seats_are_found_by_their_names_alone() {
+        let work = Workdir::new();
+        for name in ["s.1.seat", "s.12.seat", "s.x.seat", "t.3.seat", "s.4.units"] {
+            work.write(name, "");
+        }
+        let mut seats = Place::new(&work.join("s"), None).unwrap().seats();
+        seats.sort();
+        assert_eq!(seats, [1, 12]);
+    }
+}

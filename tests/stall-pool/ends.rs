@@ -1,0 +1,129 @@
+use super::*;
+
+#[test]
+fn when_all_are_done_so_is_the_pool() {
+    let pool = Pool::of("unit work; echo hello $1");
+    let ran = pool.run(&["--workers", "3"]).ok();
+    assert_eq!((ran.stdout(), ran.stderr()), (String::new(), String::new()));
+    assert_eq!(pool.starts().len(), 3);
+    for number in 1..=3 {
+        let log = fs::read_to_string(pool.work.join(format!("pool.{number}.log")));
+        assert_eq!(log.unwrap(), format!("hello {number}\n"));
+    }
+    let (state, workers) = pool.status();
+    assert_eq!(state["finished"], true);
+    assert!(
+        workers
+            .iter()
+            .all(|w| w["work"] == 1 && w["state"] == "done")
+    );
+    // A new start is a new run.
+    pool.run(&["--workers", "3"]).ok();
+    assert_eq!(pool.starts().len(), 6);
+}
+
+/// original.md 8.D.6: workers that had done their part looked stopped, and were restarted for ever.
+#[test]
+fn a_worker_that_is_done_but_for_some_items_is_done() {
+    let pool = Pool::of("exit $(($1 - 1))");
+    pool.run(&["--workers", "2"]).code(1);
+    assert_eq!(pool.starts().len(), 2);
+}
+
+#[test]
+fn a_worker_that_was_called_in_a_wrong_way_or_refuses_is_paused_at_once() {
+    for code in [2, 3] {
+        let pool = Pool::of(&format!("[ $1 = 1 ] && exit {code}; exit 0"));
+        let ran = pool.run(&["--workers", "2"]).code(255);
+        ran.one_line(&["worker 1: paused: it ended with"]);
+        assert_eq!(pool.starts().len(), 2);
+    }
+}
+
+/// original.md 8.D.6: every restart was a success.
+#[test]
+fn a_command_that_cannot_be_started_is_said_so_and_not_tried_again() {
+    let work = Workdir::new();
+    let args = ["--workers", "1", "--", "no-such-command"];
+    let ran = work.tool("stall-pool").args(args).code(255);
+    ran.one_line(&["worker 1: paused: it cannot be started: No such file or directory"]);
+}
+
+#[test]
+fn what_fails_is_restarted_and_after_the_attempts_paused() {
+    let pool = Pool::of("echo failing; exit 7");
+    let flags = ["--workers", "1", "--attempts", "2", "--cooldown", "0.05s"];
+    let ran = pool.run(&flags).code(255);
+    ran.one_line(&["paused: ended with 7 after 2 restarts that brought no work back"]);
+    assert_eq!(pool.starts().len(), 3);
+    let attempts: Vec<Value> = pool
+        .told("started")
+        .iter()
+        .map(|e| e["attempt"].clone())
+        .collect();
+    assert_eq!(attempts, [1, 2, 3]);
+    assert_eq!(pool.told("restarted").len(), 2);
+    // A log goes on over restarts.
+    let log = fs::read_to_string(pool.work.join("pool.1.log")).unwrap();
+    assert_eq!(log, "failing\n".repeat(3));
+}
+
+#[test]
+fn a_restart_that_brings_work_back_is_forgiven() {
+    let script = "echo >>tries; unit work; sleep 0.3; [ $(wc -l <tries) -gt 6 ] && exit 0; exit 7";
+    let pool = Pool::of(script);
+    pool.run(&["--workers", "1", "--attempts", "1", "--cooldown", "0.01s"])
+        .ok();
+    assert_eq!(pool.starts().len(), 7);
+}
+
+#[test]
+fn one_that_gives_up_holds_all_starts_for_a_while() {
+    let script = "[ $1 = 1 ] && [ ! -e again ] && { touch again; exit 255; }
+        [ $1 = 2 ] && [ ! -e more ] && { until [ -e again ]; do sleep 0.02; done; touch more; exit 7; }
+        exit 0";
+    let pool = Pool::of(script);
+    let begun = std::time::Instant::now();
+    pool.run(&["--workers", "2", "--cooldown", "2s"]).ok();
+    assert!(begun.elapsed() >= Duration::from_secs(2));
+    assert_eq!(pool.starts().len(), 4);
+    assert_eq!(pool.told("warned")[0]["action"], "hold");
+}
+
+#[test]
+fn what_a_worker_leaves_behind_is_ended_before_it_is_done() {
+    let pool = Pool::of(
+        "(trap '' TERM; echo $BASHPID >left; exec sleep 1000) & until [ -s left ]; do :; done",
+    );
+    pool.run(&["--workers", "1"]).ok();
+    let left = fs::read_to_string(pool.work.join("left")).unwrap();
+    assert!(!lives(left.trim().parse().unwrap()));
+}
+
+/// original.md 8.F: names of the shell's own and of the pool's.
+#[test]
+fn placeholders_are_filled_and_mistakes_told() {
+    let work = Workdir::new();
+    let script = "echo {worker}/{workers} {size} ${HOME:+{x}} $STALL_WORKER >out.{worker}";
+    let args = [
+        "--workers",
+        "2",
+        "--param",
+        "size=7",
+        "--",
+        "bash",
+        "-c",
+        script,
+    ];
+    work.tool("stall-pool").args(args).ok();
+    assert_eq!(
+        fs::read_to_string(work.join("out.2")).unwrap(),
+        "2/2 7 {x} 2\n"
+    );
+    let usage = |args: &[&str]| work.tool("stall-pool").args(args).code(2);
+    usage(&["--param", "szie=7", "--", "echo", "{size}"]).one_line(&["the command has no {szie}"]);
+    usage(&["--params", "none", "--", "echo"]).one_line(&["none: read: "]);
+    usage(&["--workers", "9", "--", "echo"]).one_line(&["--workers: it must be between"]);
+    usage(&["--disk", "nowhere", "--", "echo"]).one_line(&["--disk nowhere: "]);
+    usage(&["--status", "--state", "none"]).one_line(&["none: read: there is no pool"]);
+}
