@@ -25,6 +25,10 @@ mod scaling;
 #[path = "stall-pool/telling.rs"]
 mod telling;
 
+/// The recipes that are shipped.
+#[path = "stall-pool/recipes.rs"]
+mod recipes;
+
 use std::{fs, path::PathBuf, process::Child, time::Duration};
 
 use harness::{Run, Workdir, run::Ran, wait_for};

@@ -134,3 +134,42 @@ fn a_state_that_is_none_is_refused_not_overwritten() {
     );
     assert!(pool.starts().is_empty());
 }
+
+/// A pool that is killed in the midst of a start must not have its worker begin later, beside or after
+/// the next pool's.
+#[test]
+fn a_keeper_whose_pool_is_gone_begins_nothing() {
+    let work = Workdir::new();
+    let keep = |pool: u32| {
+        let pool = pool.to_string();
+        work.tool("stall-pool")
+            .args(["--keep", "seat", "log", "1", "1000", "1", "100", &pool])
+            .args(["touch", "begun"])
+            .run()
+            .status
+            .code()
+    };
+    assert_eq!(keep(1), Some(125));
+    assert!(!work.join("begun").exists());
+    assert_eq!(keep(std::process::id()), Some(0));
+    assert!(work.join("begun").exists());
+}
+
+/// The pool was killed after it had written down that it starts a worker, and before it did.
+#[test]
+fn the_end_of_an_earlier_start_is_not_taken_for_that_of_the_last() {
+    let pool = Pool::of("exit 0");
+    pool.run(&["--workers", "1"]).ok();
+    let state = fs::read_to_string(pool.work.join("pool")).unwrap();
+    let state = state
+        .replace("\"finished\":true", "\"finished\":false")
+        .replace("\"state\":\"done\"", "\"state\":\"running\"");
+    // As it is, the seat tells how this start has ended.
+    pool.work.write("pool", &state);
+    pool.run(&["--workers", "1"]).ok();
+    assert_eq!(pool.starts().len(), 1);
+    pool.work
+        .write("pool", state.replace("\"starts\":1", "\"starts\":2"));
+    pool.run(&["--workers", "1"]).ok();
+    assert_eq!(pool.starts().len(), 2);
+}
