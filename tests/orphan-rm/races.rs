@@ -1,11 +1,11 @@
 use std::{fs, os::unix::fs::symlink};
 
-use harness::run::Ran;
+use harness::{run::Ran, wait_for};
 use serde_json::Value;
 
 use crate::{
-    stepper::Stepper,
-    world::{World, kept, only},
+    stepper::{DEADLINE, Stepper},
+    world::{World, kept, only, stream},
 };
 
 /// The links are listed, nothing is proven yet.
@@ -78,6 +78,53 @@ fn a_file_rewritten_replaced_or_swapped_in_the_last_moment_stays() {
         "was put in its place in the last moment",
     );
     assert_eq!(fs::read(world.lib("A/x.epub")).unwrap(), b"copy");
+}
+
+/// The last look at a file and its move are two system calls. Where there is strace, it holds up the
+/// second one for as long as it takes to put another file in the place.
+#[test]
+fn a_file_put_in_the_place_between_the_last_look_and_the_move_goes_back() {
+    let world = World::new();
+    let finding = world.orphan("A/x.epub", b"copy");
+    let strace = world
+        .work
+        .command("strace")
+        .arg("-V")
+        .into_command()
+        .output();
+    if !strace.is_ok_and(|told| told.status.success()) {
+        return;
+    }
+    // The first one is the trial in the quarantine.
+    let hold = ["-f", "--seccomp-bpf", "-qq", "-o", "trace", "-e"];
+    let hold = world.work.command("strace").args(hold);
+    let hold = hold.args([
+        "trace=renameat2",
+        "-e",
+        "inject=renameat2:delay_enter=3s:when=2",
+    ]);
+    let run = world.dressed(hold.arg(harness::run::tool("orphan-rm")));
+    let run = run.args(["--apply", "--max-percent", "100"]);
+    let child = run.stdin(stream(&[finding])).start();
+    let held = || {
+        let pid = child.id();
+        let tool = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+        let stat = fs::read_to_string(format!("/proc/{}/stat", tool.trim())).ok()?;
+        let announced = fs::read_to_string(world.journals().first()?).ok()?;
+        (stat.contains(") t ") && announced.contains("\"removing\"")).then_some(())
+    };
+    wait_for("the move to be held up", DEADLINE, held);
+    fs::rename(world.lib("A/x.epub"), world.lib("A/proven.epub")).unwrap();
+    world.stray("A/x.epub", b"a new book");
+    let ran = Ran::of(child);
+    kept(
+        &world,
+        "A/x.epub",
+        &ran,
+        "was put in its place in the last moment",
+    );
+    assert_eq!(fs::read(world.lib("A/x.epub")).unwrap(), b"a new book");
+    assert_eq!(fs::read(world.lib("A/proven.epub")).unwrap(), b"copy");
 }
 
 #[test]
