@@ -156,6 +156,23 @@ fn a_store_that_is_away_when_a_run_is_gone_on_with_moves_nothing() {
     assert_eq!(world.trash().len(), 3);
 }
 
+#[test]
+fn a_quarantine_that_is_away_is_not_taken_for_an_empty_one() {
+    let world = World::new();
+    let findings = many(&world, 6);
+    killed(&world, &findings);
+    let (there, away) = (world.work.join("library.orphans"), world.work.join("away"));
+    fs::rename(&there, &away).unwrap();
+    let before = fs::read(journal(&world)).unwrap();
+    let ran = with_journal(&world, &findings).code(3);
+    assert!(ran.stderr().contains("No such file"), "{}", ran.report());
+    assert_eq!(fs::read(journal(&world)).unwrap(), before);
+    assert!(!there.exists());
+    fs::rename(&away, &there).unwrap();
+    let ran = with_journal(&world, &findings).ok();
+    assert_eq!(ran.summary()["removed"], 6, "{}", ran.report());
+}
+
 /// Killed again and again, gone on with each time by one journal: in the end all is as if it never was.
 #[test]
 fn a_run_killed_and_gone_on_with_many_times_comes_to_its_end() {

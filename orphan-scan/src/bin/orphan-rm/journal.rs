@@ -21,6 +21,9 @@ use wire::{
 pub(crate) use past::Entry;
 pub(crate) use steps::Step;
 
+/// No line is as long.
+const LONGEST: u64 = 1 << 16;
+
 /// An open journal. Nobody else can have it open to write at the same time.
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -85,9 +88,11 @@ impl Journal {
     /// # Errors
     /// What is there is none of ours (3), or another process has it open (3).
     pub(crate) fn go_on(path: &Path) -> Result<Option<(Journal, JournalRun, Vec<Entry>)>, Fatal> {
-        match std::fs::read(path) {
+        let mut first = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(LONGEST).read_to_end(&mut first));
+        match read {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Ok(bytes) if is_unbegun(&bytes) => return Ok(None),
+            Ok(_) if is_unbegun(&first) => return Ok(None),
             _ => {}
         }
         Journal::open(path).map(Some).map_err(|refused| Fatal {
@@ -167,13 +172,11 @@ impl Journal {
 
 /// Did the run of this journal not come to its end? By its last line; not of one that is at work.
 pub(crate) fn is_unfinished(path: &Path) -> bool {
-    /// Longer than any line.
-    const TAIL: u64 = 1 << 16;
     let tail = || -> io::Result<Vec<u8>> {
         let mut file = File::open(path)?;
         flock(&file, FlockOperation::NonBlockingLockShared)?;
         let size = file.metadata()?.len();
-        file.seek(SeekFrom::Start(size.saturating_sub(TAIL)))?;
+        file.seek(SeekFrom::Start(size.saturating_sub(LONGEST)))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         Ok(bytes)

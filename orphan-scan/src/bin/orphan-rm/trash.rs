@@ -100,15 +100,16 @@ impl Trash {
         Ok(trash)
     }
 
-    /// Opens the folder of an earlier run to go on with it, or makes it again where nothing was in it.
+    /// Opens the folder of an earlier run to go on with it; where it is `empty`, it may be gone and is made
+    /// again.
     ///
     /// # Errors
     /// One line of reason, as [`Trash::make`].
-    pub(crate) fn again(folder: &Path, library: &Tree) -> Result<Trash, String> {
+    pub(crate) fn again(folder: &Path, empty: bool, library: &Tree) -> Result<Trash, String> {
         let (Some(base), Some(run)) = (folder.parent(), folder.file_name()) else {
             return Err(format!("{}: it is no folder of a run", folder.display()));
         };
-        if !folder.exists() {
+        if empty && !folder.exists() {
             return Trash::make(base, Path::new(run), library);
         }
         let trash = Trash::open(folder)?;
@@ -121,12 +122,12 @@ impl Trash {
         }
     }
 
-    /// Removes a run's folder that holds nothing, with its journal where that is in it.
-    pub(crate) fn remove(&self, journal: &Path) {
+    /// Removes a run's folder that holds nothing but this journal.
+    pub(crate) fn remove(&self, journal: Option<&Path>) {
         // What is not empty stays.
         let _ = fs::remove_dir(&self.tree.path).and_then(|()| {
-            if journal.parent() == Some(&self.folder) {
-                fs::remove_file(journal)?;
+            if let Some(own) = journal.filter(|journal| journal.parent() == Some(&self.folder)) {
+                fs::remove_file(own)?;
             }
             fs::remove_dir(&self.folder)?;
             match self.folder.parent() {

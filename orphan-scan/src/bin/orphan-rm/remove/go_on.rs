@@ -54,7 +54,8 @@ impl Quarantine {
             let why = format!("its files were put back or purged since ({later:?})");
             return Err(refuse(why));
         }
-        let trash = Trash::again(&folder, &prover.tree).map_err(refuse)?;
+        let empty = entries.iter().all(|entry| entry.step.is_settled());
+        let trash = Trash::again(&folder, empty, &prover.tree).map_err(refuse)?;
         trash.try_moving().map_err(refuse)?;
         Ok(Quarantine {
             trash,

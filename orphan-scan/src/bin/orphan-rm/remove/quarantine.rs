@@ -57,7 +57,9 @@ impl Quarantine {
         let at = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
         let run = format!("{at}-{}", std::process::id());
         let trash = Trash::make(base, Path::new(&run), &prover.tree).map_err(refuse)?;
-        trash.try_moving().map_err(refuse)?;
+        let moving = trash.try_moving().map_err(refuse);
+        // Refused is unchanged.
+        moving.inspect_err(|_| trash.remove(None))?;
         let own = trash.folder.join(OWN_JOURNAL);
         let (root, root_b64) = fields(&prover.tree.path);
         let (folder, folder_b64) = fields(&trash.folder);
@@ -71,7 +73,8 @@ impl Quarantine {
             trash: folder,
             trash_b64: folder_b64,
         };
-        let journal = Journal::create(journal.unwrap_or(&own), &head)?;
+        let journal = Journal::create(journal.unwrap_or(&own), &head);
+        let journal = journal.inspect_err(|_| trash.remove(None))?;
         Ok(Quarantine {
             trash,
             journal,
@@ -88,7 +91,7 @@ impl Quarantine {
     /// At the end: a quarantine that nothing was ever moved to goes. Says whether it stays.
     pub(crate) fn leave(&self) -> bool {
         if !self.used {
-            self.trash.remove(&self.journal.path);
+            self.trash.remove(Some(&self.journal.path));
         }
         self.used
     }
