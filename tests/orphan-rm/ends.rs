@@ -210,3 +210,20 @@ fn a_reader_that_goes_away_ends_the_run_with_everything_journalled() {
     assert_eq!(world.trash().len(), announced);
     assert!(announced < 30, "all of them went");
 }
+
+#[test]
+fn what_is_linked_meanwhile_is_put_back_even_if_nobody_reads() {
+    let world = World::new();
+    let findings = many(&world, 20);
+    let mut stepper = Stepper::new(&world);
+    let mut child = world.rm(&findings).arg("--apply").start();
+    stepper.until("age(source.xmin)");
+    drop(child.stdout.take());
+    let last = findings[19]["path"].as_str().unwrap();
+    world.link_only("Late/x.epub", last.as_ref());
+    stepper.go();
+    let ran = harness::run::Ran::of(child);
+    assert_eq!(ran.status.code(), Some(255), "{}", ran.report());
+    assert!(fs::metadata(last).is_ok(), "{}", ran.report());
+    assert_eq!(world.trash().len(), 19);
+}

@@ -42,6 +42,7 @@ impl Run<'_, '_> {
     /// quarantine, and says why it was not.
     pub(super) fn decide(&mut self, moved: Vec<Moved>, unseen: Option<&str>) -> anyhow::Result<()> {
         let mut tidy = Vec::new();
+        let mut told = Ok(());
         for moved in moved {
             let linked = match (unseen, &moved.folders) {
                 (Some(_), _) => Told::Yes("not looked at again".into()),
@@ -100,13 +101,17 @@ impl Run<'_, '_> {
                 size: moved.stamp.size,
                 input: moved.record.as_ref(),
             };
-            end.write(self.out, &mut self.tally)?;
+            // That nobody hears of the first is no reason to leave the last where it is not meant to be.
+            match told {
+                Ok(()) => told = end.write(self.out, &mut self.tally),
+                Err(_) => self.tally.count(&end),
+            }
         }
         self.write_commands(&tidy);
-        match (&mut self.quarantine, unseen) {
-            (Some(quarantine), None) => Ok(quarantine.looked()?),
-            _ => Ok(()),
+        if let (Some(quarantine), None) = (&mut self.quarantine, unseen) {
+            quarantine.looked()?;
         }
+        Ok(told?)
     }
 
     /// The commands that make Calibre forget what is gone.
