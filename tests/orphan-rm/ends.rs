@@ -227,3 +227,42 @@ fn what_is_linked_meanwhile_is_put_back_even_if_nobody_reads() {
     assert!(fs::metadata(last).is_ok(), "{}", ran.report());
     assert_eq!(world.trash().len(), 19);
 }
+
+#[test]
+fn each_move_waits_until_the_journal_that_announces_it_is_on_disk() {
+    let world = World::new();
+    if !world.may_trace() {
+        return;
+    }
+    let findings = many(&world, 5);
+    let trace = world.work.join("trace");
+    let traced = || {
+        let run = world.work.command("strace");
+        let run = run.args(["--seccomp-bpf", "-f", "-y", "-qq", "-s", "200"]);
+        let run = run.args(["-e", "trace=write,fdatasync,renameat2", "-o"]);
+        run.arg(&trace).arg(harness::run::tool("orphan-rm"))
+    };
+    let moves = || {
+        let trace = fs::read_to_string(&trace).unwrap();
+        let (mut moves, mut announced, mut lasting) = (0, false, false);
+        for line in trace.lines() {
+            let of_journal = line.contains("journal.ndjson>");
+            if of_journal && line.contains(" write(") {
+                announced = line.contains("removing") || line.contains("restoring");
+                lasting = false;
+            } else if of_journal && line.contains(" fdatasync(") {
+                lasting = true;
+            } else if line.contains(" renameat2(") && line.contains("\"x") {
+                assert!(announced && lasting, "{line}\n{trace}");
+                moves += 1;
+            }
+        }
+        moves
+    };
+    let run = world.dressed(traced()).stdin(stream(&findings));
+    run.args(["--apply", "--max-percent", "100"]).ok();
+    assert_eq!(moves(), 5);
+    let journal = &world.journals()[0];
+    traced().arg("--restore").arg(journal).ok();
+    assert_eq!(moves(), 5);
+}

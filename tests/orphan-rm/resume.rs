@@ -12,7 +12,8 @@ use crate::{
 fn with_journal(world: &World, findings: &[Value]) -> Run {
     world
         .rm(findings)
-        .args(["--apply", "--batch", "2", "--journal"])
+        .args(["--apply", "--confirm-threshold", "100000", "--batch", "2"])
+        .arg("--journal")
         .arg(journal(world))
 }
 

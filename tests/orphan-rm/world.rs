@@ -61,6 +61,13 @@ impl World {
         world
     }
 
+    /// Can a run be looked at by strace? Not where it is not installed, or nobody may look on.
+    pub(crate) fn may_trace(&self) -> bool {
+        let probe = ["--seccomp-bpf", "-f", "-qq", "-o", "/dev/null", "true"];
+        let mut probe = self.work.command("strace").args(probe).into_command();
+        probe.output().is_ok_and(|ran| ran.status.success())
+    }
+
     /// Gives back what a world takes in PostgreSQL, for tests that make hundreds of them.
     pub(crate) fn end(self) {
         let name = &self.database;

@@ -71,7 +71,9 @@ impl Journal {
             .file
             .set_len(0)
             .map_err(|error| fatal(Exit::GaveUp, &journal.path, "create", error))?;
-        let begun = journal.put(&Line::of(head));
+        let begun = journal
+            .put(&Line::of(head))
+            .and_then(|()| journal.file.sync_data());
         begun.map_err(|error| fatal(Exit::GaveUp, &journal.path, "write", error))?;
         // The name must be as lasting as what is written under it.
         if let Some(folder) = journal.path.parent() {
@@ -147,26 +149,39 @@ impl Journal {
         Ok(read)
     }
 
-    /// Writes a line, and comes back when it is on disk.
+    /// Writes a line. One that announces what is about to be done is on disk afterwards; one that tells
+    /// what was done is so with the next, for where the file is tells it as well.
     ///
     /// # Errors
-    /// It is not: the disk is full.
+    /// It cannot be written: the disk is full.
     pub(crate) fn note(&mut self, step: Step, mut line: JournalMove) -> Result<(), Fatal> {
         line.step = step.name().into();
         line.at = now();
-        self.put(&Line::of(&line)).map_err(|error| {
-            fatal(
-                Exit::GaveUp,
-                &self.path,
-                "write",
-                format_args!("{error}; no more files are moved"),
-            )
-        })
+        let put = self.put(&Line::of(&line));
+        let put = put.and_then(|()| match step.is_lasting() {
+            true => self.file.sync_data(),
+            false => Ok(()),
+        });
+        put.map_err(|error| self.unwritten(&error))
+    }
+
+    /// Comes back when all lines are on disk.
+    ///
+    /// # Errors
+    /// They are not.
+    pub(crate) fn sync(&self) -> Result<(), Fatal> {
+        self.file
+            .sync_data()
+            .map_err(|error| self.unwritten(&error))
+    }
+
+    fn unwritten(&self, error: &io::Error) -> Fatal {
+        let why = format_args!("{error}; no more files are moved");
+        fatal(Exit::GaveUp, &self.path, "write", why)
     }
 
     fn put(&mut self, line: &Line) -> io::Result<()> {
-        self.file.write_all(&[line.open_bytes(), b"}\n"].concat())?;
-        self.file.sync_data()
+        self.file.write_all(&[line.open_bytes(), b"}\n"].concat())
     }
 }
 

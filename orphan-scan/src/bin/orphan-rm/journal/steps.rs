@@ -50,6 +50,16 @@ impl Step {
         found.map(|(step, _)| step)
     }
 
+    /// Must its line be on disk before the tool goes on?
+    pub(super) fn is_lasting(self) -> bool {
+        match self {
+            Step::Removing | Step::Returning | Step::Restoring | Step::Purging => true,
+            // Of what is gone no place tells, and nothing is said to be done before this.
+            Step::Purged | Step::Looked => true,
+            Step::Removed | Step::NotRemoved | Step::Returned | Step::Restored => false,
+        }
+    }
+
     /// As the last line of a journal, does it tell that the run did not come to its end?
     pub(super) fn is_amid(self) -> bool {
         !self.is_later() && self != Step::Looked

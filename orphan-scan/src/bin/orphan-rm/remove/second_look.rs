@@ -41,6 +41,10 @@ impl Run<'_, '_> {
     /// By the links as they were listed last; or, where there was no second look, lets all stay in the
     /// quarantine, and says why it was not.
     pub(super) fn decide(&mut self, moved: Vec<Moved>, unseen: Option<&str>) -> anyhow::Result<()> {
+        // Nothing is told before it is on disk.
+        if let Some(quarantine) = &self.quarantine {
+            quarantine.journal.sync()?;
+        }
         let mut tidy = Vec::new();
         let mut told = Ok(());
         for moved in moved {
