@@ -1,14 +1,16 @@
 //! Where the database is and as whom to enter it: `--db`, else `MBS_DB`, and for what that leaves
 //! open libpq's own environment, password file and defaults. No configuration file of ours.
 
+mod endpoint;
+
 use std::{
     env, fmt,
-    net::IpAddr,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
+pub use endpoint::Endpoint;
 use wire::{Exit, Fatal};
 
 use crate::{
@@ -16,9 +18,6 @@ use crate::{
     passfile,
     tls::{Mode, Roots},
 };
-
-/// Debian's place for the server's socket, libpq's default there.
-const SOCKET_FOLDER: &str = "/var/run/postgresql";
 
 /// The environment's names for settings, as libpq has them.
 const ENVIRONMENT: [(&str, &str); 13] = [
@@ -83,24 +82,6 @@ impl Database {
         Settings::resolve(self.db.as_deref(), |name| {
             env::var(name).ok().filter(|value| !value.is_empty())
         })
-    }
-}
-
-/// A way to one server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// Host name, address, or folder of the Unix socket.
-    pub host: String,
-    /// Its address, where that is given beside the name.
-    pub address: Option<IpAddr>,
-    /// Port.
-    pub port: u16,
-}
-
-impl Endpoint {
-    /// Is it a Unix socket?
-    pub fn is_socket(&self) -> bool {
-        self.host.starts_with('/')
     }
 }
 
@@ -203,7 +184,7 @@ impl Settings {
             },
         };
         Ok(Settings {
-            endpoints: endpoints(get("host"), get("hostaddr"), get("port"))?,
+            endpoints: endpoint::all(get("host"), get("hostaddr"), get("port"))?,
             dbname: get("dbname").unwrap_or(&user).to_string(),
             user,
             mode: mode.with(get("sslrootcert").is_some()),
@@ -244,45 +225,6 @@ impl fmt::Display for Settings {
     }
 }
 
-fn endpoints(
-    hosts: Option<&str>,
-    addresses: Option<&str>,
-    ports: Option<&str>,
-) -> Result<Vec<Endpoint>, String> {
-    let list = |text: Option<&str>| -> Vec<String> {
-        text.map_or_else(Vec::new, |text| text.split(',').map(Into::into).collect())
-    };
-    let (hosts, addresses, ports) = (list(hosts), list(addresses), list(ports));
-    let count = hosts.len().max(addresses.len()).max(1);
-    if !hosts.is_empty() && !addresses.is_empty() && hosts.len() != addresses.len() {
-        return Err("host and hostaddr differ in number".into());
-    }
-    if ports.len() > 1 && ports.len() != count {
-        return Err("host and port differ in number".into());
-    }
-    (0..count)
-        .map(|i| {
-            let address = addresses.get(i).filter(|text| !text.is_empty());
-            let host = hosts.get(i).filter(|text| !text.is_empty()).or(address);
-            let port = ports
-                .get(i)
-                .or(ports.first())
-                .filter(|text| !text.is_empty());
-            Ok(Endpoint {
-                host: host.map_or(SOCKET_FOLDER, String::as_str).to_string(),
-                address: match address.map(|text| text.parse()) {
-                    Some(Err(_)) => return Err("hostaddr is no IP address".into()),
-                    other => other.and_then(Result::ok),
-                },
-                port: match port.map(|text| text.parse()) {
-                    Some(Err(_) | Ok(0)) => return Err("port is not from 1 to 65535".into()),
-                    other => other.and_then(Result::ok).unwrap_or(5432),
-                },
-            })
-        })
-        .collect()
-}
-
 /// The account that runs this, as the system's own tool names it: where accounts are kept is the
 /// system's affair.
 fn account() -> Result<String, String> {
@@ -304,76 +246,4 @@ fn home_or(given: Option<&str>, file: impl AsRef<Path>) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn resolve(flag: Option<&str>, vars: &[(&str, &str)]) -> Result<Settings, String> {
-        let vars = [vars, &[("PGPASSFILE", "/nonexistent")]].concat();
-        let env = |name: &str| {
-            vars.iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| value.to_string())
-        };
-        Settings::resolve(flag, env).map_err(|fatal| {
-            assert_eq!(fatal.exit, Exit::Usage);
-            fatal.message
-        })
-    }
-
-    #[test]
-    fn flag_beats_environment_beats_default() {
-        let vars = [
-            ("MBS_DB", "host=m"),
-            ("PGHOST", "p"),
-            ("PGPORT", "7"),
-            ("PGUSER", "u"),
-        ];
-        assert_eq!(resolve(Some("host=f"), &vars).unwrap().to_string(), "f:7/u");
-        assert_eq!(resolve(None, &vars).unwrap().to_string(), "m:7/u");
-        assert_eq!(resolve(None, &vars[1..]).unwrap().to_string(), "p:7/u");
-        let bare = resolve(None, &[("PGUSER", "u")]).unwrap();
-        assert_eq!(bare.to_string(), "/var/run/postgresql:5432/u");
-        assert!(bare.endpoints[0].is_socket());
-        let by_account = resolve(None, &[]).unwrap();
-        assert_eq!(by_account.dbname, by_account.user);
-    }
-
-    #[test]
-    fn several_hosts_keep_their_ports() {
-        let settings = resolve(Some("postgresql://u@a:1,b,[::1]:3/d"), &[]).unwrap();
-        assert_eq!(settings.to_string(), "a:1,b:5432,::1:3/d");
-        let one_port = resolve(Some("host=a,b port=9 user=u"), &[]).unwrap();
-        assert_eq!(one_port.to_string(), "a:9,b:9/u");
-    }
-
-    #[test]
-    fn a_password_may_come_from_the_environment_only() {
-        for url in [
-            "postgresql://u:hush@h/d",
-            "postgresql://h?password=hush",
-            "password=hush",
-        ] {
-            let said = resolve(Some(url), &[]).unwrap_err();
-            assert!(said.contains(".pgpass") && !said.contains("hush"), "{said}");
-            let settings = resolve(None, &[("MBS_DB", url)]).unwrap();
-            let password = settings.password(&settings.endpoints[0]);
-            assert_eq!(password, Some(Secret(b"hush".to_vec())));
-            assert!(!format!("{settings:?} {settings}").contains("hush"));
-        }
-    }
-
-    #[test]
-    fn nonsense_is_told() {
-        for (text, word) in [
-            ("port=x", "port"),
-            ("host=a,b port=1,2,3", "number"),
-            ("hostaddr=h", "hostaddr"),
-            ("sslmode=perhaps", "sslmode"),
-            ("connect_timeout=soon", "connect_timeout"),
-            ("sslkey=x", "sslkey"),
-        ] {
-            let said = resolve(Some(text), &[]).unwrap_err();
-            assert!(said.contains(word), "{said}");
-        }
-    }
-}
+mod tests;
