@@ -55,6 +55,10 @@ mod grace;
 #[path = "mbs-upload/between.rs"]
 mod between;
 
+/// Connections that break at any byte, to the server and to its database.
+#[path = "mbs-upload/cuts.rs"]
+mod cuts;
+
 /// What is known before it is asked about, and a known set that grows while running.
 #[path = "mbs-upload/known.rs"]
 mod known;
@@ -62,6 +66,7 @@ mod known;
 /// Several uploaders at a time, kept apart by locks in the server's database.
 #[path = "mbs-upload/claims.rs"]
 mod claims;
+
 /// Progress, slow files, figures for Prometheus.
 #[path = "mbs-upload/pace.rs"]
 mod pace;

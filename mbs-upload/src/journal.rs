@@ -13,9 +13,10 @@
 //! | [`identity`] | is this the server that it is about? |
 //! | [`terms`], `refusals` | on what terms a refusal holds, and whether it does |
 //! | `ending` | how a file's way ended |
-//! | [`doubt`] | ebooks that may have been made unheard |
+//! | [`doubt`], [`clock`] | ebooks that may have been made unheard, and by whose clock |
 //! | [`settle`] | what a killed run has left on the server |
 
+pub mod clock;
 pub mod doubt;
 mod ending;
 mod entry;
@@ -37,6 +38,7 @@ use jiff::{Timestamp, Unit};
 use wire::{Exit, Fatal, Line, OrFatal, Writer, records::JournalStep};
 
 use crate::{known::Content, server::Server};
+use clock::Clock;
 use doubt::Doubt;
 use half::Half;
 use log::Log;
@@ -53,6 +55,8 @@ pub struct Journal {
     refusals: Refusals,
     /// Ebooks that may have been made unheard, by this run or an earlier one.
     doubts: Mutex<HashMap<Content, Vec<Doubt>>>,
+    /// What is known of the server's.
+    clock: Clock,
     /// Files whose way a killed run has begun.
     halves: HashMap<Content, Half>,
 }
@@ -108,6 +112,11 @@ impl Journal {
     /// Has the server this content, as earlier runs found?
     pub fn is_done(&self, content: &Content) -> bool {
         self.past.is_done(content)
+    }
+
+    /// What is known of the server's clock.
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// How far a killed run got with this content.

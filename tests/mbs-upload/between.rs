@@ -1,10 +1,10 @@
 use super::*;
+use crate::claims::lock;
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer},
 };
-use sandbox::Cutter;
 use std::{
     io::{ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
@@ -16,13 +16,13 @@ use std::{
 };
 
 /// The port of an address like `http://127.0.0.1:5000` or `ws://127.0.0.1:5000/ws`.
-fn port(url: &str) -> u16 {
+pub(crate) fn port(url: &str) -> u16 {
     let rest = url.rsplit_once(':').unwrap().1;
     rest.split('/').next().unwrap().parse().unwrap()
 }
 
 /// Takes connections and hands each to `handle` on a thread of its own; gives the port.
-fn listen(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
+pub(crate) fn listen(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let handle = Arc::new(handle);
@@ -35,7 +35,7 @@ fn listen(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
     port
 }
 
-fn short_reads(stream: &TcpStream) {
+pub(crate) fn short_reads(stream: &TcpStream) {
     stream
         .set_read_timeout(Some(Duration::from_millis(3)))
         .unwrap();
@@ -43,7 +43,7 @@ fn short_reads(stream: &TcpStream) {
 }
 
 /// Copies what has come from one end to the other; false at the end.
-fn pass(from: &mut impl Read, to: &mut impl Write) -> bool {
+pub(crate) fn pass(from: &mut impl Read, to: &mut impl Write) -> bool {
     let mut buffer = [0; 16384];
     match from.read(&mut buffer) {
         Ok(0) => false,
@@ -159,9 +159,30 @@ fn impatient(
     })
 }
 
+/// A server that finishes the first addition only when there are two ebooks: the late one must be there
+/// when the tool looks back.
+fn waiting_for_two_ebooks() -> Arc<Bench> {
+    let mut bench = Bench::new();
+    let wait = "create function wait() returns trigger language plpgsql as
+        'begin perform pg_advisory_lock(42); perform pg_advisory_unlock(42); return new; end';
+        create trigger wait before insert on source execute function wait()";
+    bench.server.cluster().execute("ebooks", wait);
+    let mut holder = bench.rival();
+    lock(&mut holder, 42);
+    let bench = Arc::new(bench);
+    let seen = Arc::clone(&bench);
+    thread::spawn(move || {
+        harness::wait_for("two ebooks", DEADLINE, || {
+            (seen.ebooks() == 2).then_some(())
+        });
+        drop(holder);
+    });
+    bench
+}
+
 #[test]
 fn an_ebook_made_late_beside_a_second_one_is_removed() {
-    let bench = Arc::new(Bench::new());
+    let bench = waiting_for_two_ebooks();
     let book = bench.book("T", "A", "epub");
     let seen = Arc::clone(&bench);
     let door = impatient(
@@ -169,8 +190,6 @@ fn an_ebook_made_late_beside_a_second_one_is_removed() {
         "POST /api/ebooks HTTP",
         move || seen.server.count("POST", "/api/ebooks") == 1,
     );
-    // The late one must be there when the tool looks back: it waits for the addition.
-    bench.fault(json!({"on": "POST /api/ebooks/*/add-upload", "kind": "delay", "millis": 500}));
     let api = format!("http://127.0.0.1:{door}");
     let ran = bench
         .tool(std::slice::from_ref(&book))
@@ -188,7 +207,7 @@ fn an_ebook_made_late_beside_a_second_one_is_removed() {
 
 #[test]
 fn a_second_ebook_that_cannot_be_removed_is_told_of() {
-    let bench = Arc::new(Bench::new());
+    let bench = waiting_for_two_ebooks();
     let book = bench.book("T", "A", "epub");
     let seen = Arc::clone(&bench);
     let door = impatient(
@@ -196,7 +215,6 @@ fn a_second_ebook_that_cannot_be_removed_is_told_of() {
         "POST /api/ebooks HTTP",
         move || seen.server.count("POST", "/api/ebooks") == 1,
     );
-    bench.fault(json!({"on": "POST /api/ebooks/*/add-upload", "kind": "delay", "millis": 500}));
     bench.fault(json!({"on": "DELETE /api/ebooks/*", "kind": 500, "times": 0}));
     let api = format!("http://127.0.0.1:{door}");
     let ran = bench
@@ -228,53 +246,4 @@ fn an_addition_done_late_is_not_done_twice() {
         .ok();
     assert_eq!(outcome(&ran, &book)["outcome"], "uploaded");
     bench.holds(&[book]);
-}
-
-/// Through a proxy that cuts one connection to the API in so many, and all to the engine, this many files
-/// arrive once each.
-fn cut(settings: Settings, files: usize, every: u64, seed: u64) {
-    let bench = Bench::with(settings);
-    let proxy = |url: &str, every, seed| {
-        let target = format!("127.0.0.1:{}", port(url));
-        Cutter::start("127.0.0.1:0", &target, (every, seed), |_| ()).unwrap()
-    };
-    let (api, ws) = (
-        proxy(&bench.server.api(), every, seed),
-        // One by which its first connections are cut early: there are only a few.
-        proxy(&bench.server.ws(), 1, 7),
-    );
-    let books = bench.books(files);
-    let ran = bench
-        .tool(&books)
-        .env("MBS_API", format!("http://{}", api.address()))
-        .env("MBS_WS", format!("ws://{}/ws", ws.address()))
-        .args(["--retries", "8"])
-        .ok();
-    assert_eq!(counts(&ran), [("uploaded".into(), files)].into());
-    bench.holds(&books);
-    assert_eq!(bench.ebooks(), files as i64);
-    assert!(api.cuts() > 1 && ws.cuts() > 1, "{api:?} {ws:?}");
-}
-
-fn seed() -> u64 {
-    let given = std::env::var("MBS_TEST_SEED").ok();
-    given.map_or(std::process::id().into(), |seed| seed.parse().unwrap())
-}
-
-#[test]
-fn connections_that_are_cut_at_any_byte_lose_nothing_and_double_nothing() {
-    let seed = seed();
-    println!("MBS_TEST_SEED={seed}");
-    let settings = Settings {
-        keep_alive: false,
-        ..Settings::default()
-    };
-    cut(settings, 30, 10, seed);
-}
-
-#[test]
-fn kept_connections_that_are_cut_lose_nothing_and_double_nothing() {
-    let seed = seed();
-    println!("MBS_TEST_SEED={seed}");
-    cut(Settings::default(), 40, 1, seed);
 }

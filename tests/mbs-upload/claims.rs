@@ -55,7 +55,7 @@ fn reversed(records: &[Value]) -> Vec<Value> {
 }
 
 /// Both at once, each to its end.
-fn both(first: Run, second: Run) -> [Ran; 2] {
+pub(crate) fn both(first: Run, second: Run) -> [Ran; 2] {
     let other = thread::spawn(move || second.ok());
     let ran = first.ok();
     [ran, other.join().unwrap()]

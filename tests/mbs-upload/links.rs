@@ -1,6 +1,7 @@
 use std::{fs, os::unix::ffi::OsStrExt, path::PathBuf};
 
 use super::*;
+use crate::claims::both;
 
 /// A server that makes links, and our folder, which it calls /calibre.
 fn fork() -> Bench {
@@ -269,4 +270,33 @@ fn while_nobody_knows_what_became_of_the_first_file_no_other_is_added() {
         .code(255);
     assert_eq!(targets(&bench), [None], "{}", ran.report());
     assert_eq!(counts(&ran)["uploaded"], 1, "{}", ran.report());
+}
+
+#[test]
+fn two_uploaders_on_one_list_make_one_link_of_each_file() {
+    let bench = fork();
+    let books = bench.books(16);
+    let reversed: Vec<_> = books.iter().rev().cloned().collect();
+    let run = |books: &[Value]| looking(&bench, bench.claiming(books));
+    let rans = both(run(&books), run(&reversed));
+    let uploaded = |ran: &Ran| ran.summary()["uploaded"].as_u64().unwrap();
+    assert_eq!(rans.iter().map(uploaded).sum::<u64>(), 16);
+    assert_eq!(bench.stored().len(), 16);
+    assert_eq!(bench.ebooks(), 16);
+    bench.holds_links(16);
+}
+
+#[test]
+fn a_copy_where_a_link_was_asked_for_ends_an_uploader_that_holds_locks_too() {
+    let bench = Bench::new();
+    let books = bench.books(8);
+    let ran = looking(&bench, bench.claiming(&books)).code(255);
+    assert_eq!(targets(&bench), [None], "{}", ran.report());
+    // Its locks are free again.
+    let ran = bench.claiming(&books).ok();
+    assert_eq!(
+        counts(&ran),
+        [("duplicate".into(), 1), ("uploaded".into(), 7)].into()
+    );
+    bench.holds(&books);
 }

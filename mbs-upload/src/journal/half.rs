@@ -15,6 +15,8 @@ pub struct Half {
     pub file: Option<(String, i64)>,
     /// Its upload row.
     pub upload: Option<i64>,
+    /// When we heard of that.
+    pub heard: Option<Timestamp>,
     /// The ebook that was about to be made.
     pub making: Option<Box<Wanted>>,
     /// The ebook that it was about to become part of, and whether that was made for it.

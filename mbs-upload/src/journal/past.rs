@@ -183,7 +183,7 @@ impl Past {
         match step {
             "claimed" => half.format = entry.format.unwrap_or_default(),
             "sent" => half.file = entry.file.map(|file| (file, entry.since.unwrap_or(0))),
-            "row" => half.upload = entry.upload_id,
+            "row" => (half.upload, half.heard) = (entry.upload_id, at),
             "making" => {
                 half.close();
                 half.making = entry.wanted();
@@ -240,6 +240,7 @@ impl Past {
                 let rest = Half {
                     file: None,
                     upload: None,
+                    heard: None,
                     ..half
                 };
                 self.halves.insert(content, rest);

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use wire::{Exit, Fatal};
 
-use super::{Journal, doubt::Doubt, half::Half};
+use super::{Journal, clock::Clock, doubt::Doubt, half::Half};
 use crate::{
     claims::{Turn, claim},
     known::Content,
@@ -16,7 +16,7 @@ use crate::{
     server::{
         Server,
         check::{self, Question, Verdict},
-        ebook,
+        ebook, extract,
         failure::Failure,
         matching,
     },
@@ -42,6 +42,7 @@ pub fn settle(
         let since = Timestamp::now().duration_since(last);
         let since = since.try_into().unwrap_or_default();
         wire::stop::sleep(server.policy.wait.saturating_sub(since));
+        journal.clock = clock(&halves, server);
     }
     look_again(journal, server, Time::Start);
     let mut left = HashMap::new();
@@ -52,7 +53,9 @@ pub fn settle(
                 Fatal::new(Exit::GaveUp, message)
             };
             let unwritten = |why: String| Fatal::new(Exit::GaveUp, why);
-            let found = patiently(server.policy, || look(&content, &half, server));
+            let found = patiently(server.policy, || {
+                look(&content, &half, journal.clock, server)
+            });
             match found.map_err(gave_up)? {
                 Found::File(outcome) => {
                     journal.arrived(&content, &outcome).map_err(unwritten)?;
@@ -73,6 +76,21 @@ pub fn settle(
         left.insert(content, half);
     }
     Ok(left)
+}
+
+/// By the newest upload of the killed run whose row is still there. Without one, what is not known stays
+/// so: there is nothing to fail for.
+fn clock(halves: &HashMap<Content, Half>, server: &Server) -> Clock {
+    let rows = halves
+        .values()
+        .filter_map(|half| half.upload.zip(half.heard));
+    let Some((row, heard)) = rows.max() else {
+        return Clock::default();
+    };
+    let made = extract::read(server, row).ok();
+    let made = made.as_ref().and_then(|row| row.get("created")?.as_str());
+    let made = made.and_then(|made| made.parse().ok());
+    made.map_or(Clock::default(), |made| Clock::by(made, heard))
 }
 
 /// At the end of a run, looks once more for the ebooks that were about to be made and had not been
@@ -96,7 +114,7 @@ fn look_again(journal: &Journal, server: &Server, time: Time) {
         let mut sure = true;
         for doubt in &doubts {
             let look = || match turn(&content, Some(&doubt.wanted), server)? {
-                Turn::Ours(_grip) => remove_empty(doubt, server, None).map(Some),
+                Turn::Ours(_grip) => remove_empty(doubt, journal.clock, server, None).map(Some),
                 Turn::Theirs => Ok(None),
             };
             match patiently(server.policy, look) {
@@ -123,7 +141,7 @@ enum Found {
     Nothing,
 }
 
-fn look(content: &Content, half: &Half, server: &Server) -> Result<Found, Failure> {
+fn look(content: &Content, half: &Half, clock: Clock, server: &Server) -> Result<Found, Failure> {
     let api = &server.api;
     if let Some((id, _)) = half.adding {
         let question = Question {
@@ -154,10 +172,12 @@ fn look(content: &Content, half: &Half, server: &Server) -> Result<Found, Failur
         return Ok(Found::Ebook);
     };
     let wanted = wanted.clone();
-    Ok(match remove_empty(&Doubt { wanted, at }, server, None)? {
-        true => Found::Ebook,
-        false => Found::Nothing,
-    })
+    Ok(
+        match remove_empty(&Doubt { wanted, at }, clock, server, None)? {
+            true => Found::Ebook,
+            false => Found::Nothing,
+        },
+    )
 }
 
 /// Keeps other uploaders off an ebook while it is removed: one who is at work on its book may just be
@@ -183,16 +203,25 @@ fn turn<'a>(
 }
 
 /// Removes what was made of this book and stayed empty, but for `kept`: there was none like it before,
-/// so an empty one of ours and of that time is that. Says whether there was one.
+/// so an empty one of ours and of that time, which nobody has changed since, is that. Says whether there
+/// was one.
 ///
 /// # Errors
 /// As [`ebook::remove_if_empty`].
-pub fn remove_empty(doubt: &Doubt, server: &Server, kept: Option<i64>) -> Result<bool, Failure> {
+pub fn remove_empty(
+    doubt: &Doubt,
+    clock: Clock,
+    server: &Server,
+    kept: Option<i64>,
+) -> Result<bool, Failure> {
     let api = &server.api;
     let mut found = false;
     for id in matching::twins(api, &doubt.wanted)? {
         let ours = |e: &ebook::Ebook| {
-            e.created_by.is_some() && e.created_by == api.user_id() && doubt.may_be_of(e.created)
+            e.created_by.is_some()
+                && e.created_by == api.user_id()
+                && !e.changed
+                && clock.may_be_of(doubt.at, e.created)
         };
         if Some(id) != kept && ebook::get(api, id)?.is_some_and(|ebook| ours(&ebook)) {
             found |= ebook::remove_if_empty(api, id)?;

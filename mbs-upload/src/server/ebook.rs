@@ -28,6 +28,8 @@ pub struct Ebook {
     pub created_by: Option<i64>,
     /// When, in the local time of the server's database, which it calls UTC.
     pub created: Option<Timestamp>,
+    /// Somebody has changed it since.
+    pub changed: bool,
     /// Its files.
     pub sources: Vec<Source>,
 }
@@ -149,12 +151,11 @@ fn read(answer: &Value) -> Option<Ebook> {
                 .into(),
         })
     });
+    let time = |name| answer.get(name).and_then(Value::as_str);
     Some(Ebook {
         created_by: answer.get("created_by").and_then(Value::as_i64),
-        created: answer
-            .get("created")
-            .and_then(Value::as_str)
-            .and_then(|at| at.parse().ok()),
+        created: time("created").and_then(|at| at.parse().ok()),
+        changed: time("modified") != time("created"),
         sources: sources.collect::<Option<_>>()?,
     })
 }

@@ -264,7 +264,8 @@ fn an_empty_ebook_of_another_day_is_somebody_s_own() {
     let mut bench = Bench::new();
     let books = bench.books(1);
     killed_at(&bench, &books, "POST", "/api/ebooks", "delay_answer");
-    let later = "update ebook set created = created + interval '2 days'";
+    let later = "update ebook set (created, modified) =
+        (created + interval '2 days', created + interval '2 days')";
     bench.server.cluster().execute("ebooks", later);
     bench.journaled(&[]).ok();
     assert_eq!(bench.ebooks(), 1);
@@ -276,6 +277,40 @@ fn an_empty_ebook_of_another_day_is_somebody_s_own() {
         "uploaded"
     );
     bench.holds(&books);
+}
+
+#[test]
+fn an_empty_ebook_of_another_hour_is_somebody_s_own() {
+    // Hours that the database's clock is ahead, and hours that passed before the ebook was made.
+    for (ahead, passed, left) in [(5, 0, 0), (5, 3, 1), (0, 3, 1), (-7, 7, 1)] {
+        let mut bench = Bench::new();
+        let books = bench.books(1);
+        killed_at(&bench, &books, "POST", "/api/ebooks", "delay_answer");
+        let later = |table: &str, hours: i32| {
+            let time = format!("created + interval '{hours} hours'");
+            format!("update {table} set (created, modified) = ({time}, {time})")
+        };
+        let cluster = bench.server.cluster();
+        cluster.execute("ebooks", &later("upload", ahead));
+        cluster.execute("ebooks", &later("ebook", ahead + passed));
+        bench.journaled(&[]).ok();
+        assert_eq!(bench.ebooks(), left, "{ahead} {passed}");
+        // The file goes into what is left.
+        bench.journaled(&books).ok();
+        bench.holds(&books);
+        assert_eq!(bench.ebooks(), 1);
+    }
+}
+
+#[test]
+fn an_empty_ebook_that_somebody_has_changed_stays() {
+    let mut bench = Bench::new();
+    let books = bench.books(1);
+    killed_at(&bench, &books, "POST", "/api/ebooks", "delay_answer");
+    let change = "update ebook set modified = now(), version_id = version_id + 1";
+    bench.server.cluster().execute("ebooks", change);
+    bench.journaled(&[]).ok();
+    assert_eq!(bench.ebooks(), 1);
 }
 
 #[test]

@@ -191,7 +191,7 @@ impl Errand<'_> {
                 return Ok(false);
             }
             for doubt in &doubts {
-                remove_empty(doubt, server, kept)?;
+                remove_empty(doubt, server.journal.clock(), server, kept)?;
             }
             Ok(true)
         });
