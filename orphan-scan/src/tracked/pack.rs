@@ -11,7 +11,7 @@ use mbs_hashes::known::{Content, Set};
 use super::{Row, Told};
 use crate::names::Likeness;
 use bytes::{Bytes, put, put_bytes, unzigzag, zigzag};
-use short::{derive, derived, long_uuid, short_uuid};
+use short::{derive, derived, id_of, long_uuid, short_uuid};
 
 /// Where a row's SHA-1 and size are.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +27,10 @@ const HAS_ID: u8 = 2;
 const SHORT_UUID: u8 = 4;
 const KNOWN: u8 = 8;
 const TOLD: u8 = 16;
+/// Its number and uuid are those of the row before it in its group.
+const SAME_BOOK: u8 = 32;
+/// Its number is the one at the end of its folder's name.
+const ID_OF_FOLDER: u8 = 64;
 
 /// All groups.
 #[derive(Debug, Default)]
@@ -39,6 +43,8 @@ pub(super) struct Packed {
     folder: Option<Vec<u8>>,
     waiting: Vec<u8>,
     first: u32,
+    /// The number and uuid of the last row.
+    book: (Option<i64>, Box<str>),
 }
 
 impl Packed {
@@ -92,7 +98,15 @@ impl Packed {
         let format = self.format(told.format);
         let derived = derive(folder, name, told.format);
         let uuid = short_uuid(told.uuid);
+        let follows = self.rows > self.first;
+        let same = follows && self.book.0 == told.book_id && *self.book.1 == *told.uuid;
+        if !same {
+            self.book = (told.book_id, told.uuid.into());
+        }
+        let of_folder = told.book_id.is_some() && told.book_id == id_of(folder);
         let mut flags = 0;
+        flags |= if same { SAME_BOOK } else { 0 };
+        flags |= if of_folder { ID_OF_FOLDER } else { 0 };
         flags |= if derived.is_some() { DERIVED } else { 0 };
         flags |= if told.book_id.is_some() { HAS_ID } else { 0 };
         flags |= if uuid.is_some() { SHORT_UUID } else { 0 };
@@ -108,10 +122,11 @@ impl Packed {
             Some((title, author)) => out.extend([title, author]),
             None => put_bytes(out, name),
         }
-        if let Some(id) = told.book_id {
+        if let Some(id) = told.book_id.filter(|_| !same && !of_folder) {
             put(out, zigzag(id));
         }
         match uuid {
+            _ if same => {}
             Some(uuid) => out.extend(uuid.to_be_bytes()),
             None => put_bytes(out, told.uuid.as_bytes()),
         }
@@ -178,10 +193,23 @@ impl Packed {
         known: Option<&'a Set>,
     ) -> impl Iterator<Item = Row> + 'a {
         let (folder, first, count, mut bytes) = self.head(at);
-        (first..first + count).map(move |number| self.read(&mut bytes, folder, number, known))
+        let mut book = (None, String::new());
+        (first..first + count).map(move |number| {
+            let row = self.read(&mut bytes, folder, number, &book, known);
+            book.0 = row.book_id;
+            book.1.clone_from(&row.uuid);
+            row
+        })
     }
 
-    fn read(&self, bytes: &mut Bytes<'_>, folder: &[u8], number: u32, known: Option<&Set>) -> Row {
+    fn read(
+        &self,
+        bytes: &mut Bytes<'_>,
+        folder: &[u8],
+        number: u32,
+        before: &(Option<i64>, String),
+        known: Option<&Set>,
+    ) -> Row {
         let flags = bytes.take(1)[0];
         let format = &self.formats[bytes.number() as usize];
         let name = match flags & DERIVED {
@@ -191,10 +219,18 @@ impl Packed {
                 derived(folder, (lengths[0], lengths[1]), format)
             }
         };
-        let book_id = (flags & HAS_ID != 0).then(|| unzigzag(bytes.number()));
-        let uuid = match flags & SHORT_UUID {
-            0 => String::from_utf8_lossy(bytes.counted()).into_owned(),
-            _ => long_uuid(u128::from_be_bytes(bytes.array())),
+        let (book_id, uuid) = if flags & SAME_BOOK != 0 {
+            before.clone()
+        } else {
+            let book_id = match flags & ID_OF_FOLDER {
+                0 => (flags & HAS_ID != 0).then(|| unzigzag(bytes.number())),
+                _ => id_of(folder),
+            };
+            let uuid = match flags & SHORT_UUID {
+                0 => String::from_utf8_lossy(bytes.counted()).into_owned(),
+                _ => long_uuid(u128::from_be_bytes(bytes.array())),
+            };
+            (book_id, uuid)
         };
         let content = if flags & KNOWN != 0 {
             let place = u32::from_be_bytes(bytes.array());

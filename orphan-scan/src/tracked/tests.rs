@@ -93,3 +93,37 @@ fn only_plain_paths_below_the_root_are_relative() {
         assert_eq!(below(path), None, "{path}");
     }
 }
+
+#[test]
+fn the_rows_of_one_folder_may_be_of_several_books() {
+    let mut tracked = Tracked::default();
+    let long = "01234567-89ab-cdef-0123-456789abcdef";
+    // Number and uuid: as the folder says, the same again, another book's, none, odd ones.
+    let books: [(Option<i64>, &str); 8] = [
+        (Some(7), long),
+        (Some(7), long),
+        (Some(8), long),
+        (Some(8), "odd"),
+        (None, "odd"),
+        (None, "odd"),
+        (Some(7), ""),
+        (Some(i64::MIN), long),
+    ];
+    for folder in ["A/B (7)", "A/B (+7)", "A/B (007)", "A/B (7", "7)"] {
+        for (at, (book_id, uuid)) in books.into_iter().enumerate() {
+            let told = Told {
+                book_id,
+                uuid,
+                ..told("epub", None)
+            };
+            let path = format!("{folder}/{at}.epub");
+            tracked.add(Path::new(&path), &told, None).unwrap();
+        }
+    }
+    tracked.seal(None);
+    let rows: Vec<Row> = tracked.all(None).collect();
+    assert_eq!(rows.len(), 5 * books.len());
+    for (row, (book_id, uuid)) in rows.iter().zip(books.into_iter().cycle()) {
+        assert_eq!((row.book_id, &*row.uuid), (book_id, uuid), "{row:?}");
+    }
+}

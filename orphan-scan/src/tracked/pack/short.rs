@@ -48,3 +48,11 @@ pub(super) fn long_uuid(number: u128) -> String {
     ]
     .join("-")
 }
+
+/// The number at the end of a folder's name, `title (7)`, where it is written as we would.
+pub(super) fn id_of(folder: &[u8]) -> Option<i64> {
+    let inner = folder.strip_suffix(b")")?;
+    let open = inner.iter().rposition(|&byte| byte == b'(')?;
+    let digits = std::str::from_utf8(&inner[open + 1..]).ok()?;
+    digits.parse().ok()
+}
