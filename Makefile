@@ -6,7 +6,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-TOOLS := calibre-list hash-files mbs-hashes mbs-stats mbs-upload orphan-scan orphan-rm stall-watch
+TOOLS := calibre-list hash-files mbs-hashes mbs-stats mbs-upload orphan-scan orphan-rm stall-watch stall-pool
 PREFIX ?= /usr/local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # The tools that were built here, before any that are installed.
