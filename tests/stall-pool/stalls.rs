@@ -59,12 +59,12 @@ fn discovery_may_be_silent_for_longer_than_work() {
 /// original.md 8.D.3: what went on was to be seen in the output alone, of every tenth file.
 #[test]
 fn units_arrive_although_the_output_goes_to_a_file() {
-    let script = "exec >out 2>&1; for i in {1..25}; do unit work; sleep 0.1; done";
+    let script = "exec >out 2>&1; for i in {1..30}; do unit work; sleep 0.1; done";
     let pool = Pool::of(script);
-    let flags = [&SHORT[..], &["--workers", "1", "--signals", "units"]].concat();
-    pool.run(&flags).ok();
+    pool.run(&["--workers", "1", "--stall", "2s", "--signals", "units"])
+        .ok();
     assert!(pool.told("stalled").is_empty());
-    assert_eq!(pool.status().1[0]["work"], 25);
+    assert_eq!(pool.status().1[0]["work"], 30);
 }
 
 /// original.md 8.D.5: a busy worker that says nothing was killed.

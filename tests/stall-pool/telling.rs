@@ -100,8 +100,7 @@ fn whoever_may_know_what_to_do_is_given_the_stall() {
 #[test]
 fn a_closed_stdout_costs_no_cpu() {
     let mut pool = Pool::of("exec >&- 2>&-; unit work; sleep 1000");
-    pool.start(&["--workers", "1"]);
-    pool.wait_alive(&[1]);
+    pool.start(&["--workers", "1", "--interval", "0.1s"]);
     pool.wait_states(&["running"]);
     let keeper = pool.status().1[0]["pid"].as_u64().unwrap() as i32;
     let cpu = || {
@@ -111,12 +110,7 @@ fn a_closed_stdout_costs_no_cpu() {
             .cpu
     };
     let before = cpu();
-    // Ten looks at it.
-    let mut count = 0;
-    wait_for("some time", DEADLINE, || {
-        count += 1;
-        (count > 100).then_some(())
-    });
+    pool.wait_told("heartbeat", pool.told("heartbeat").len() + 10);
     assert!(cpu() - before < Duration::from_millis(200));
     pool.stop();
 }

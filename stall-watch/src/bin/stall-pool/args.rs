@@ -180,7 +180,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
     machine: PathBuf,
 
-    /// The command and its arguments; {worker} in it is the worker's number, {workers} how many there are
+    /// The command and its arguments; {worker} in it is the worker's number, as STALL_WORKER is in its
+    /// environment, {workers} how many there are
     #[arg(
         required_unless_present_any = ["schema", "status", "replay"],
         trailing_var_arg = true,

@@ -79,7 +79,9 @@ impl Process {
     /// # Errors
     /// No process can be made, or no file in the state's folder.
     pub(crate) fn start(mut command: Command, files: Files, proc: &Proc) -> io::Result<Process> {
-        let (units, reporter) = units::open_file(&files.units)?;
+        let (mut units, reporter) = units::open_file(&files.units)?;
+        // What an earlier start was the last to tell is no news.
+        let _ = units.read();
         command.env(units::VARIABLE, reporter.number());
         let child = command.spawn()?;
         drop(reporter);
@@ -94,13 +96,13 @@ impl Process {
     /// # Errors
     /// Its file of units cannot be opened.
     pub(crate) fn adopt(sitter: &Sitter, files: Files) -> io::Result<Process> {
-        let (units, _) = units::open_file(&files.units)?;
+        let (mut units, _) = units::open_file(&files.units)?;
+        // Nor is what a former pool was told.
+        let _ = units.read();
         Ok(Process::of(files, sitter.pid, sitter.start, units))
     }
 
-    fn of(files: Files, keeper: Pid, start: u64, mut units: Units) -> Process {
-        // What an earlier start, or a former pool, was told is no news.
-        let _ = units.read();
+    fn of(files: Files, keeper: Pid, start: u64, units: Units) -> Process {
         let now = Instant::now();
         let mut log = Size::default();
         log.grown(&files.log);
@@ -246,13 +248,17 @@ impl Process {
             return None;
         }
         ending.told = true;
-        let left = self.group.members(proc);
-        (!left.is_empty()).then_some(left)
+        Some(self.group.members(proc))
     }
 
     /// Is it being ended?
     pub(crate) fn is_ending(&self) -> bool {
         self.ending.is_some()
+    }
+
+    /// Is its end a matter of moments? What hangs in the kernel is waited for with more patience.
+    pub(crate) fn is_about_to_end(&self) -> bool {
+        self.ending.as_ref().is_some_and(|ending| !ending.told)
     }
 
     /// How it was ended, where it was.

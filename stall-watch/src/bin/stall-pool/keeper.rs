@@ -211,7 +211,7 @@ impl Keeper {
 
     /// To the command's own group; whoever began another one hears from whoever started it.
     fn hand_on(&mut self, signal: i32, ended: bool) {
-        self.asked |= [SIGTERM, SIGINT, SIGHUP, SIGQUIT].contains(&signal);
+        self.asked |= [SIGTERM, SIGINT, SIGQUIT].contains(&signal);
         // Once it has ended and was waited for, its number may be another's.
         if let (false, Some(signal)) = (ended, Signal::from_named_raw(signal)) {
             let _ = kill_process_group(self.main, signal);

@@ -185,10 +185,11 @@ impl Life {
         self.state = State::Running { since: now };
     }
 
-    /// A former pool saw it in this phase.
+    /// A former pool saw it in this phase. It may be in another by now, so until it says so it has the
+    /// time of either.
     pub(crate) fn resume_phase(&mut self, phase: Option<Phase>, rules: &Rules) {
         self.phase = phase;
-        self.allow(rules);
+        self.watch.allow(rules.discovery_stall.max(rules.stall));
     }
 
     fn allow(&mut self, rules: &Rules) {
@@ -423,6 +424,20 @@ pub(crate) mod tests {
         life.look(at(1), &RULES, true, DISCOVERY);
         life.look(at(2), &RULES, true, WORK);
         assert_eq!(silent(&mut life, 3), 302);
+    }
+
+    #[test]
+    fn one_that_was_found_at_work_has_the_time_of_either_until_it_says_what_it_does() {
+        for phase in [None, Some(Phase::Work), Some(Phase::Discovery)] {
+            let mut life = Life::new(&RULES);
+            life.run(at(0), &RULES);
+            life.resume_phase(phase, &RULES);
+            assert_eq!(silent(&mut life, 1), 1200);
+            life.run(at(0), &RULES);
+            life.resume_phase(phase, &RULES);
+            life.look(at(1), &RULES, true, WORK);
+            assert_eq!(silent(&mut life, 2), 301);
+        }
     }
 
     #[test]

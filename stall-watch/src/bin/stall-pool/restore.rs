@@ -88,6 +88,7 @@ pub(crate) fn restore(args: &Args, place: &Place, now: Duration) -> anyhow::Resu
             .or_insert_with(|| Life::new(&rules));
         if !matches!(life.state, State::Running { .. }) {
             life.run(now, &rules);
+            life.resume_phase(None, &rules);
         }
         life.starts = sitter.run.max(life.starts);
     }

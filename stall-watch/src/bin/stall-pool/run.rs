@@ -362,7 +362,7 @@ impl Run<'_> {
 
     fn wait(&self) -> anyhow::Result<()> {
         let mut pause = self.next.saturating_duration_since(Instant::now());
-        if self.processes.values().any(Process::is_ending) || self.pool.is_stopping() {
+        if self.processes.values().any(Process::is_about_to_end) || self.pool.is_stopping() {
             pause = pause.min(ENDING);
         }
         let pause = Timespec {

@@ -35,8 +35,6 @@ pub(crate) fn status(args: &Args, writer: Writer) -> anyhow::Result<Exit> {
     if !place.is_locked() {
         saved.pool.pid = None;
     }
-    let written = state::time(&saved.pool.at).unwrap_or_default();
-    let since = Clock::start().now().saturating_sub(written).as_secs_f64();
     writer.write(&Line::of(&saved.pool))?;
     for mut worker in saved.workers {
         let look = seat::look(&place.files(worker.worker as u32).seat);
@@ -47,9 +45,6 @@ pub(crate) fn status(args: &Args, writer: Writer) -> anyhow::Result<Exit> {
             // Nobody looks at it.
             worker.idle = None;
         }
-        worker.idle = worker
-            .idle
-            .filter(|_| since < 2.0 * args.interval.as_secs_f64());
         writer.write(&Line::of(&worker))?;
     }
     done(writer)

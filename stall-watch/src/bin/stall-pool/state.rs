@@ -6,11 +6,15 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
+    thread::sleep,
     time::Duration,
 };
 
 use jiff::Timestamp;
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+};
 use stall_watch::units::Count;
 use wire::{
     Exit, Fatal, Line, OrFatal, Record,
@@ -67,11 +71,21 @@ impl Place {
         let shown = |act: &str| format!("{}: {act}", path.display());
         let file = File::options().append(true).create(true).open(&path);
         let file = file.or_fatal(Exit::Usage, shown("open"))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(file),
-            Err(_) => Err(self
-                .refused("lock", "another pool has it; see --status")
-                .into()),
+        let mut tries = 0;
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(file),
+                // Whoever only looks has it for a moment.
+                Err(Errno::WOULDBLOCK) if tries < 20 => {
+                    tries += 1;
+                    sleep(Duration::from_millis(5));
+                }
+                Err(Errno::WOULDBLOCK) => {
+                    let why = "another pool has it; see --status";
+                    return Err(self.refused("lock", why).into());
+                }
+                Err(error) => Err(error).or_fatal(Exit::GaveUp, shown("lock"))?,
+            }
         }
     }
 

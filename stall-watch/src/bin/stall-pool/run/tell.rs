@@ -137,10 +137,13 @@ impl Run<'_> {
 
     /// What KILL did not end.
     pub(super) fn tell_hangs(&mut self, number: u32, left: &[Stat]) {
-        let left: Vec<String> = left
+        let mut left: Vec<String> = left
             .iter()
             .map(|stat| format!("{} {}", stat.pid, stat.name))
             .collect();
+        if left.is_empty() {
+            left.push("processes that cannot be seen".into());
+        }
         self.complain(format_args!(
             "worker {number}: kill: still there: {}; it is not started again beside them",
             left.join(", ")
