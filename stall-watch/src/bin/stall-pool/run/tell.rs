@@ -55,7 +55,7 @@ impl Run<'_> {
     }
 
     /// What the pool itself had to tell.
-    pub(super) fn tell_note(&mut self, note: &Note) {
+    pub(super) fn tell(&mut self, note: &Note) {
         let worker = note.worker;
         let evidence = match (note.event, worker) {
             ("stalled" | "warned", Some(number)) => self.evidence(number),
