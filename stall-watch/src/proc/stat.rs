@@ -36,7 +36,9 @@ impl Stat {
         // The first of them is what proc(5) calls field 3.
         let field = |n: usize| fields.get(n - 3).copied();
         let count = |n| field(n)?.parse::<u64>().ok();
-        let process = |n| Pid::from_raw(field(n)?.parse().ok()?);
+        // Of a process that is just being reaped, the kernel says -1.
+        let known = |raw: &i32| *raw > 0;
+        let process = |n| Pid::from_raw(field(n)?.parse().ok().filter(known)?);
         let ticks = count(14)? + count(15)? + count(16)? + count(17)?;
         Some(Stat {
             pid: Pid::from_raw(pid)?,
@@ -69,6 +71,13 @@ mod tests {
         assert_eq!(stat.group, Pid::from_raw(12));
         assert_eq!(stat.cpu, Duration::from_millis(1510));
         assert_eq!(stat.start, 987);
+    }
+
+    #[test]
+    fn one_that_is_just_being_reaped_has_neither_parent_nor_group() {
+        let line = b"12 (a) X 0 -1 -1 0 -1 4194304 1 2 3 4 0 0 0 0 20 0 1 0 987 1 1\n";
+        let stat = Stat::parse(line).unwrap();
+        assert_eq!((stat.parent, stat.group), (None, None));
     }
 
     #[test]

@@ -34,11 +34,30 @@ impl Log {
     }
 
     /// Writes what has come.
-    pub(crate) fn write(&mut self, bytes: &[u8]) {
-        // Between two lines, unless there are none.
-        if self.size >= self.limit && (self.whole || self.size >= self.limit.saturating_mul(2)) {
-            self.rotate();
+    pub(crate) fn write(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            // Between two lines, unless there are none.
+            if self.size >= self.limit && (self.whole || self.size >= self.limit.saturating_mul(2))
+            {
+                self.rotate();
+            }
+            let (now, later) = bytes.split_at(self.fits(bytes));
+            self.append(now);
+            bytes = later;
         }
+    }
+
+    /// How much goes before the next look at the size: to the end of the line that reaches the limit.
+    fn fits(&self, bytes: &[u8]) -> usize {
+        let room = usize::try_from(self.limit.saturating_sub(self.size)).unwrap_or(usize::MAX);
+        let reaches = room.saturating_sub(1);
+        let line = bytes.iter().skip(reaches).position(|&byte| byte == b'\n');
+        let longest = usize::try_from(self.limit).unwrap_or(usize::MAX).max(1);
+        let end = line.map_or(room.saturating_add(longest), |at| reaches + at + 1);
+        end.min(bytes.len())
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
         if self.file.is_none() {
             self.file = append(&self.path).ok();
         }
@@ -109,6 +128,27 @@ mod tests {
                 .all(|n| text(old(&path, *n)).ends_with('\n'))
         );
         assert!(!old(&path, 4).exists());
+    }
+
+    #[test]
+    fn much_at_once_is_as_good_as_a_line_at_a_time() {
+        let text: String = (100..130).map(|n| format!("line {n} ends\n")).collect();
+        let lengths = |pieces: &mut dyn Iterator<Item = &[u8]>| {
+            let work = Workdir::new();
+            let path = work.join("log");
+            let mut log = Log::open(&path, 100, 9).unwrap();
+            pieces.for_each(|piece| log.write(piece));
+            let all = (1..=9).map(|n| old(&path, n)).chain([path.clone()]);
+            all.map(|path| fs::metadata(path).map_or(0, |meta| meta.len()))
+                .collect::<Vec<u64>>()
+        };
+        let lines = lengths(&mut text.split_inclusive('\n').map(str::as_bytes));
+        assert_eq!(lengths(&mut [text.as_bytes()].into_iter()), lines);
+        assert_eq!(lengths(&mut text.as_bytes().chunks(7)), lines);
+        assert!(
+            lines.iter().sum::<u64>() == text.len() as u64 && lines[2] > 0,
+            "{lines:?}"
+        );
     }
 
     #[test]
