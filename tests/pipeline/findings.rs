@@ -81,7 +81,8 @@ fn what_the_scan_finds_missing_on_the_server_is_uploaded_and_then_found_there() 
         .chain(&ran.of_type("error"))
         .map(key)
         .collect();
-    (asked.sort(), answered.sort());
+    asked.sort();
+    answered.sort();
     assert_eq!(answered, asked, "{}", ran.report());
     let uploaded: Vec<&Value> = uploads
         .iter()
