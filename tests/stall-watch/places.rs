@@ -56,7 +56,8 @@ fn without_anything_to_tell_by_nothing_is_killed() {
 
 /// Runs a command on a terminal of its own.
 fn on_terminal(work: &Workdir, command: &str) -> Run {
-    work.shell("script -qefc \"$COMMAND\" /dev/null")
+    // What the caller ignores (nohup, `&` in a script) would be ignored on this terminal, too.
+    work.shell("env --default-signal=INT,QUIT,HUP script -qefc \"$COMMAND\" /dev/null")
         .env("COMMAND", command)
 }
 

@@ -54,14 +54,21 @@ pub(crate) fn look(library: &Library) -> Calibre {
             id(Path::new(&name))
         })
         .collect();
-    let sockets = match sockets() {
-        Ok(sockets) => sockets,
-        Err(error) => return Calibre::Here(format!("/proc/net/unix: {error}")),
-    };
-    match processes(id(&library.root)) {
-        Ok(processes) => judge(&files, &sockets, &processes),
-        Err(error) => Calibre::Here(format!("/proc: {error}")),
+    let found = (|| {
+        let before = sockets()?;
+        let processes = processes(id(&library.root)).map_err(|error| format!("/proc: {error}"))?;
+        Ok((still_there(before, &sockets()?), processes))
+    })();
+    match found {
+        Ok((sockets, processes)) => judge(&files, &sockets, &processes),
+        Err(why) => Calibre::Here(why),
     }
+}
+
+/// The sockets whose holders were there to be found: those that went meanwhile ended with theirs.
+fn still_there(mut before: Vec<String>, after: &[String]) -> Vec<String> {
+    before.retain(|socket| after.contains(socket));
+    before
 }
 
 fn judge(files: &[Id], sockets: &[String], processes: &[Process]) -> Calibre {
@@ -92,8 +99,11 @@ fn judge(files: &[Id], sockets: &[String], processes: &[Process]) -> Calibre {
 }
 
 /// The sockets of Calibre's programs, as descriptors name them.
-fn sockets() -> io::Result<Vec<String>> {
-    Ok(of_calibre(&fs::read_to_string("/proc/net/unix")?))
+fn sockets() -> Result<Vec<String>, String> {
+    match fs::read_to_string("/proc/net/unix") {
+        Ok(table) => Ok(of_calibre(&table)),
+        Err(error) => Err(format!("/proc/net/unix: {error}")),
+    }
 }
 
 fn of_calibre(table: &str) -> Vec<String> {
@@ -254,6 +264,13 @@ mod tests {
             Some(&[("socket:[4712]", None), ("/l/metadata.db", Some((1, 2)))]),
         );
         assert!(is_here(&sockets, &[this]));
+    }
+
+    #[test]
+    fn a_calibre_that_ends_while_it_is_looked_for_is_none_that_hides() {
+        let before = of_calibre(TABLE);
+        assert!(!is_here(&still_there(before.clone(), &[]), &[]));
+        assert!(is_here(&still_there(before.clone(), &before), &[]));
     }
 
     #[test]
