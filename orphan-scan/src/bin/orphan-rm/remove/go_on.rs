@@ -87,7 +87,8 @@ impl Quarantine {
             Ok(Some(stamp)) if entry.step == Step::Removed => return Ok(Ok(Some(stamp))),
             Ok(Some(stamp)) => (Step::Removed, Some(stamp)),
             Ok(None) => match (entry.step, entry.found_in(&prover.tree)) {
-                (Step::Removing, _) => (Step::NotRemoved, None),
+                // Not known from the quarantine alone: what was changed there is not found either.
+                (Step::Removing, Ok(Some(_))) => (Step::NotRemoved, None),
                 (Step::Returning, Ok(Some(_))) => (Step::Returned, None),
                 _ => return Ok(Err(gone.into())),
             },
