@@ -56,8 +56,9 @@ fn without_anything_to_tell_by_nothing_is_killed() {
 
 /// Runs a command on a terminal of its own.
 fn on_terminal(work: &Workdir, command: &str) -> Run {
-    // What the caller ignores (nohup, `&` in a script) would be ignored on this terminal, too.
-    work.shell("env --default-signal=INT,QUIT,HUP script -qefc \"$COMMAND\" /dev/null")
+    // What the caller ignores (nohup, `&` in a script) would be ignored on this terminal, too. Without
+    // exec the caller's $SHELL may stay between them, and die of ^C.
+    work.shell("env --default-signal=INT,QUIT,HUP script -qefc \"exec $COMMAND\" /dev/null")
         .env("COMMAND", command)
 }
 
