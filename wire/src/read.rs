@@ -104,7 +104,7 @@ pub fn next_line(
         if part.is_empty() && length == 0 {
             return Ok(None);
         }
-        let (taken, ended) = match part.iter().position(|&byte| byte == b'\n') {
+        let (taken, ended) = match memchr::memchr(b'\n', part) {
             Some(at) => (at + 1, Some(false)),
             None => (part.len(), part.is_empty().then_some(true)),
         };

@@ -61,9 +61,10 @@ impl Record {
     /// The record's type; types with escapes in their names do not exist here.
     pub fn kind(&self) -> &str {
         let raw = self.raw(&self.fields[self.kind].value);
-        raw.strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'))
-            .unwrap_or("")
+        let inner = raw
+            .strip_prefix(b"\"")
+            .and_then(|rest| rest.strip_suffix(b"\""));
+        text(inner.unwrap_or_default())
     }
 
     /// The line as it came, without its newline.
@@ -71,15 +72,14 @@ impl Record {
         &self.line
     }
 
-    fn raw(&self, range: &Range<usize>) -> &str {
-        // The line was checked to be UTF-8, and the ranges are those of tokens in it.
-        std::str::from_utf8(&self.line[range.clone()]).unwrap_or("")
+    fn raw(&self, range: &Range<usize>) -> &[u8] {
+        &self.line[range.clone()]
     }
 
-    fn name<'a>(&'a self, field: &'a Field) -> &'a str {
+    fn name<'a>(&'a self, field: &'a Field) -> &'a [u8] {
         match &field.name {
             Name::At(range) => self.raw(range),
-            Name::Escaped(name) => name,
+            Name::Escaped(name) => name.as_bytes(),
         }
     }
 
@@ -87,13 +87,13 @@ impl Record {
         // The last of several equal names wins, as in jq and DuckDB.
         self.fields
             .iter()
-            .rposition(|field| self.name(field) == name)
+            .rposition(|field| self.name(field) == name.as_bytes())
     }
 
     /// One field decoded, or nothing when it is absent or of another type.
     pub fn get<'a, T: Deserialize<'a>>(&'a self, name: &str) -> Option<T> {
         let field = &self.fields[self.position(name)?];
-        serde_json::from_str(self.raw(&field.value)).ok()
+        serde_json::from_slice(self.raw(&field.value)).ok()
     }
 
     /// A string field.
@@ -129,7 +129,7 @@ impl Record {
     /// that are not UTF-8, is none, and taking it for absent would pass the record by.
     fn string(&self, name: &str) -> Option<Result<Cow<'_, str>, String>> {
         let field = &self.fields[self.position(name)?];
-        if self.raw(&field.value) == "null" {
+        if self.raw(&field.value) == b"null" {
             return None;
         }
         Some(
@@ -140,10 +140,11 @@ impl Record {
 
     /// Appends `,"name":value` for every field but the type and those named in `without`.
     pub(crate) fn copy_fields(&self, without: &[&str], out: &mut Vec<u8>) {
-        let clash = self
-            .fields
-            .iter()
-            .any(|field| without.contains(&self.name(field)));
+        let left_out = |field| {
+            let name = self.name(field);
+            without.iter().any(|other| other.as_bytes() == name)
+        };
+        let clash = self.fields.iter().any(left_out);
         if !clash && self.kind == 0 {
             // The usual case: all that follows the type, but for the closing brace, in one piece.
             let rest = &self.line[self.fields[0].value.end..self.line.len() - 1];
@@ -151,15 +152,20 @@ impl Record {
             return;
         }
         for (i, field) in self.fields.iter().enumerate() {
-            if i == self.kind || without.contains(&self.name(field)) {
+            if i == self.kind || left_out(field) {
                 continue;
             }
             out.push(b',');
-            line::escape(out, self.name(field));
+            line::escape(out, text(self.name(field)));
             out.push(b':');
             out.extend_from_slice(&self.line[field.value.clone()]);
         }
     }
+}
+
+/// A part of a line that was checked to be UTF-8.
+fn text(part: &[u8]) -> &str {
+    std::str::from_utf8(part).unwrap_or_default()
 }
 
 /// A string that is borrowed where JSON's form of it is the string itself.
