@@ -48,9 +48,9 @@ impl Content {
 
     /// The SHA-1 in lower-case hex.
     pub fn sha1(&self) -> String {
-        self.bytes[..20]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
+        let digits = self.digest().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        digits
+            .filter_map(|digit| char::from_digit(digit.into(), 16))
             .collect()
     }
 

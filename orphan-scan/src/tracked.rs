@@ -229,7 +229,12 @@ fn half_key(folder: &[u8]) -> u32 {
 /// names.
 pub fn relative(path: &Path, root: &Path) -> Option<PathBuf> {
     let rest = path.strip_prefix(root).ok()?;
-    let plain = |part: &Component<'_>| matches!(part, Component::Normal(_));
-    let below: PathBuf = rest.components().collect();
-    (rest.components().all(|part| plain(&part)) && !below.as_os_str().is_empty()).then_some(below)
+    let mut below = PathBuf::with_capacity(rest.as_os_str().len());
+    for part in rest.components() {
+        let Component::Normal(name) = part else {
+            return None;
+        };
+        below.push(name);
+    }
+    (!below.as_os_str().is_empty()).then_some(below)
 }

@@ -1,17 +1,19 @@
 //! The list of tracked files: read, made relative to the library, and held against its database.
 
+mod rows;
+
 use std::{
-    fs::File,
     hash::{DefaultHasher, Hasher},
-    io::{BufReader, Read},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
-use mbs_hashes::known::{Content, Set};
+use mbs_hashes::known::Set;
 use orphan_scan::tracked::{Told, Tracked, relative};
 use rusqlite::{Connection, OptionalExtension, types::ValueRef};
-use wire::{Exit, Fatal, Item, OrFatal, Reader, Record, custody};
+use wire::{Exit, Fatal, OrFatal, custody};
+
+use rows::Row;
 
 /// So many rows are looked at to find out below which folder the list's paths are.
 const LOOKED_AT: usize = 1000;
@@ -59,12 +61,6 @@ pub(crate) fn read(
     database: &Connection,
     known: Option<&Set>,
 ) -> Result<List, Fatal> {
-    let shown = file.display().to_string();
-    let source: Box<dyn Read> = match file.as_os_str().as_bytes() {
-        b"-" => Box::new(wire::stop::stdin()),
-        _ => Box::new(File::open(file).or_fatal(Exit::Usage, format_args!("{shown}: open"))?),
-    };
-    let mut reader = Reader::new(BufReader::with_capacity(1 << 16, source));
     let mut list = List {
         tracked: Tracked::default(),
         root: PathBuf::new(),
@@ -76,67 +72,44 @@ pub(crate) fn read(
     };
     let mut waiting = Vec::new();
     let mut rooted = false;
-    while let Some(item) = reader
-        .next_item()
-        .or_fatal(Exit::GaveUp, format_args!("{shown}: read"))?
-    {
-        // A line that is no record makes the list incomplete, which its custody tells.
-        let Item::Record(record) = item else { continue };
-        if !is_row(&record) {
-            continue;
-        }
+    let verdict = rows::read(file, |row| {
         list.rows += 1;
-        let path = match record.path_of("path", "path_b64") {
-            Some(Ok(path)) => path,
-            // Calibre's row leads nowhere; nothing in the folder can be it.
-            None => continue,
-            Some(Err(_)) => {
-                list.strays += 1;
-                continue;
-            }
+        let Some(row) = row else { return Ok(()) };
+        let Some(path) = &row.path else {
+            list.strays += 1;
+            return Ok(());
         };
         if rooted {
-            list.take(&path, &record, known)?;
-            continue;
+            return list.take(&row, known);
         }
-        rooted = match root_of(database, &record, &path) {
+        rooted = match root_of(database, row.book_id, path) {
             Some(root) => {
                 list.root = root;
                 true
             }
             None => waiting.len() >= LOOKED_AT,
         };
-        waiting.push((path, record));
-        if rooted {
-            list.take_all(library, &mut waiting, known)?;
+        waiting.push(row);
+        match rooted {
+            true => list.take_all(library, &mut waiting, known),
+            false => Ok(()),
         }
-    }
+    })?;
     list.take_all(library, &mut waiting, known)?;
     list.tracked.seal(known);
-    list.custody = reader.custody().verdict();
+    list.custody = verdict;
     Ok(list)
-}
-
-/// Is it a row of Calibre's: a book file, what a later tool made of one, or the error that became of
-/// it? A member of an archive is none.
-fn is_row(record: &Record) -> bool {
-    let made_of_one = |kind: &str| matches!(kind, "book_file" | "file_hash" | "upload");
-    let kind = match record.kind() {
-        "error" => record.text("was").is_some_and(|was| made_of_one(&was)),
-        kind => made_of_one(kind),
-    };
-    kind && record.text("member").is_none()
 }
 
 impl List {
     fn take_all(
         &mut self,
         library: &Path,
-        waiting: &mut Vec<(PathBuf, Record)>,
+        waiting: &mut Vec<Row>,
         known: Option<&Set>,
     ) -> Result<(), Fatal> {
         if self.root.as_os_str().is_empty()
-            && let Some((first, _)) = waiting.first()
+            && let Some(first) = waiting.first().and_then(|row| row.path.as_deref())
         {
             // The database knows none of these books: perhaps they were all moved since.
             let above = |path: &Path| path.ancestors().nth(3).map(Path::to_path_buf);
@@ -145,24 +118,21 @@ impl List {
                 false => above(first).unwrap_or_else(|| library.into()),
             };
         }
-        for (path, record) in waiting.drain(..) {
-            self.take(&path, &record, known)?;
-        }
-        Ok(())
+        waiting.drain(..).try_for_each(|row| self.take(&row, known))
     }
 
-    fn take(&mut self, path: &Path, record: &Record, known: Option<&Set>) -> Result<(), Fatal> {
+    fn take(&mut self, row: &Row, known: Option<&Set>) -> Result<(), Fatal> {
+        let Some(path) = &row.path else { return Ok(()) };
         let Some(below) = relative(path, &self.root) else {
             self.strays += 1;
             self.stray.get_or_insert_with(|| path.into());
             return Ok(());
         };
-        let (format, uuid) = (record.text("format"), record.text("uuid"));
         let told = Told {
-            book_id: record.get("book_id"),
-            format: format.as_deref().unwrap_or_default(),
-            uuid: uuid.as_deref().unwrap_or_default(),
-            content: content(record),
+            book_id: row.book_id,
+            format: &row.format,
+            uuid: &row.uuid,
+            content: row.content,
         };
         self.sum.add(below.as_os_str().as_bytes());
         let added = self.tracked.add(&below, &told, known);
@@ -170,17 +140,10 @@ impl List {
     }
 }
 
-/// The content that the row tells, and the time of last change that it belongs to.
-fn content(record: &Record) -> Option<(Content, i64)> {
-    let content = Content::new(&record.text("sha1")?, record.get("size")?)?;
-    let mtime: jiff::Timestamp = record.text("mtime")?.parse().ok()?;
-    Some((content, i64::try_from(mtime.as_nanosecond()).ok()?))
-}
-
 /// The library's folder as the list names it: what stands before the path that the database has for
 /// this book.
-fn root_of(database: &Connection, record: &Record, path: &Path) -> Option<PathBuf> {
-    let id: i64 = record.get("book_id")?;
+fn root_of(database: &Connection, book_id: Option<i64>, path: &Path) -> Option<PathBuf> {
+    let id = book_id?;
     let folder = database
         .prepare_cached("SELECT path FROM books WHERE id = ?1")
         .and_then(|mut books| {

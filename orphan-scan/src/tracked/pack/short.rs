@@ -31,9 +31,21 @@ pub(super) fn derived(folder: &[u8], (from_title, from_author): (u8, u8), format
 
 /// A uuid in the usual spelling, and only that.
 pub(super) fn short_uuid(text: &str) -> Option<u128> {
-    let digits: String = text.split('-').collect();
-    let number = u128::from_str_radix(&digits, 16).ok()?;
-    (long_uuid(number) == text).then_some(number)
+    if text.len() != 36 {
+        return None;
+    }
+    let mut number = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let digit = match (at, byte) {
+            (8 | 13 | 18 | 23, b'-') => continue,
+            (8 | 13 | 18 | 23, _) => return None,
+            (_, b'0'..=b'9') => byte - b'0',
+            (_, b'a'..=b'f') => byte - b'a' + 10,
+            _ => return None,
+        };
+        number = number << 4 | u128::from(digit);
+    }
+    Some(number)
 }
 
 pub(super) fn long_uuid(number: u128) -> String {
