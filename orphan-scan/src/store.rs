@@ -24,6 +24,16 @@ pub use walk::{Collect, Stored, walk};
 /// A file or folder, by device and inode.
 pub type Id = (u64, u64);
 
+/// The folders above this one, up to `/`. A link to one of them leads to all that is in it, too.
+///
+/// # Errors
+/// One cannot be looked at.
+pub fn above(folder: &Path) -> io::Result<Vec<Id>> {
+    let real = folder.canonicalize()?;
+    let id = |path: &Path| path.metadata().map(|seen| (seen.dev(), seen.ino()));
+    real.ancestors().skip(1).map(id).collect()
+}
+
 /// How long to wait before another try.
 const PAUSES: [u64; 3] = [1, 2, 4];
 

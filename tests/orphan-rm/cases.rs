@@ -359,6 +359,16 @@ fn a_link_to_a_folder_is_one_to_all_that_is_in_it() {
 }
 
 #[test]
+fn a_link_to_a_folder_above_the_library_is_one_to_all_of_it() {
+    let world = World::new();
+    let finding = world.orphan("A/x.epub", b"copy");
+    let library = world.lib("");
+    world.link_only("Above", library.parent().unwrap());
+    let ran = world.rm(&[finding]).arg(APPLY).ok();
+    kept(&world, "A/x.epub", &ran, "leads to its folder");
+}
+
+#[test]
 fn links_into_a_mount_point_that_nobody_named_keep_all_that_may_be_meant() {
     let world = World::new();
     let findings = [

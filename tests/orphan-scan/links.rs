@@ -126,6 +126,19 @@ fn a_link_to_a_folder_is_one_to_all_that_is_in_it() {
 }
 
 #[test]
+fn a_link_to_a_folder_above_the_library_is_one_to_all_of_it() {
+    let mut stage = Stage::new();
+    stage.linked("A/1.epub", "first epub", stage.lib(FIRST));
+    stage.put("Zed/stray.epub", "first epub");
+    stage.list();
+    let class = |stage: &Stage| stage.classes(&stage.full().ok())["Zed/stray.epub"].clone();
+    assert_eq!(class(&stage), "untracked_on_server");
+    let above = stage.lib("").parent().unwrap().to_path_buf();
+    symlink(above, stage.dir.join("store/books/Above")).unwrap();
+    assert_eq!(class(&stage), "in_use");
+}
+
+#[test]
 fn a_link_to_a_link_is_followed_by_the_server_s_names() {
     let mut stage = Stage::new();
     stage.linked("A/1.epub", "first epub", "/data/elsewhere/2.epub");

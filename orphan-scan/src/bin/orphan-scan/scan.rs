@@ -72,7 +72,7 @@ pub(crate) enum Error {
 /// See [`Error`].
 pub(crate) fn scan(job: &Job<'_>) -> Result<Scanned, Error> {
     let mut root = folders::open_root(job.root, Here::LIBRARY).map_err(Error::Root)?;
-    root.context.linked = job.links_to_folder(root.id);
+    root.context.linked = job.links_to_library(root.id);
     let mut walkers: Vec<_> = (0..WALKERS).map(|_| Walker::new(job)).collect();
     let whole = folders::walk(root, Border::FileSystem, &mut walkers)?;
     let mut all = Scanned {

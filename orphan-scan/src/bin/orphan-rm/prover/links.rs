@@ -3,7 +3,10 @@
 use std::{ffi::OsStr, io, path::Path};
 
 use hash_files::Stamp;
-use orphan_scan::{links::Links, store::Store};
+use orphan_scan::{
+    links::Links,
+    store::{self, Store},
+};
 use rustix::io::Errno;
 
 use super::{Case, Prover};
@@ -88,7 +91,8 @@ impl Prover<'_> {
         }
     }
 
-    /// Device and inode of the folder in the library that a file is in, or was, and of those above it.
+    /// Device and inode of the folder that a file is in, or was, and of all above it, the library's and
+    /// those that it is in, too.
     pub(crate) fn folder_ids(&self, relative: &Path) -> Option<Vec<(u64, u64)>> {
         let mut ids = Vec::new();
         for path in relative
@@ -103,6 +107,7 @@ impl Prover<'_> {
                 Err(_) => return None,
             }
         }
+        ids.extend(store::above(&self.tree.real).ok()?);
         Some(ids)
     }
 

@@ -10,7 +10,7 @@ use hash_files::Cache;
 use orphan_scan::{
     folders::Entries,
     links::Links,
-    store::Id,
+    store::{self, Id},
     tracked::Tracked,
     zones::{Place, Zone},
 };
@@ -48,6 +48,15 @@ impl Job<'_> {
     /// Does a link of the store lead to this folder?
     pub(super) fn links_to_folder(&self, folder: Id) -> bool {
         matches!(&self.links, Some(Ok(links)) if links.lead_to_folder(folder))
+    }
+
+    /// Does one lead to the library's own folder, or to one above it? Not known is yes here.
+    pub(super) fn links_to_library(&self, library: Id) -> bool {
+        let above = store::above(self.root);
+        self.links_to_folder(library)
+            || above.map_or(self.links.is_some(), |above| {
+                above.into_iter().any(|folder| self.links_to_folder(folder))
+            })
     }
 
     /// Why a folder where books could be belongs to somebody else, with all that is in it.
