@@ -287,30 +287,37 @@ fn a_run_that_keeps_everything_leaves_no_folder() {
     assert!(world.trash().is_empty());
 }
 
+/// A journal that ends where the second of two files was announced, and both of the file's places.
+fn announced(world: &World, findings: &[Value]) -> (String, PathBuf, PathBuf) {
+    with_journal(world, findings).ok();
+    let whole = fs::read_to_string(journal(world)).unwrap();
+    let path = PathBuf::from(findings[1]["path"].as_str().unwrap());
+    let head: Value = serde_json::from_str(whole.lines().next().unwrap()).unwrap();
+    let trash = PathBuf::from(head["trash"].as_str().unwrap()).join("files");
+    let in_trash = trash.join(path.strip_prefix(world.lib("")).unwrap());
+    let text = whole.split_inclusive('\n').take(4).collect::<String>();
+    assert!(text.ends_with("}\n") && text.matches("\"removing\"").count() == 2);
+    (text, path, in_trash)
+}
+
 /// Between each two lines that a step takes, the file is on the one side or on the other.
 #[test]
 fn a_step_that_was_cut_short_is_settled_by_where_the_file_is() {
     let world = World::new();
     let findings = many(&world, 2);
-    with_journal(&world, &findings).ok();
+    let (announced, path, in_trash) = announced(&world, &findings);
     let whole = fs::read_to_string(journal(&world)).unwrap();
-    let path = PathBuf::from(findings[1]["path"].as_str().unwrap());
-    let relative = path.strip_prefix(world.lib("")).unwrap().to_path_buf();
-    let head: Value = serde_json::from_str(whole.lines().next().unwrap()).unwrap();
-    let trash = PathBuf::from(head["trash"].as_str().unwrap()).join("files");
-    let announced = whole.split_inclusive('\n').take(4).collect::<String>();
-    assert!(announced.ends_with("}\n") && announced.matches("\"removing\"").count() == 2);
     let returning = whole.clone()
         + "{\"type\":\"journal_move\",\"step\":\"returning\",\"seq\":2,\"at\":\"2026-01-01T00:00:00Z\"}\n";
-    for (text, in_trash, step) in [
+    for (text, removed, step) in [
         (&announced, true, "removed"),
         (&announced, false, "not_removed"),
         (&returning, true, "removed"),
         (&returning, false, "returned"),
     ] {
         fs::write(journal(&world), text).unwrap();
-        if !in_trash {
-            fs::rename(trash.join(&relative), &path).unwrap();
+        if !removed {
+            fs::rename(&in_trash, &path).unwrap();
         }
         let ran = with_journal(&world, &findings).ok();
         assert_eq!(ran.summary()["removed"], 2, "{step}: {}", ran.report());
@@ -322,6 +329,27 @@ fn a_step_that_was_cut_short_is_settled_by_where_the_file_is() {
         );
         assert_eq!(world.trash().len(), 2, "{step}");
     }
+    restore(&world).ok();
+    assert!(world.trash().is_empty() && path.exists());
+}
+
+/// What counts as settled is never put back.
+#[test]
+fn a_file_that_is_found_nowhere_after_a_kill_stays_open_until_it_is_found() {
+    let world = World::new();
+    let findings = many(&world, 2);
+    let (announced, path, in_trash) = announced(&world, &findings);
+    fs::write(journal(&world), &announced).unwrap();
+    let elsewhere = world.work.join("elsewhere");
+    fs::rename(&in_trash, &elsewhere).unwrap();
+    let ran = with_journal(&world, &findings).run();
+    let told = "go on: it is neither in the quarantine nor in its place";
+    assert!(ran.stderr().contains(told), "{}", ran.report());
+    let after = fs::read_to_string(journal(&world)).unwrap();
+    let settled = ["\"removed\",\"seq\":2", "\"not_removed\",\"seq\":2"];
+    let settled = settled.map(|step| after[announced.len()..].contains(step));
+    assert_eq!(settled, [false, false], "{after}");
+    fs::rename(&elsewhere, &in_trash).unwrap();
     restore(&world).ok();
     assert!(world.trash().is_empty() && path.exists());
 }
