@@ -100,6 +100,17 @@ fn what_a_worker_leaves_behind_is_ended_before_it_is_done() {
     assert!(!lives(left.trim().parse().unwrap()));
 }
 
+/// KILL alone would leave no word.
+#[test]
+fn what_a_worker_leaves_behind_is_asked_before_it_is_killed() {
+    let pool = Pool::of(
+        "(trap 'echo >asked; exit' TERM; echo >ready; while :; do sleep 0.05; done) & \
+         until [ -e ready ]; do sleep 0.05; done",
+    );
+    pool.run(&["--workers", "1", "--kill-after", "60s"]).ok();
+    assert!(pool.work.join("asked").exists());
+}
+
 /// original.md 8.F: names of the shell's own and of the pool's.
 #[test]
 fn placeholders_are_filled_and_mistakes_told() {

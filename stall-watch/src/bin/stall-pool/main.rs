@@ -2,6 +2,7 @@
 
 mod args;
 mod asked;
+mod clock;
 mod crew;
 mod keeper;
 mod life;

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use anyhow::Context;
@@ -12,54 +12,29 @@ use rustix::{
     io::Errno,
 };
 use signal_hook::low_level::emulate_default_handler;
-use stall_watch::{
-    events::{self, Events},
-    group,
-    proc::Proc,
-    units::Count,
-    watch::Verdict,
-};
+use stall_watch::{events::Events, group, proc::Proc};
 use wire::{Exit, Fatal};
 
 use crate::{
     args::Args,
     asked::{Asked, Wish},
-    crew::{Presence, Process},
-    keeper::Task,
-    life::{End, State},
+    clock::Clock,
+    crew::Process,
+    life::State,
     meter::Meter,
     params::Params,
-    pool::{Order, Pool},
+    pool::Pool,
     restore::restore,
     state::Place,
 };
 
+mod orders;
+mod seen;
 mod tell;
 mod written;
 
 /// While workers are being ended, it is looked whether they are gone so often.
 const ENDING: Duration = Duration::from_millis(50);
-
-/// A clock that counts from 1970 and never goes back.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
-    base: Duration,
-    begun: Instant,
-}
-
-impl Clock {
-    pub(crate) fn start() -> Clock {
-        let base = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        Clock {
-            base: base.unwrap_or_default(),
-            begun: Instant::now(),
-        }
-    }
-
-    pub(crate) fn now(&self) -> Duration {
-        self.base + self.begun.elapsed()
-    }
-}
 
 /// A running pool.
 struct Run<'a> {
@@ -156,78 +131,6 @@ impl Run<'_> {
         }
     }
 
-    /// Who has ended?
-    fn presences(&mut self) {
-        let reaped = group::reap();
-        let numbers: Vec<u32> = self.processes.keys().copied().collect();
-        for number in numbers {
-            let Some(process) = self.processes.get_mut(&number) else {
-                continue;
-            };
-            if let Some(left) = process.press(&self.proc) {
-                self.tell_hangs(number, &left);
-            }
-            let Some(process) = self.processes.get_mut(&number) else {
-                continue;
-            };
-            match process.presence(&self.proc, &reaped) {
-                Presence::There => {}
-                Presence::Ended(end) => {
-                    let now = self.clock.now();
-                    let mut process = self.processes.remove(&number);
-                    // What it did last may have brought work back.
-                    let units = process.as_mut().map(Process::units).unwrap_or_default();
-                    let _ = self
-                        .pool
-                        .look(now, number, units != Count::default(), units);
-                    self.tell_ended(number, &end, process.as_ref());
-                    let orders = self.pool.ended(now, number, &end);
-                    self.obey(orders);
-                }
-                Presence::Other(sitter) => {
-                    if let Ok(other) = Process::adopt(&sitter, self.place.files(number)) {
-                        self.processes.insert(number, other);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Who makes progress?
-    fn looks(&mut self) {
-        let numbers: Vec<u32> = self.processes.keys().copied().collect();
-        for number in numbers {
-            let now = self.clock.now();
-            let (Some(process), Some(life)) = (
-                self.processes.get_mut(&number),
-                self.pool.workers.get(&number),
-            ) else {
-                continue;
-            };
-            if process.is_ending() || !matches!(life.state, State::Running { .. }) {
-                continue;
-            }
-            let sample = process.look(&self.args.signals, life.matters(now), self.args.stall);
-            let signs: Vec<_> = sample
-                .signs(self.args.cpu_min)
-                .filter(|sign| self.args.signals.contains(sign))
-                .collect();
-            if !signs.is_empty() {
-                process.moved();
-            }
-            match self.pool.look(now, number, !signs.is_empty(), sample.units) {
-                Verdict::Stalled => {
-                    let figures = self.meter.now(now);
-                    let orders = self.pool.stalled(now, number, &figures);
-                    self.obey(orders);
-                }
-                Verdict::Warn => self.tell_warned(number),
-                Verdict::Moves => self.tell_progress(number),
-                Verdict::Fine | Verdict::OverTime => {}
-            }
-        }
-    }
-
     fn heed(&mut self, wish: Wish) {
         let now = self.clock.now();
         match wish {
@@ -247,61 +150,6 @@ impl Run<'_> {
                 let grow = !self.args.is_cut();
                 let order = self.pool.wish(now, wish == Wish::More, grow);
                 self.obey(vec![order]);
-            }
-        }
-    }
-
-    fn obey(&mut self, orders: Vec<Order>) {
-        for order in orders {
-            match order {
-                Order::Start(number) => self.start(number),
-                Order::Tell(note) => self.tell(&note),
-                Order::Ask(number) => {
-                    if let Some(process) = self.processes.get_mut(&number) {
-                        process.ask(&self.proc);
-                    }
-                }
-                Order::End(number) => {
-                    if let Some(process) = self.processes.get_mut(&number) {
-                        process.end(&self.proc, self.args.kill_after);
-                    }
-                }
-                Order::Kill(number) => {
-                    if let Some(process) = self.processes.get_mut(&number) {
-                        process.kill();
-                    }
-                }
-            }
-        }
-    }
-
-    fn start(&mut self, number: u32) {
-        let files = self.place.files(number);
-        let run = self.pool.workers.get(&number).map_or(1, |life| life.starts);
-        let words = self
-            .params
-            .command(&self.args.command, number, self.args.workers);
-        let task = Task {
-            seat: &files.seat,
-            run,
-            log: &files.log,
-            log_size: self.args.log_size,
-            log_keep: self.args.log_keep,
-            kill_after: self.args.kill_after,
-        };
-        let mut command = task.into_command(&words);
-        command.env("STALL_WORKER", number.to_string());
-        match Process::start(command, files, &self.proc) {
-            Ok(process) => {
-                self.tell_started(number, &process);
-                self.processes.insert(number, process);
-            }
-            Err(error) => {
-                let reason = events::reason(&error);
-                self.complain(format_args!("worker {number}: start: {reason}"));
-                // No memory, no descriptors: that may pass.
-                let orders = self.pool.ended(self.clock.now(), number, &End::Code(125));
-                self.obey(orders);
             }
         }
     }

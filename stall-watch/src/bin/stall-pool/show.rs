@@ -14,9 +14,9 @@ use wire::{
 
 use crate::{
     args::Args,
+    clock::Clock,
     pool::Order,
     restore::restore,
-    run::Clock,
     scale::{Answer, Scale},
     seat::{self, Look},
     state::{self, Place},

@@ -1,0 +1,83 @@
+//! What the workers do, as the pool sees it.
+
+use stall_watch::{group, units::Count, watch::Verdict};
+
+use super::Run;
+use crate::{
+    crew::{Presence, Process},
+    life::State,
+};
+
+impl Run<'_> {
+    /// Who has ended?
+    pub(super) fn presences(&mut self) {
+        let reaped = group::reap();
+        let numbers: Vec<u32> = self.processes.keys().copied().collect();
+        for number in numbers {
+            let Some(process) = self.processes.get_mut(&number) else {
+                continue;
+            };
+            if let Some(left) = process.press(&self.proc) {
+                self.tell_hangs(number, &left);
+            }
+            let Some(process) = self.processes.get_mut(&number) else {
+                continue;
+            };
+            match process.presence(&self.proc, &reaped) {
+                Presence::There => {}
+                Presence::Ended(end) => {
+                    let now = self.clock.now();
+                    let mut process = self.processes.remove(&number);
+                    // What it did last may have brought work back.
+                    let units = process.as_mut().map(Process::units).unwrap_or_default();
+                    let _ = self
+                        .pool
+                        .look(now, number, units != Count::default(), units);
+                    self.tell_ended(number, &end, process.as_ref());
+                    let orders = self.pool.ended(now, number, &end);
+                    self.obey(orders);
+                }
+                Presence::Other(sitter) => {
+                    if let Ok(other) = Process::adopt(&sitter, self.place.files(number)) {
+                        self.processes.insert(number, other);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Who makes progress?
+    pub(super) fn looks(&mut self) {
+        let numbers: Vec<u32> = self.processes.keys().copied().collect();
+        for number in numbers {
+            let now = self.clock.now();
+            let (Some(process), Some(life)) = (
+                self.processes.get_mut(&number),
+                self.pool.workers.get(&number),
+            ) else {
+                continue;
+            };
+            if process.is_ending() || !matches!(life.state, State::Running { .. }) {
+                continue;
+            }
+            let sample = process.look(&self.args.signals, life.matters(now), self.args.stall);
+            let signs: Vec<_> = sample
+                .signs(self.args.cpu_min)
+                .filter(|sign| self.args.signals.contains(sign))
+                .collect();
+            if !signs.is_empty() {
+                process.moved();
+            }
+            match self.pool.look(now, number, !signs.is_empty(), sample.units) {
+                Verdict::Stalled => {
+                    let figures = self.meter.now(now);
+                    let orders = self.pool.stalled(now, number, &figures);
+                    self.obey(orders);
+                }
+                Verdict::Warn => self.tell_warned(number),
+                Verdict::Moves => self.tell_progress(number),
+                Verdict::Fine | Verdict::OverTime => {}
+            }
+        }
+    }
+}
