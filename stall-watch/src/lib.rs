@@ -3,6 +3,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`group`] | a command with all its descendants: started, signalled, ended for certain |
+//! | [`cgroup`] | the control group that holds them, where one may be made |
 //! | [`signals`] | what it has done since the last look: output, CPU time, bytes, offsets, units |
 //! | [`watch`] | what follows from that; no clock, no I/O |
 //! | [`relay`] | its output on its way through |
@@ -14,6 +15,7 @@
 //! | [`limit`] | lengths of time as people write them |
 //! | [`proc`] | the files of /proc that all this is read from |
 
+pub mod cgroup;
 pub mod disk;
 pub mod events;
 pub mod evidence;

@@ -55,3 +55,86 @@ fn what_holds_the_output_for_ever_after_the_end_is_ended_too() {
     watched(&work, &[], "sleep 1000 & echo $! >pid; exit 3").code(124);
     assert!(!lives(numbers(&work.join("pid"), 1)[0]));
 }
+
+/// A control group as systemd makes one for a unit with `Delegate=yes`.
+struct Delegated(std::path::PathBuf);
+
+impl Delegated {
+    #[allow(clippy::print_stderr)]
+    fn new() -> Option<Delegated> {
+        let name = format!("stall-watch-test-{}", std::process::id());
+        let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
+        let mount = mounts
+            .iter()
+            .find(|mount| mount.join("cgroup.procs").exists());
+        let made = mount.map(|mount| mount.join(name));
+        let made = made.filter(|folder| std::fs::create_dir(folder).is_ok());
+        if made.is_none() {
+            eprintln!("SKIPPED: no control group can be made here");
+        }
+        let group = Delegated(made?);
+        group.delegate("1");
+        Some(group)
+    }
+
+    fn delegate(&self, value: &str) {
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::setxattr(&self.0, "user.delegate", value.as_bytes(), flags).unwrap();
+    }
+
+    /// The groups in it, and who is in them.
+    fn inner(&self) -> Vec<(std::path::PathBuf, Vec<u32>)> {
+        let entries = std::fs::read_dir(&self.0).unwrap().flatten();
+        let folders = entries
+            .map(|entry| entry.path())
+            .filter(|path| path.is_dir());
+        let members = |folder: &Path| {
+            let text = std::fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+            text.lines().map(|line| line.parse().unwrap()).collect()
+        };
+        folders
+            .map(|folder| (folder.clone(), members(&folder)))
+            .collect()
+    }
+
+    fn watched(&self, work: &Workdir, script: &str) -> std::process::Child {
+        let inside = "echo $$ >$GROUP/cgroup.procs && exec stall-watch --stall 3s --sample 0.1s \
+                      --kill-after 0.2s --signals cpu -- bash -c \"$SCRIPT\"";
+        let run = work.shell(inside).env("GROUP", &self.0);
+        run.env("SCRIPT", script).start()
+    }
+}
+
+impl Drop for Delegated {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn where_that_is_delegated_a_control_group_holds_all_and_is_gone_afterwards() {
+    let Some(group) = Delegated::new() else {
+        return;
+    };
+    let work = Workdir::new();
+    let script = "(trap '' TERM; echo $BASHPID >pid; setsid sleep 1000) & wait";
+    let mut child = group.watched(&work, script);
+    let pid = numbers(&work.join("pid"), 1)[0];
+    wait_for("a control group with all of it", DEADLINE, || {
+        let inner = group.inner();
+        // The shell, and what became of the one that ignores TERM.
+        let [(_, members)] = inner.as_slice() else {
+            return None;
+        };
+        (members.len() == 2 && members.contains(&pid)).then_some(())
+    });
+    assert_eq!(child.wait().unwrap().code(), Some(124));
+    assert!(!lives(pid));
+    assert_eq!(group.inner(), []);
+    // Another one's tree is left alone.
+    group.delegate("0");
+    let mut child = group.watched(&work, "sleep 0.5");
+    while child.try_wait().unwrap().is_none() {
+        assert_eq!(group.inner(), []);
+    }
+}

@@ -1,6 +1,6 @@
 //! `/proc/PID/stat`.
 
-use std::time::Duration;
+use std::{str::SplitAsciiWhitespace, time::Duration};
 
 use rustix::process::Pid;
 
@@ -31,9 +31,7 @@ impl Stat {
         let open = line.iter().position(|&byte| byte == b'(')?;
         let close = line.iter().rposition(|&byte| byte == b')')?;
         let pid = str::from_utf8(&line[..open]).ok()?.trim().parse().ok()?;
-        let rest = str::from_utf8(line.get(close + 1..)?).ok()?;
-        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-        // The first of them is what proc(5) calls field 3.
+        let fields: Vec<&str> = after_name(line)?.collect();
         let field = |n: usize| fields.get(n - 3).copied();
         let count = |n| field(n)?.parse::<u64>().ok();
         // Of a process that is just being reaped, the kernel says -1.
@@ -51,10 +49,22 @@ impl Stat {
         })
     }
 
+    /// The signals that the process ignores, below the real-time ones: bit 0 is signal 1.
+    pub(super) fn ignored(line: &[u8]) -> Option<u64> {
+        after_name(line)?.nth(33 - 3)?.parse().ok()
+    }
+
     /// Has it ended, and only waits to be waited for?
     pub fn has_ended(&self) -> bool {
         matches!(self.state, 'Z' | 'X')
     }
+}
+
+/// The fields from the one that proc(5) calls number 3 on.
+fn after_name(line: &[u8]) -> Option<SplitAsciiWhitespace<'_>> {
+    let close = line.iter().rposition(|&byte| byte == b')')?;
+    let rest = str::from_utf8(line.get(close + 1..)?).ok()?;
+    Some(rest.split_ascii_whitespace())
 }
 
 #[cfg(test)]
