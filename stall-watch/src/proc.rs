@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -47,8 +48,18 @@ impl Proc {
     /// # Errors
     /// It has ended, or must not be seen.
     pub fn stat(&self, pid: Pid) -> io::Result<Stat> {
-        let bytes = read_once(&self.of(pid, "stat"))?;
-        Stat::parse(&bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
+        Opened(open(&self.of(pid, "stat"))?).stat()
+    }
+
+    /// One process, its files kept open.
+    ///
+    /// # Errors
+    /// It has ended, or must not be seen; or no descriptors are left.
+    pub fn hold(&self, pid: Pid) -> io::Result<Held> {
+        Ok(Held {
+            stat: Opened(open(&self.of(pid, "stat"))?),
+            io: Opened(open(&self.of(pid, "io"))?),
+        })
     }
 
     /// All processes that can be seen.
@@ -81,7 +92,13 @@ impl Proc {
     fn children(&self, pid: Pid) -> io::Result<Vec<Pid>> {
         let tasks = self.of(pid, "task");
         let mut found = Vec::new();
-        for task in numbers(&tasks)? {
+        // Most have one thread, and need not be listed: a folder has two links, and one for each in it.
+        let alone = rustix::fs::stat(&tasks)?.st_nlink == 3;
+        let threads = match alone {
+            true => vec![pid],
+            false => numbers(&tasks)?,
+        };
+        for task in threads {
             let task = tasks.join(task.as_raw_nonzero().to_string());
             let list = text(&task.join("children"))?;
             found.extend(list.split_whitespace().filter_map(number));
@@ -95,14 +112,7 @@ impl Proc {
     /// # Errors
     /// It has ended, or belongs to somebody else.
     pub fn bytes(&self, pid: Pid) -> io::Result<u64> {
-        let bytes = read_once(&self.of(pid, "io"))?;
-        let wanted = ["rchar", "wchar", "read_bytes", "write_bytes"];
-        Ok(String::from_utf8_lossy(&bytes)
-            .lines()
-            .filter_map(|line| line.split_once(": "))
-            .filter(|(name, _)| wanted.contains(name))
-            .filter_map(|(_, count)| count.parse::<u64>().ok())
-            .sum())
+        Opened(open(&self.of(pid, "io"))?).bytes()
     }
 
     /// The regular files that a process has open: descriptor, path, offset.
@@ -162,14 +172,79 @@ impl Proc {
     /// The signals that this process ignores, and so its children: bit 0 is signal 1. `status` tells the
     /// same, at three times the cost.
     pub fn ignored(&self) -> Option<u64> {
-        Stat::ignored(&read_once(&self.root.join("self/stat")).ok()?)
+        let file = Opened(open(&self.root.join("self/stat")).ok()?);
+        file.read(Stat::ignored).ok()?
     }
+}
+
+/// A process whose files are kept open: to look again costs a third of opening them anew, and never tells
+/// of another process that got its number.
+#[derive(Debug)]
+pub struct Held {
+    stat: Opened,
+    io: Opened,
+}
+
+impl Held {
+    /// As [`Proc::stat`].
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn stat(&self) -> io::Result<Stat> {
+        self.stat.stat()
+    }
+
+    /// As [`Proc::bytes`].
+    ///
+    /// # Errors
+    /// It has ended, or belongs to somebody else by now.
+    pub fn bytes(&self) -> io::Result<u64> {
+        self.io.bytes()
+    }
+}
+
+/// A file that the kernel makes as one piece of less than a page, so that its end need not be asked for.
+#[derive(Debug)]
+struct Opened(OwnedFd);
+
+impl Opened {
+    fn read<T>(&self, parse: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+        let mut piece = [0; 4096];
+        let length = rustix::io::pread(&self.0, &mut piece, 0)?;
+        Ok(parse(&piece[..length]))
+    }
+
+    fn stat(&self) -> io::Result<Stat> {
+        self.read(Stat::parse)?
+            .ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    fn bytes(&self) -> io::Result<u64> {
+        let wanted = ["rchar", "wchar", "read_bytes", "write_bytes"];
+        let sum = |text: &[u8]| {
+            String::from_utf8_lossy(text)
+                .lines()
+                .filter_map(|line| line.split_once(": "))
+                .filter(|(name, _)| wanted.contains(name))
+                .filter_map(|(_, count)| count.parse::<u64>().ok())
+                .sum()
+        };
+        self.read(sum)
+    }
+}
+
+fn open(path: &Path) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::open(
+        path,
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?)
 }
 
 /// A small file by as few calls as can be: std would ask for a size that these do not have, and then
 /// begin with a few bytes.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let file = open(path)?;
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
     loop {
@@ -178,14 +253,6 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
             length => bytes.extend_from_slice(&piece[..length]),
         }
     }
-}
-
-/// A file that the kernel makes as one piece of less than a page: its end need not be asked for.
-fn read_once(path: &Path) -> io::Result<Vec<u8>> {
-    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    let mut piece = [0; 4096];
-    let length = rustix::io::read(&file, &mut piece)?;
-    Ok(piece[..length].to_vec())
 }
 
 fn text(path: &Path) -> io::Result<String> {

@@ -4,7 +4,11 @@ use std::{collections::HashMap, time::Duration};
 
 use rustix::process::Pid;
 
-use crate::{group::Group, proc::Proc, units::Count};
+use crate::{
+    group::Group,
+    proc::{Held, Proc, Stat},
+    units::Count,
+};
 
 /// A sign of progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -82,16 +86,23 @@ pub enum Care {
 }
 
 /// Every so many looks the processes are searched for anew; between them those known are looked at,
-/// which costs half.
-const SEARCH_EVERY: u32 = 5;
+/// which costs half. While nothing moves, the looks between them are left out: what was done meanwhile
+/// is found by the next.
+const SEARCH_EVERY: u32 = 4;
+
+/// Of so many processes the files are kept open, two each: far from the 1,024 that are usually allowed.
+const HELD: usize = 200;
 
 /// Looks at the processes of a group through /proc.
 #[derive(Debug, Default)]
 pub struct Sampler {
     proc: Proc,
     looks: u32,
+    /// The last look found nothing done.
+    quiet: bool,
     pids: Vec<Pid>,
     seen: HashMap<Pid, Seen>,
+    held: HashMap<Pid, Held>,
     offsets: Option<HashMap<(Pid, u32), u64>>,
 }
 
@@ -103,19 +114,22 @@ impl Sampler {
 
     /// Takes a look, and adds what was done since the last one to `sample`.
     pub fn look(&mut self, group: &mut Group, care: Care, sample: &mut Sample) {
-        if care == Care::Full || self.looks.is_multiple_of(SEARCH_EVERY) {
-            self.pids = group.roughly(&self.proc);
-        }
+        let search = care == Care::Full || self.looks.is_multiple_of(SEARCH_EVERY);
         self.looks = self.looks.wrapping_add(1);
+        if search {
+            self.pids = group.roughly(&self.proc);
+        } else if self.quiet {
+            return;
+        }
         let before = std::mem::take(&mut self.seen);
         for &pid in &self.pids {
-            let Ok(stat) = self.proc.stat(pid) else {
+            let Some((stat, bytes)) = see(&self.proc, &mut self.held, pid) else {
                 continue;
             };
             let old = before.get(&pid).filter(|old| old.start == stat.start);
             let old = old.copied().unwrap_or_default();
             // Not to be read where the process changed its user; its last count stands.
-            let bytes = self.proc.bytes(pid).unwrap_or(old.bytes);
+            let bytes = bytes.unwrap_or(old.bytes);
             sample.cpu += stat.cpu.saturating_sub(old.cpu);
             sample.bytes += bytes.saturating_sub(old.bytes);
             let now = Seen {
@@ -125,6 +139,7 @@ impl Sampler {
             };
             self.seen.insert(pid, now);
         }
+        self.held.retain(|pid, _| self.seen.contains_key(pid));
         for (pid, gone) in &before {
             let replaced = |now: &Seen| now.start != gone.start;
             if self.seen.get(pid).is_none_or(replaced) {
@@ -133,6 +148,7 @@ impl Sampler {
                 sample.bytes = sample.bytes.saturating_sub(gone.bytes);
             }
         }
+        self.quiet = sample.cpu.is_zero() && sample.bytes == 0;
         if care == Care::Full {
             let now = self.files();
             if let Some(before) = &self.offsets {
@@ -158,6 +174,25 @@ impl Sampler {
         };
         self.pids.iter().flat_map(of).collect()
     }
+}
+
+/// What a process has done so far, and the bytes that it moved where these may be known.
+fn see(proc: &Proc, held: &mut HashMap<Pid, Held>, pid: Pid) -> Option<(Stat, Option<u64>)> {
+    if let Some(process) = held.get(&pid) {
+        if let Ok(stat) = process.stat() {
+            return Some((stat, process.bytes().ok()));
+        }
+        // It has ended; another one may have its number.
+        held.remove(&pid);
+    }
+    if held.len() < HELD
+        && let Ok(process) = proc.hold(pid)
+    {
+        let seen = (process.stat().ok()?, process.bytes().ok());
+        held.insert(pid, process);
+        return Some(seen);
+    }
+    Some((proc.stat(pid).ok()?, proc.bytes(pid).ok()))
 }
 
 #[cfg(test)]
