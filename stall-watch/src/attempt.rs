@@ -30,6 +30,9 @@ const ENDING: Duration = Duration::from_millis(50);
 /// What is there so long after KILL hangs in the kernel.
 const HANGS: Duration = Duration::from_secs(10);
 
+/// Of so many processes files are kept open between the looks; 1,024 descriptors are the usual limit.
+const HELD: usize = 100;
+
 /// How an attempt ended.
 pub(crate) enum End {
     /// For good.
@@ -110,7 +113,7 @@ impl Attempt {
             group,
             streams,
             units,
-            sampler: Sampler::default(),
+            sampler: Sampler::new(HELD),
             watch: Watch::new(limits, Duration::ZERO),
             pace,
             next: now + pace,

@@ -1,8 +1,8 @@
 //! What a command has done since the last look.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, io, time::Duration};
 
-use rustix::process::Pid;
+use rustix::{io::Errno, process::Pid};
 
 use crate::{
     group::Group,
@@ -90,11 +90,8 @@ pub enum Care {
 /// is found by the next.
 const SEARCH_EVERY: u32 = 4;
 
-/// Of so many processes the files are kept open, two each: far from the 1,024 that are usually allowed.
-const HELD: usize = 200;
-
 /// Looks at the processes of a group through /proc.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Sampler {
     proc: Proc,
     looks: u32,
@@ -102,11 +99,27 @@ pub struct Sampler {
     quiet: bool,
     pids: Vec<Pid>,
     seen: HashMap<Pid, Seen>,
-    held: HashMap<Pid, Held>,
+    holding: Holding,
     offsets: Option<HashMap<(Pid, u32), u64>>,
 }
 
 impl Sampler {
+    /// Of `most` processes it may keep files open between the looks, two each.
+    pub fn new(most: usize) -> Sampler {
+        Sampler {
+            proc: Proc::default(),
+            looks: 0,
+            quiet: false,
+            pids: Vec::new(),
+            seen: HashMap::new(),
+            holding: Holding {
+                most,
+                held: HashMap::new(),
+            },
+            offsets: None,
+        }
+    }
+
     /// How many processes there were at the last look.
     pub fn processes(&self) -> usize {
         self.seen.len()
@@ -123,7 +136,7 @@ impl Sampler {
         }
         let before = std::mem::take(&mut self.seen);
         for &pid in &self.pids {
-            let Some((stat, bytes)) = see(&self.proc, &mut self.held, pid) else {
+            let Some((stat, bytes)) = self.holding.see(&self.proc, pid) else {
                 continue;
             };
             let old = before.get(&pid).filter(|old| old.start == stat.start);
@@ -139,7 +152,8 @@ impl Sampler {
             };
             self.seen.insert(pid, now);
         }
-        self.held.retain(|pid, _| self.seen.contains_key(pid));
+        let held = &mut self.holding.held;
+        held.retain(|pid, _| self.seen.contains_key(pid));
         for (pid, gone) in &before {
             let replaced = |now: &Seen| now.start != gone.start;
             if self.seen.get(pid).is_none_or(replaced) {
@@ -176,23 +190,45 @@ impl Sampler {
     }
 }
 
-/// What a process has done so far, and the bytes that it moved where these may be known.
-fn see(proc: &Proc, held: &mut HashMap<Pid, Held>, pid: Pid) -> Option<(Stat, Option<u64>)> {
-    if let Some(process) = held.get(&pid) {
-        if let Ok(stat) = process.stat() {
-            return Some((stat, process.bytes().ok()));
+/// Processes whose files are kept open.
+#[derive(Debug)]
+struct Holding {
+    most: usize,
+    held: HashMap<Pid, Held>,
+}
+
+impl Holding {
+    /// What a process has done so far, and the bytes that it moved where these may be known.
+    fn see(&mut self, proc: &Proc, pid: Pid) -> Option<(Stat, Option<u64>)> {
+        if let Some(process) = self.held.get(&pid) {
+            if let Ok(stat) = process.stat() {
+                return Some((stat, process.bytes().ok()));
+            }
+            // It has ended; another one may have its number.
+            self.held.remove(&pid);
         }
-        // It has ended; another one may have its number.
-        held.remove(&pid);
+        if self.held.len() < self.most {
+            match proc.hold(pid) {
+                Ok(process) => {
+                    let seen = (process.stat().ok()?, process.bytes().ok());
+                    self.held.insert(pid, process);
+                    return Some(seen);
+                }
+                Err(error) if no_descriptors(&error) => {
+                    // Whatever else needs one needs it more.
+                    self.held.clear();
+                    self.most = 0;
+                }
+                Err(_) => {}
+            }
+        }
+        Some((proc.stat(pid).ok()?, proc.bytes(pid).ok()))
     }
-    if held.len() < HELD
-        && let Ok(process) = proc.hold(pid)
-    {
-        let seen = (process.stat().ok()?, process.bytes().ok());
-        held.insert(pid, process);
-        return Some(seen);
-    }
-    Some((proc.stat(pid).ok()?, proc.bytes(pid).ok()))
+}
+
+fn no_descriptors(error: &io::Error) -> bool {
+    let error = Errno::from_io_error(error);
+    matches!(error, Some(Errno::MFILE | Errno::NFILE))
 }
 
 #[cfg(test)]

@@ -30,6 +30,21 @@ fn a_silent_command_that_computes_is_left_alone() {
 }
 
 #[test]
+fn where_descriptors_are_few_what_has_none_of_them_is_seen_all_the_same() {
+    // The last of many is the one that works.
+    let script = "for n in {1..30}; do sleep 1000 & done
+        (end=$((SECONDS + 4)); while ((SECONDS < end)); do :; done); kill $(jobs -p)";
+    let inner = "ulimit -n $FEW; exec stall-watch --stall 2s --sample 0.1s --signals cpu \
+        --cpu-min 0.01s -- bash -c \"$SCRIPT\"";
+    // Two a process: of one of these the last is left over.
+    for few in ["32", "33"] {
+        let work = Workdir::new();
+        let run = work.shell(inner).env("FEW", few);
+        run.env("SCRIPT", script).ok();
+    }
+}
+
+#[test]
 fn cpu_time_below_the_least_is_no_progress() {
     let work = Workdir::new();
     let flags = ["--cpu-min", "60s", "--signals", "cpu"];

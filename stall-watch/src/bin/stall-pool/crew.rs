@@ -26,6 +26,8 @@ use crate::{
 const HANGS: Duration = Duration::from_secs(10);
 /// A keeper that was started takes its seat within this time, unless the machine is very busy.
 const SITS: Duration = Duration::from_secs(30);
+/// Of so many processes of each worker files are kept open between the looks.
+const HELD: usize = 12;
 /// What is kept of the last lines.
 const TAIL: u64 = 2048;
 
@@ -112,7 +114,7 @@ impl Process {
             start,
             held: pidfd_open(keeper, PidfdFlags::empty()).ok(),
             group: Group::kept(keeper, start),
-            sampler: Sampler::default(),
+            sampler: Sampler::new(HELD),
             units,
             log,
             began: now,
