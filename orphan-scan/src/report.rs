@@ -179,6 +179,18 @@ pub struct Report {
     pub complete: bool,
 }
 
+/// Can a report be written to this file? Asked before the work whose report it is.
+///
+/// # Errors
+/// No file can be made in its folder.
+pub fn may_write(file: &Path) -> io::Result<()> {
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    tempfile::tempfile_in(folder).map(drop)
+}
+
 /// A report's form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -216,7 +228,15 @@ impl Report {
             return all;
         }
         let Sum { files, bytes } = self.part.removable;
-        format!("{all}; {files} files, {} may be removed", human(bytes))
+        // Those are on record in Calibre.
+        let by_name = match self.part.class(Class::DuplicateOfServer).files {
+            0 => "",
+            _ => ", those of duplicate_of_server only by that name (--classes)",
+        };
+        format!(
+            "{all}; {files} files, {} may be removed{by_name}",
+            human(bytes)
+        )
     }
 
     /// The report in a form.

@@ -120,9 +120,9 @@ impl Sampler {
         }
     }
 
-    /// How many processes there were at the last look.
-    pub fn processes(&self) -> usize {
-        self.seen.len()
+    /// How many processes there were at the last look, where there was one.
+    pub fn processes(&self) -> Option<u64> {
+        (self.looks > 0).then_some(self.seen.len() as u64)
     }
 
     /// Takes a look, and adds what was done since the last one to `sample`.

@@ -1,9 +1,14 @@
 use std::{
     fs,
+    io::{Read, Write},
     os::{
         linux::net::SocketAddrExt,
         unix::net::{SocketAddr, UnixListener},
     },
+    process::Child,
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
 };
 
 use harness::wait_for;
@@ -45,6 +50,64 @@ fn a_limit_is_met_before_the_first_removal() {
     let limits = ["--max-count", "2", "--max-bytes", "9"];
     world.rm(&findings).arg("--apply").args(limits).ok();
     assert_eq!(world.trash().len(), 2);
+}
+
+/// A removal of two files that asks on a terminal, and what stands there.
+fn asked(world: &World) -> (Child, Arc<Mutex<String>>) {
+    let findings = [
+        world.orphan("A/x.epub", b"copy"),
+        world.orphan("A/y.epub", b"copy2"),
+    ];
+    world.work.write("findings", stream(&findings));
+    let tool = "exec orphan-rm --library library --store data --max-percent 100 --apply \
+                --confirm-threshold 2 <findings >removals";
+    world.work.write("ask.sh", tool);
+    // What the caller ignores would be ignored on this terminal, too.
+    let run = "exec env --default-signal=INT,TERM script -qefc 'exec sh ask.sh' /dev/null";
+    let run = world.work.shell(run).env("MBS_DB", world.db());
+    let mut child = run.spawn();
+    let shown = Arc::new(Mutex::new(String::new()));
+    let (mut output, all) = (child.stdout.take().unwrap(), Arc::clone(&shown));
+    thread::spawn(move || {
+        let mut piece = [0; 4096];
+        while let Ok(length @ 1..) = output.read(&mut piece) {
+            *all.lock().unwrap() += &String::from_utf8_lossy(&piece[..length]);
+        }
+    });
+    wait_for("the question", DEADLINE, || {
+        let question = "Type DELETE 2 to go on: ";
+        shown.lock().unwrap().ends_with(question).then_some(())
+    });
+    (child, shown)
+}
+
+/// A bar was drawn over it.
+#[test]
+fn the_question_stands_until_it_is_answered() {
+    let world = World::new();
+    let (mut child, shown) = asked(&world);
+    let before = shown.lock().unwrap().clone();
+    assert_eq!(before.matches("at most 2").count(), 1, "{before}");
+    // Longer than a bar takes to be drawn again.
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(*shown.lock().unwrap(), before);
+    let mut keyboard = child.stdin.take().unwrap();
+    keyboard.write_all(b"DELETE 2\n").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(world.trash().len(), 2);
+}
+
+/// The first one did nothing, and what was typed next was taken for the answer.
+#[test]
+fn control_c_at_the_question_ends_it_and_nothing_is_changed() {
+    let world = World::new();
+    let (mut child, _) = asked(&world);
+    let mut keyboard = child.stdin.take().unwrap();
+    keyboard.write_all(b"\x03").unwrap();
+    // Once the terminal is gone, the tool is, too.
+    let ended = wait_for("its end", DEADLINE, || child.try_wait().unwrap());
+    assert_eq!(ended.code(), Some(130));
+    untouched(&world);
 }
 
 #[test]

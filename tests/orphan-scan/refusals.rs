@@ -230,3 +230,29 @@ fn what_is_no_library_is_a_mistake() {
     );
     usage(&["lib"], "--tracked");
 }
+
+/// All files looked as if the server had none of them.
+#[test]
+fn a_list_that_names_no_content_is_not_taken_for_a_server_that_has_none() {
+    let stage = Stage::new();
+    stage.list_only();
+    let wrong = stage.plain().args(["--known", "tracked"]).code(3);
+    assert!(
+        wrong
+            .stderr()
+            .contains("not one of its records names a content"),
+        "{}",
+        wrong.report()
+    );
+    // A server that has none says so.
+    stage.asking().ok();
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_said_before_the_scan() {
+    let stage = Stage::new();
+    stage.list_only();
+    let ran = stage.plain().args(["--report", "nowhere/x.txt"]).code(2);
+    assert_eq!(ran.stdout(), "");
+    ran.one_line(&["nowhere/x.txt: write: "]);
+}

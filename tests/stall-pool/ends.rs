@@ -54,7 +54,21 @@ fn what_fails_is_restarted_and_after_the_attempts_paused() {
     let pool = Pool::of("echo failing; exit 7");
     let flags = ["--workers", "1", "--attempts", "2", "--cooldown", "0.05s"];
     let ran = pool.run(&flags).code(255);
-    ran.one_line(&["paused: ended with 7 after 2 restarts that brought no work back"]);
+    let stderr = ran.stderr();
+    let told: Vec<&str> = stderr.lines().collect();
+    let [first, second, paused] = told[..] else {
+        panic!("{}", ran.report());
+    };
+    for again in [first, second] {
+        assert!(
+            again.contains("worker 1: ended: with 7; again in 0 s; its log: /"),
+            "{again}"
+        );
+    }
+    assert!(
+        paused.contains("paused: ended with 7 after 2 restarts that brought no work back"),
+        "{paused}"
+    );
     assert_eq!(pool.starts().len(), 3);
     let attempts: Vec<Value> = pool
         .told("started")
@@ -111,6 +125,15 @@ fn what_a_worker_leaves_behind_is_asked_before_it_is_killed() {
     assert!(pool.work.join("asked").exists());
 }
 
+/// A misspelt path would be another pool, over the same work.
+#[test]
+fn no_folder_is_made_above_that_of_the_state() {
+    let work = Workdir::new();
+    let run = work.tool("stall-pool");
+    let ran = run.args(["--state", "a/b/state", "--", "true"]).code(2);
+    assert!(ran.stderr().contains("a/b: make: "), "{}", ran.report());
+}
+
 /// original.md 8.F: names of the shell's own and of the pool's.
 #[test]
 fn placeholders_are_filled_and_mistakes_told() {
@@ -134,7 +157,7 @@ fn placeholders_are_filled_and_mistakes_told() {
     let usage = |args: &[&str]| work.tool("stall-pool").args(args).code(2);
     usage(&["--param", "szie=7", "--", "echo", "{size}"]).one_line(&["the command has no {szie}"]);
     usage(&["--params", "none", "--", "echo"]).one_line(&["none: read: "]);
-    usage(&["--workers", "9", "--", "echo"]).one_line(&["--workers: it must be between"]);
+    usage(&["--workers", "9", "--", "echo"]).one_line(&["--workers 9: it is more than --max 8"]);
     usage(&["--disk", "nowhere", "--", "echo"]).one_line(&["--disk nowhere: "]);
     usage(&["--status", "--state", "none"]).one_line(&["none: read: there is no pool"]);
 }

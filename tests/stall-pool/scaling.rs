@@ -217,7 +217,7 @@ fn a_recorded_series_is_decided_again() {
             series += &line(minute, "stalled", disk);
         }
     }
-    work.write("series", series);
+    work.write("series", &series);
     let ran = work.tool("stall-pool").args(["--replay", "series"]).ok();
     let decisions: Vec<String> = ran
         .of_type("event")
@@ -243,6 +243,17 @@ fn a_recorded_series_is_decided_again() {
         ]
     );
     ran.summary();
+    // What is no series is not taken for a quiet one.
+    work.write("none", "#!/bin/sh\necho\n");
+    let none = work.tool("stall-pool").args(["--replay", "none"]).code(2);
+    assert!(
+        none.stderr().contains("none: read: no events in it"),
+        "{}",
+        none.report()
+    );
+    work.write("torn", format!("{series}{{\"type\":\"ev"));
+    let torn = work.tool("stall-pool").args(["--replay", "torn"]).run();
+    assert_eq!(torn.summary()["complete"], false, "{}", torn.report());
     // Other limits, other decisions.
     let ran = work
         .tool("stall-pool")

@@ -163,6 +163,11 @@ impl Progress {
         format!("{tool}: {done}{} done, {rate:.1}/s{eta}", of(total))
     }
 
+    /// Takes the bar away while `ask` talks to the terminal itself; it must not come back here.
+    pub fn aside<T>(&self, ask: impl FnOnce() -> T) -> T {
+        self.bar.suspend(ask)
+    }
+
     /// A line on standard error, above the bar where there is one.
     pub(crate) fn line(&self, text: &str) {
         self.bar.suspend(|| {

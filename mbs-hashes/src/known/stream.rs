@@ -69,6 +69,11 @@ pub fn first_pass(
             stream.unusable
         )));
     }
+    if stream.rows == 0 && stream.others > 0 {
+        return Ok(Some(
+            "not one of its records names a content; mbs-hashes writes what is wanted".into(),
+        ));
+    }
     Ok(stream.reader.custody().verdict().why)
 }
 
@@ -78,6 +83,8 @@ struct Stream {
     pipe: bool,
     rows: u64,
     unusable: u64,
+    /// Records of other types.
+    others: u64,
 }
 
 impl Stream {
@@ -90,6 +97,7 @@ impl Stream {
             shown,
             rows: 0,
             unusable: 0,
+            others: 0,
         })
     }
 
@@ -104,7 +112,10 @@ impl Stream {
                 Item::Record(record) if record.kind() == "caught_up" && self.pipe => {
                     return Ok(true);
                 }
-                Item::Record(_) => continue,
+                Item::Record(_) => {
+                    self.others += 1;
+                    continue;
+                }
                 Item::Unusable(..) => None,
             };
             match named {

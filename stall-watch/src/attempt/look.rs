@@ -111,7 +111,7 @@ impl Attempt {
             event.output = Some(self.streams.total());
             event.work = Some(self.total.work);
             event.discovery = Some(self.total.discovery);
-            event.processes = Some(self.sampler.processes() as u64);
+            event.processes = self.sampler.processes();
             event.action = (name == "stalled").then(|| "TERM".into());
             event.evidence = evidence;
             event.last_lines = stands.then(|| self.streams.last_lines());

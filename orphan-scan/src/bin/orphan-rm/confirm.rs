@@ -2,11 +2,11 @@
 
 use std::{
     fs::OpenOptions,
-    io::{BufRead, BufReader, Write},
+    io::{self, IsTerminal, Read, Write},
     path::Path,
 };
 
-use wire::{Exit, Fatal, Writer};
+use wire::{Exit, Fatal, Writer, path::printable, stop};
 
 use crate::limits::{Consent, consent, sentence};
 
@@ -89,9 +89,10 @@ impl Plan<'_> {
                 "there are {} candidates, so --confirm must be {typed:?}",
                 self.count
             ))),
-            Consent::Ask => match ask(&self.lines(), &typed) {
+            Consent::Ask => match out.progress().aside(|| ask(&self.lines(), &typed)) {
                 Ok(answer) if answer.trim() == typed => Ok(()),
                 Ok(_) => Err(refuse(format!("{typed:?} was not typed"))),
+                Err(_) if stop::requested() => Err(refuse("asked to stop".into())),
                 Err(error) => Err(refuse(format!(
                     "{} candidates must be confirmed, and there is no terminal to ask on ({error}): \
                      give --confirm {typed:?}",
@@ -102,15 +103,28 @@ impl Plan<'_> {
     }
 }
 
-/// Standard input holds the findings, so the terminal itself is asked.
-fn ask(lines: &[String], typed: &str) -> std::io::Result<String> {
+/// Standard input holds the findings, so the terminal itself is asked. A signal ends the wait.
+fn ask(lines: &[String], typed: &str) -> io::Result<String> {
     let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
-    for line in lines {
-        writeln!(terminal, "{}", wire::path::printable(line))?;
+    // What stands on this very terminal already need not be told again.
+    if !io::stderr().is_terminal() {
+        for line in lines {
+            writeln!(terminal, "{}", printable(line))?;
+        }
     }
     write!(terminal, "Type {typed} to go on: ")?;
     terminal.flush()?;
-    let mut answer = String::new();
-    BufReader::new(terminal).read_line(&mut answer)?;
-    Ok(answer)
+    let mut answer = Vec::new();
+    let mut piece = [0; 256];
+    while !answer.ends_with(b"\n") {
+        if !stop::readable(&terminal, None)? {
+            writeln!(terminal)?;
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        match terminal.read(&mut piece)? {
+            0 => break,
+            length => answer.extend_from_slice(&piece[..length]),
+        }
+    }
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }

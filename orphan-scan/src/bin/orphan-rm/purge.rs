@@ -36,7 +36,8 @@ pub(crate) fn may_be_purged(entry: &Entry, older_than: Duration) -> Result<Class
     match age {
         Some(age) if age >= older_than => Ok(class),
         Some(_) => {
-            let why = format!("it was removed later than {} s ago", older_than.as_secs());
+            let days = older_than.as_secs_f64() / 86_400.0;
+            let why = format!("it was removed less than {days} days ago (--older-than)");
             Err(Reason::new("removed too short a time ago", why))
         }
         None => {

@@ -54,10 +54,11 @@ fn prover<'a>(
         Exit::Usage,
         format_args!("--store {}: open its folder books", data.display()),
     )?;
+    let shown = settings.to_string();
     let server = Server::connect(settings, args.db_timeout, |why| {
-        out.warn("database", "connect", why)
+        out.warn(&shown, "connect", why)
     })
-    .map_err(|failure| failure.fatal("database", "connect"))?;
+    .map_err(|failure| failure.fatal(&shown, "connect"))?;
     let first = Tracked::read(&library.database, std::iter::empty())
         .map_err(|error| Fatal::new(error.exit(), error))?;
     let mut prover = Prover::new(tree, library, store, server, acts);

@@ -1,14 +1,10 @@
 //! What a run came to: the counts of its summary, and its report for people.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, io, path::PathBuf};
 
 use orphan_scan::{
     classes::{self, Answer},
-    report::{Part, Report, Sum},
+    report::{Part, Report, Sum, may_write},
 };
 use wire::{Exit, Fatal, OrFatal, records::Summary};
 
@@ -60,12 +56,7 @@ impl Tally {
     /// A file cannot be made there (2).
     pub(crate) fn new(files: &[PathBuf], roots: [PathBuf; 2]) -> Result<Tally, Fatal> {
         for file in files {
-            let folder = match file.parent() {
-                Some(folder) if !folder.as_os_str().is_empty() => folder,
-                _ => Path::new("."),
-            };
-            tempfile::tempfile_in(folder)
-                .or_fatal(Exit::Usage, format_args!("{}: write", file.display()))?;
+            may_write(file).or_fatal(Exit::Usage, format_args!("{}: write", file.display()))?;
         }
         let reports = (!files.is_empty()).then(|| Reports {
             files: files.to_vec(),

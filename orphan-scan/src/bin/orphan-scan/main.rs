@@ -20,10 +20,11 @@ use clap::Parser;
 use hash_files::{Cache, cache::OpenError};
 use orphan_scan::{
     links::Links,
+    report,
     store::{self, Store},
 };
 use wire::{
-    Exit, Fatal, Tool, Writer,
+    Exit, Fatal, OrFatal, Tool, Writer,
     path_map::PathMap,
     progress::Unit,
     records::{ERROR, FINDING, SERVER_FINDING, SUMMARY},
@@ -53,6 +54,10 @@ fn main() -> ExitCode {
 
 fn scan(out: Writer, args: &Args) -> Result<Exit> {
     let (folder, database) = args.places()?;
+    for file in &args.report {
+        let shown = format!("{}: write", file.display());
+        report::may_write(file).or_fatal(Exit::Usage, shown)?;
+    }
     gate::not_empty(&folder)?;
     let library = Library::find(Some(&folder), database.as_deref())
         .map_err(|error| Fatal::new(error.exit(), error))?;

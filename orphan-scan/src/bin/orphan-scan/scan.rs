@@ -62,7 +62,7 @@ pub(crate) enum Error {
     #[error("{0}")]
     Root(RootError),
     /// stdout.
-    #[error("{0}")]
+    #[error(transparent)]
     Out(#[from] io::Error),
 }
 

@@ -210,8 +210,13 @@ impl Args {
     /// What cannot be said to clap.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         let usage = |message: &str| Err(wire::Fatal::new(Exit::Usage, message));
-        if self.min == 0 || self.min > self.workers || self.workers > self.max {
-            usage("--workers: it must be between --min and --max, and --min at least 1")?;
+        if self.workers > self.max {
+            let (workers, max) = (self.workers, self.max);
+            usage(&format!("--workers {workers}: it is more than --max {max}"))?;
+        }
+        if self.min == 0 || self.min > self.workers {
+            let min = self.min;
+            usage(&format!("--min {min}: it must be from 1 to --workers"))?;
         }
         if self.disk_low > self.disk_high || self.mem_low > self.mem_high {
             usage("--disk-low, --mem-low: they cannot be above --disk-high, --mem-high")?;

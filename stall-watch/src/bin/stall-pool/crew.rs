@@ -205,9 +205,9 @@ impl Process {
         )
     }
 
-    /// How many processes it is.
-    pub(crate) fn count(&self) -> u64 {
-        self.sampler.processes() as u64
+    /// How many processes it is, where they are looked at.
+    pub(crate) fn count(&self) -> Option<u64> {
+        self.sampler.processes()
     }
 
     /// Asks it to end, in its own time: the keeper hands the signal on.

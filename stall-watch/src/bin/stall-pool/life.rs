@@ -1,6 +1,6 @@
 //! The life of one worker: what its looks and its ends lead to. Times are given, never asked for.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use stall_watch::{
     units::Count,
@@ -70,6 +70,23 @@ pub(crate) enum End {
     NotStarted(String),
     /// Nobody saw it.
     Unknown,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Code(code) => write!(f, "with {code}"),
+            End::Signal(signal) => write!(f, "by {}", signal_name(*signal)),
+            End::NotStarted(reason) => write!(f, "it cannot be started: {reason}"),
+            End::Unknown => f.write_str("nobody saw how"),
+        }
+    }
+}
+
+/// `SIGKILL`, or its number where it has no name.
+pub(crate) fn signal_name(signal: i32) -> String {
+    let name = signal_hook::low_level::signal_name(signal);
+    name.map_or_else(|| signal.to_string(), Into::into)
 }
 
 /// What follows from an end.

@@ -95,6 +95,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         run.tell_ended(number, &end, None);
         let orders = run.pool.ended(clock.now(), number, &end);
         run.obey(orders);
+        run.tell_again(number, &end);
     }
     run.watch()?;
     run.finish()
@@ -138,6 +139,11 @@ impl Run<'_> {
             Wish::Stop(signal) => {
                 self.stop = Some(signal);
                 self.pool.stop(now);
+                self.complain(format_args!(
+                    "ending its workers ({}), within {} s; once more kills them",
+                    self.processes.len(),
+                    self.args.grace.as_secs_f64()
+                ));
             }
             Wish::Reload => {
                 match self.args.values() {

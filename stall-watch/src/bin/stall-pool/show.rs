@@ -110,20 +110,30 @@ pub(crate) fn replay(args: &Args, file: &Path, writer: Writer) -> anyhow::Result
     // A series with figures of a disk is one of a pool that looked at disks.
     bounds.disks = true;
     let mut scale = Scale::new(bounds, args.workers);
+    let (mut events, mut unusable) = (0, 0);
     while let Some(item) = reader.next_item().with_context(|| shown("read"))? {
         let record = match item {
             Item::Record(record) if record.kind() == "event" => record,
             Item::Record(_) => continue,
             Item::Unusable(line, reason) => {
                 writer.warn(&shown("read"), &format!("line {line}"), &reason);
+                unusable += 1;
                 continue;
             }
         };
+        events += 1;
         if let Some(decision) = decide(&mut scale, args, &record) {
             writer.write(&Line::of(&decision))?;
         }
     }
-    done(writer)
+    if events == 0 {
+        let why = shown("read: no events in it; a pool writes them by --events");
+        return Err(Fatal::new(Exit::Usage, why).into());
+    }
+    Ok(writer.finish(Summary {
+        complete: unusable == 0,
+        ..Summary::default()
+    })?)
 }
 
 fn decide(scale: &mut Scale, args: &Args, record: &Record) -> Option<Event> {

@@ -65,7 +65,11 @@ impl Place {
         let folder = self.state.parent().unwrap_or(Path::new("/"));
         for folder in [Some(folder), self.logs.as_deref()].into_iter().flatten() {
             let shown = format!("{}: make", folder.display());
-            fs::create_dir_all(folder).or_fatal(Exit::Usage, shown)?;
+            match fs::create_dir(folder) {
+                // Above it nothing is made: a misspelt path would be another pool's.
+                Err(_) if folder.is_dir() => {}
+                made => made.or_fatal(Exit::Usage, shown)?,
+            }
         }
         let path = self.beside(".lock");
         let shown = |act: &str| format!("{}: {act}", path.display());
@@ -276,6 +280,9 @@ pub(crate) fn life(record: &records::Worker, now: Duration, rules: &Rules) -> Li
         "held" => {}
         _ => {
             life.run(now, rules);
+            if let (State::Running { since }, Some(begun)) = (&mut life.state, at(&record.begun)) {
+                *since = begun;
+            }
             life.resume_phase(
                 match record.phase.as_deref() {
                     Some("discovery") => Some(Phase::Discovery),

@@ -75,9 +75,9 @@ pub(crate) fn server_ebooks(args: &Args, out: Writer) -> Result<Exit, anyhow::Er
             // A transaction that was begun is ended.
             heeds_stop: false,
         };
-        let session =
-            session::connect(&settings, terms, |why| out.warn("database", "connect", why))
-                .map_err(|failure| failure.fatal("database", "connect"))?;
+        let shown = settings.to_string();
+        let session = session::connect(&settings, terms, |why| out.warn(&shown, "connect", why))
+            .map_err(|failure| failure.fatal(&shown, "connect"))?;
         for part in found.chunks(ebooks::BATCH) {
             if wire::stop::requested() {
                 break;

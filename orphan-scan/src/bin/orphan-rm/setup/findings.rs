@@ -27,6 +27,7 @@ pub(super) fn read(classes: &[Class], out: &Writer) -> anyhow::Result<Input> {
         tracked: Vec::new(),
         verdict: Custody::default().verdict(),
     };
+    let mut findings = false;
     while let Some(item) = reader.next_item().or_fatal(Exit::GaveUp, "stdin: read")? {
         let record = match item {
             Item::Record(record) => record,
@@ -35,6 +36,7 @@ pub(super) fn read(classes: &[Class], out: &Writer) -> anyhow::Result<Input> {
                 continue;
             }
         };
+        findings |= record.kind() == "finding";
         let asked = record.kind() == "finding"
             && candidate::class(&record).is_some_and(|class| classes.contains(&class));
         if !asked {
@@ -63,6 +65,13 @@ pub(super) fn read(classes: &[Class], out: &Writer) -> anyhow::Result<Input> {
         }
     }
     input.verdict = reader.custody().verdict();
+    if !findings {
+        out.warn(
+            "stdin",
+            "read",
+            "no findings in it; orphan-scan writes them",
+        );
+    }
     if let Some(why) = &input.verdict.why {
         out.warn("stdin", "read", why);
     }

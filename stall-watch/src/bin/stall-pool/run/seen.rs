@@ -34,8 +34,12 @@ impl Run<'_> {
                         .pool
                         .look(now, number, units != Count::default(), units);
                     self.tell_ended(number, &end, process.as_ref());
+                    let by_us = process.as_ref().is_some_and(|p| p.ended_by().is_some());
                     let orders = self.pool.ended(now, number, &end);
                     self.obey(orders);
+                    if !by_us {
+                        self.tell_again(number, &end);
+                    }
                 }
                 Presence::Other(sitter) => {
                     if let Ok(other) = Process::adopt(&sitter, self.place.files(number)) {

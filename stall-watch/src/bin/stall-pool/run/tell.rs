@@ -8,10 +8,14 @@ use std::{
 };
 
 use stall_watch::proc::Stat;
-use wire::{path::printable, records::Event};
+use wire::{path::printable, progress::Mode, records::Event};
 
 use super::Run;
-use crate::{crew::Process, life::End, pool::Note};
+use crate::{
+    crew::Process,
+    life::{End, State, signal_name},
+    pool::Note,
+};
 
 impl Run<'_> {
     /// A line on stderr.
@@ -47,7 +51,7 @@ impl Run<'_> {
             if let Some(process) = self.processes.get(&number) {
                 event.pid = Some(process.keeper().as_raw_nonzero().get() as u64);
                 event.seconds = Some(process.began.elapsed().as_secs_f64());
-                event.processes = Some(process.count());
+                event.processes = process.count();
             }
         }
         fill(&mut event);
@@ -84,6 +88,7 @@ impl Run<'_> {
         });
         let who = worker.map_or("pool".into(), |number| format!("worker {number}"));
         let what = note.event;
+        // That it ended, or stalled, was said.
         if what != "restarted" || self.args.output.verbose {
             self.complain(format_args!("{who}: {what}: {}", note.reason));
         }
@@ -109,11 +114,17 @@ impl Run<'_> {
 
     pub(super) fn tell_started(&mut self, number: u32, process: &Process) {
         let keeper = process.keeper().as_raw_nonzero().get() as u64;
+        if self.args.output.verbose {
+            self.complain(format_args!("worker {number}: started: process {keeper}"));
+        }
         let _ = self.record("started", Some(number), |event| event.pid = Some(keeper));
     }
 
     pub(super) fn tell_ended(&mut self, number: u32, end: &End, process: Option<&Process>) {
         let seconds = process.map(|process| process.began.elapsed().as_secs_f64());
+        if self.args.output.verbose {
+            self.complain(format_args!("worker {number}: ended: {end}"));
+        }
         if let Some(how) = process.and_then(Process::ended_by) {
             let _ = self.record("killed", Some(number), |event| {
                 event.action = Some(how.into());
@@ -125,14 +136,25 @@ impl Run<'_> {
             event.seconds = seconds;
             match end {
                 End::Code(code) => event.code = Some((*code).into()),
-                End::Signal(signal) => {
-                    let name = signal_hook::low_level::signal_name(*signal);
-                    event.signal = Some(name.map_or_else(|| signal.to_string(), Into::into));
-                }
+                End::Signal(signal) => event.signal = Some(signal_name(*signal)),
                 End::NotStarted(reason) => event.reason = Some(reason.clone()),
                 End::Unknown => event.reason = Some("nobody saw how".into()),
             }
         });
+    }
+
+    /// One that failed is said to, when it is started again; one that is paused was said to be.
+    pub(super) fn tell_again(&self, number: u32, end: &End) {
+        let state = self.pool.workers.get(&number).map(|life| &life.state);
+        let (Some(State::Waiting { until }), None) = (state, self.stop) else {
+            return;
+        };
+        let pause = until.saturating_sub(self.clock.now()).as_secs_f64();
+        let log = self.place.files(number).log;
+        self.complain(format_args!(
+            "worker {number}: ended: {end}; again in {pause:.0} s; its log: {}",
+            log.display()
+        ));
     }
 
     /// What KILL did not end.
@@ -173,6 +195,15 @@ impl Run<'_> {
         let figures = self.meter.figures;
         let (workers, scale) = (self.pool.live(), &self.pool.scale);
         let (places, target) = (scale.limit(), scale.target());
+        if self.args.output.verbose || self.args.output.progress == Mode::Plain {
+            let units = self.pool.workers.values().map(|life| life.units.work);
+            let done: u64 = units.sum();
+            let disk = figures.disk.map(|busy| format!(", disk {busy:.0} % busy"));
+            self.complain(format_args!(
+                "{workers} of {places} workers at work, {done} units done{}",
+                disk.unwrap_or_default()
+            ));
+        }
         let _ = self.record("heartbeat", None, |event| {
             event.workers = Some(workers.into());
             event.places = Some(places.into());
