@@ -52,16 +52,16 @@ fn a_limit_is_met_before_the_first_removal() {
     assert_eq!(world.trash().len(), 2);
 }
 
-/// A removal of two files that asks on a terminal, and what stands there.
-fn asked(world: &World) -> (Child, Arc<Mutex<String>>) {
+/// A removal of two files, `flag` given, that asks on a terminal, and what stands there.
+fn asked(world: &World, flag: &str) -> (Child, Arc<Mutex<String>>) {
     let findings = [
         world.orphan("A/x.epub", b"copy"),
         world.orphan("A/y.epub", b"copy2"),
     ];
     world.work.write("findings", stream(&findings));
     let tool = "exec orphan-rm --library library --store data --max-percent 100 --apply \
-                --confirm-threshold 2 <findings >removals";
-    world.work.write("ask.sh", tool);
+                --confirm-threshold 2 FLAG <findings >removals";
+    world.work.write("ask.sh", tool.replace("FLAG", flag));
     // What the caller ignores would be ignored on this terminal, too.
     let run = "exec env --default-signal=INT,TERM script -qefc 'exec sh ask.sh' /dev/null";
     let run = world.work.shell(run).env("MBS_DB", world.db());
@@ -85,7 +85,7 @@ fn asked(world: &World) -> (Child, Arc<Mutex<String>>) {
 #[test]
 fn the_question_stands_until_it_is_answered() {
     let world = World::new();
-    let (mut child, shown) = asked(&world);
+    let (mut child, shown) = asked(&world, "");
     let before = shown.lock().unwrap().clone();
     assert_eq!(before.matches("at most 2").count(), 1, "{before}");
     // Longer than a bar takes to be drawn again.
@@ -101,7 +101,9 @@ fn the_question_stands_until_it_is_answered() {
 #[test]
 fn control_c_at_the_question_ends_it_and_nothing_is_changed() {
     let world = World::new();
-    let (mut child, _) = asked(&world);
+    // --quiet hides no plan from whoever is asked.
+    let (mut child, shown) = asked(&world, "--quiet");
+    assert_eq!(shown.lock().unwrap().matches("at most 2").count(), 1);
     let mut keyboard = child.stdin.take().unwrap();
     keyboard.write_all(b"\x03").unwrap();
     // Once the terminal is gone, the tool is, too.

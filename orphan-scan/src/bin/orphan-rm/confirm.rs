@@ -79,11 +79,15 @@ impl Plan<'_> {
         out: &Writer,
     ) -> Result<(), Fatal> {
         let refuse = |why: String| Fatal::new(Exit::Refused, format_args!("confirm: {why}"));
-        for line in self.lines() {
-            out.warn(&self.library.display().to_string(), "plan", &line);
+        let consent = consent(self.count, threshold, given);
+        // Who is asked is told by the question, whatever --quiet keeps from this terminal.
+        if !(matches!(consent, Consent::Ask) && io::stderr().is_terminal()) {
+            for line in self.lines() {
+                out.warn(&self.library.display().to_string(), "plan", &line);
+            }
         }
         let typed = sentence(self.count);
-        match consent(self.count, threshold, given) {
+        match consent {
             Consent::Given => Ok(()),
             Consent::Wrong => Err(refuse(format!(
                 "there are {} candidates, so --confirm must be {typed:?}",
@@ -106,20 +110,21 @@ impl Plan<'_> {
 /// Standard input holds the findings, so the terminal itself is asked. A signal ends the wait.
 fn ask(lines: &[String], typed: &str) -> io::Result<String> {
     let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
-    // What stands on this very terminal already need not be told again.
-    if !io::stderr().is_terminal() {
-        for line in lines {
-            writeln!(terminal, "{}", printable(line))?;
-        }
+    for line in lines {
+        writeln!(terminal, "{}", printable(line))?;
     }
     write!(terminal, "Type {typed} to go on: ")?;
     terminal.flush()?;
     let mut answer = Vec::new();
     let mut piece = [0; 256];
     while !answer.ends_with(b"\n") {
-        if !stop::readable(&terminal, None)? {
+        if stop::requested() {
             writeln!(terminal)?;
             return Err(io::ErrorKind::Interrupted.into());
+        }
+        // ^Z and fg wake it, too.
+        if !stop::readable(&terminal, None)? {
+            continue;
         }
         match terminal.read(&mut piece)? {
             0 => break,
