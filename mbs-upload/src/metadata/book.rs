@@ -4,10 +4,7 @@
 use serde_json::Value;
 use wire::Record;
 
-use crate::metadata::{
-    fit, language,
-    told::{self, Told},
-};
+use crate::metadata::{fit, language, names, told::Told};
 
 /// One author.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -53,10 +50,11 @@ impl Book {
     pub fn of(record: &Record, stem: &str, extension: &str) -> Book {
         let mut told = Told::new(record);
         let title = told.text("title");
+        let (names, sorts) = (told.list("authors"), told.list("author_sorts"));
         let mut book = Book {
             stated: title.is_some(),
             title,
-            authors: told::authors(&told.list("authors"), &told.list("author_sorts")),
+            authors: names::authors(&names, &sorts, &mut told.notes),
             series: told.series(),
             languages: told.list("languages"),
             tags: told.list("tags"),

@@ -31,7 +31,7 @@ pub fn on_disk(text: &str) -> String {
 }
 
 /// Letters that do not decompose, as the server writes them.
-fn letter(c: char) -> Option<&'static str> {
+pub(super) fn letter(c: char) -> Option<&'static str> {
     Some(match c {
         'Æ' => "AE",
         'æ' => "ae",

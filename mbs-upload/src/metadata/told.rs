@@ -10,7 +10,7 @@ use serde::{
 use serde_json::value::RawValue;
 use wire::Record;
 
-use crate::metadata::book::{Author, Series};
+use crate::metadata::book::Series;
 
 /// The fields of one record; what had to be mended or left out is noted.
 pub struct Told<'a> {
@@ -147,44 +147,6 @@ fn mend(bytes: &[u8]) -> Loose {
         }
     }
     mended
-}
-
-/// Names beside their sort forms. A sort form is split at its first comma, and without one it is a
-/// name in one piece; a name without a sort form is taken apart as the server does it.
-pub fn authors(names: &[String], sorts: &[String]) -> Vec<Author> {
-    names
-        .iter()
-        .enumerate()
-        .map(
-            |(i, name)| match sorts.get(i).filter(|sort| !sort.trim().is_empty()) {
-                Some(sort) => split(sort).unwrap_or_else(|| in_one_piece(sort)),
-                None => split(name).unwrap_or_else(|| {
-                    match name.trim().rsplit_once(char::is_whitespace) {
-                        Some((first, last)) => Author {
-                            last: last.into(),
-                            first: Some(first.trim().into()),
-                        },
-                        None => in_one_piece(name),
-                    }
-                }),
-            },
-        )
-        .collect()
-}
-
-fn split(sort: &str) -> Option<Author> {
-    let (last, first) = sort.split_once(',')?;
-    Some(Author {
-        last: last.trim().into(),
-        first: Some(first.trim().into()),
-    })
-}
-
-fn in_one_piece(name: &str) -> Author {
-    Author {
-        last: name.trim().into(),
-        first: None,
-    }
 }
 
 #[cfg(test)]
