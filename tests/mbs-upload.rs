@@ -67,6 +67,10 @@ mod known;
 #[path = "mbs-upload/claims.rs"]
 mod claims;
 
+/// Authors and series that are made along with ebooks, each once.
+#[path = "mbs-upload/names.rs"]
+mod names;
+
 /// Progress, slow files, figures for Prometheus.
 #[path = "mbs-upload/pace.rs"]
 mod pace;

@@ -6,7 +6,8 @@
 //!
 //! The locks of a file, its book's and its content's, are taken all or none, and whoever has to wait
 //! for one holds none meanwhile; so nobody waits in a circle, in whatever order lists are. They are
-//! held over check, creation and adding. When the connection is lost, they are lost. Then sending
+//! held over check, creation and adding. For the moment of a creation the names of its authors and its
+//! series are held, too ([`Claims::wait_for`]); whoever has those waits for nobody. When the connection is lost, they are lost. Then sending
 //! pauses until it is back, each file under way takes its locks again, and asks again what has
 //! become of its content and of its book meanwhile.
 
@@ -128,6 +129,17 @@ impl Claims {
     pub fn take(&self, claims: &[Claim]) -> Result<Option<Grip<'_>>, Failure> {
         let mut grip = Grip::new(self, claims);
         Ok(grip.take()?.then_some(grip))
+    }
+
+    /// Takes all these claims, waiting while others hold one of them. Only for what nobody holds who
+    /// waits for other claims, since whoever waits here may hold some.
+    ///
+    /// # Errors
+    /// As [`Claims::take`]; [`Failure::Refused`] when others hold them for too long.
+    pub fn wait_for(&self, claims: &[Claim]) -> Result<Grip<'_>, Failure> {
+        let mut grip = Grip::new(self, claims);
+        grip.wait()?;
+        Ok(grip)
     }
 
     /// Does the server have this content?

@@ -183,3 +183,16 @@ fn the_index_ends_at_100() {
         (Some(101), 100)
     );
 }
+
+#[test]
+fn series_have_an_index_too() {
+    let server = server();
+    let (word, title) = (unique(), unique());
+    let series = format!("Ž{word} s");
+    let _book = server.ebook(json!({"title": title, "language": { "id": 1 },
+        "series": { "title": series }, "series_index": 1}));
+    let answer = server.get(&format!("/api/series/index/z{word}")).ok();
+    assert_eq!(answer["total"], 1);
+    assert_eq!(answer["items"][0]["title"], series);
+    assert!(answer["items"][0]["id"].is_i64());
+}

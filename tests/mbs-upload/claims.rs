@@ -15,7 +15,7 @@ impl Bench {
     }
 
     /// Ends the sessions that hold the uploaders' locks; says how many.
-    fn cut_locks(&self) -> usize {
+    pub(crate) fn cut_locks(&self) -> usize {
         let cut = "select pg_terminate_backend(pid) from pg_stat_activity
             where application_name = 'mbs-upload'";
         self.server.query(cut).len()
@@ -154,7 +154,7 @@ fn a_lost_lock_connection_is_made_again_and_nothing_is_doubled() {
 }
 
 /// A tool that runs until the test has done something.
-fn started(run: Run, records: &[Value]) -> Child {
+pub(crate) fn started(run: Run, records: &[Value]) -> Child {
     fed(run.spawn(), records)
 }
 
@@ -164,7 +164,7 @@ fn fed(mut child: Child, records: &[Value]) -> Child {
     child
 }
 
-fn ended(child: Child) -> Vec<Value> {
+pub(crate) fn ended(child: Child) -> Vec<Value> {
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}");

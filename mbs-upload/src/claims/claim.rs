@@ -1,5 +1,5 @@
-//! What must not be worked on twice at a time: a content, or a title with one of its authors. A claim
-//! on it is a number of 64 bits, within this process and, with a database, among all uploaders.
+//! What must not be worked on twice at a time: a content, a title with one of its authors, or the name
+//! of an author or a series that is about to be made. A claim on it is a number of 64 bits, within this process and, with a database, among all uploaders.
 //!
 //! The number is the first 8 bytes of the SHA-1 of a text that begins with the kind of thing, and a
 //! NUL between its parts. It must never change: uploaders of different versions meet in it. As an
@@ -26,6 +26,16 @@ pub fn content(content: &Content) -> Claim {
 /// looked through.
 pub fn book(title: &str, author: &str) -> Claim {
     number(&["mbs-upload book", &fold(title), &fold(author)])
+}
+
+/// The claim on an author's name. Names that the server tells apart may share it.
+pub fn author(last: &str, first: &str) -> Claim {
+    number(&["mbs-upload author", &fold(last), &fold(first)])
+}
+
+/// The claim on a series.
+pub fn series(title: &str) -> Claim {
+    number(&["mbs-upload series", &fold(title)])
 }
 
 fn fold(text: &str) -> String {
@@ -61,5 +71,10 @@ mod tests {
             book("Válka s mloky", "Čapek")
         );
         assert_ne!(book("ab", "c"), book("a", "bc"));
+        assert_eq!(author("Čapek", "Karel"), 0xae68f3f16e27d80d);
+        assert_eq!(author("ČAPEK", "karel"), author("C\u{30c}apek", "Karel"));
+        assert_ne!(author("Čapek", ""), author("Čapek", "Karel"));
+        assert_eq!(series("Škola hrou"), 0xc969d057ab0ff88);
+        assert_eq!(series("ŠKOLA HROU"), series("S\u{30c}kola hrou"));
     }
 }

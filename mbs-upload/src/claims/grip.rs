@@ -120,7 +120,12 @@ impl<'a> Grip<'a> {
         }
     }
 
-    fn wait(&mut self) -> Result<(), Failure> {
+    /// Are both held on one connection, so that neither was lost since the other was taken?
+    pub fn is_with(&self, other: &Grip<'_>) -> bool {
+        self.epoch.is_some() && self.epoch == other.epoch
+    }
+
+    pub(super) fn wait(&mut self) -> Result<(), Failure> {
         let deadline = Instant::now() + OTHERS_WITHIN;
         while !self.take()? {
             // A signal leaves a file under way its grace.

@@ -36,6 +36,17 @@ impl Wanted {
         of(&self.title, &self.authors)
     }
 
+    /// What is held while its ebook is made: the server makes the authors and the series that it lacks
+    /// along with it, and two creations at a time would make two of each.
+    pub fn names(&self) -> Vec<Claim> {
+        let author = |a: &Author| claim::author(&a.last, a.first.as_deref().unwrap_or_default());
+        let series = self
+            .series
+            .iter()
+            .map(|series| claim::series(&series.title));
+        self.authors.iter().map(author).chain(series).collect()
+    }
+
     /// The body that creates it. Genres and series without a row of their own are given by the
     /// caller as far as they are known.
     pub fn body(&self, series: Option<i64>, genres: &[i64]) -> Value {

@@ -5,6 +5,7 @@ mod claiming;
 mod describing;
 mod journaling;
 mod linking;
+mod making;
 mod placing;
 mod sending;
 mod step;
@@ -23,6 +24,7 @@ use crate::{
     },
     server::{Server, extract::Since, failure::Failure},
 };
+use making::Names;
 use step::Step;
 use tries::{Doubted, Tries, Verdict};
 
@@ -48,6 +50,8 @@ pub struct Errand<'a> {
     made: Option<i64>,
     genres: Vec<i64>,
     series: Option<i64>,
+    /// Names that its ebook may be the first to need, while that is made.
+    names: Option<Names<'a>>,
     failures: u32,
     /// Of the try that is under way.
     clock: Clock,
@@ -114,6 +118,7 @@ impl<'a> Errand<'a> {
             made: None,
             genres: Vec::new(),
             series: None,
+            names: None,
             failures: 0,
             clock: Clock::new(server.limits, Instant::now()),
             late: None,
@@ -231,6 +236,7 @@ impl<'a> Errand<'a> {
         }
         self.step = step;
         self.in_doubt = false;
+        self.names = None;
         Ok(None)
     }
 

@@ -138,8 +138,9 @@ impl Floor {
         })
     }
 
-    /// Holds further claims for a job under way, waiting until they are free. Only for jobs that hold
-    /// no book yet: who holds one never waits for another, so nobody waits in a circle.
+    /// Holds further claims for a job under way, waiting until they are free. A book only for a job that
+    /// holds none yet, and names after the book: who holds names waits for no other claims, so nobody
+    /// waits in a circle.
     pub fn hold(&self, claims: Vec<Claim>) -> Held<'_> {
         let mut state = self.lock();
         while !state.plan.hold(&claims) {

@@ -85,6 +85,27 @@ pub fn twins(api: &Api, wanted: &Wanted) -> Result<Vec<i64>, Failure> {
         .collect())
 }
 
+/// The row of a series, in whatever letters the server has it; the same to the letter comes first.
+/// Nothing also when more series begin like it than an index shows: then the server, which looks for
+/// the exact title, decides.
+///
+/// # Errors
+/// As [`Api::get`].
+pub fn series(api: &Api, title: &str) -> Result<Option<i64>, Failure> {
+    let path = format!("/api/series/index/{}", segment(&prefix(title)));
+    let answer = or_none(api.get(&path))?.unwrap_or_default();
+    Ok(series_like(&answer, title))
+}
+
+fn series_like(answer: &Value, title: &str) -> Option<i64> {
+    let items = answer.get("items").and_then(Value::as_array)?;
+    let same = items.iter().filter_map(|item| {
+        let (id, theirs) = (item.get("id")?.as_i64()?, item.get("title")?.as_str()?);
+        (theirs.to_lowercase() == title.to_lowercase()).then_some((theirs != title, id))
+    });
+    same.min().map(|(_, id)| id)
+}
+
 /// The ebooks whose titles begin like this one, and whether these are all; nothing when the index
 /// cannot be asked for it.
 fn by_title(api: &Api, wanted: &Wanted) -> Result<Option<(Vec<Listed>, bool)>, Failure> {
@@ -200,6 +221,19 @@ mod tests {
         let title = "😀".repeat(256);
         let prefix = prefix(&title);
         assert!(title.starts_with(&prefix) && segment(&prefix).len() <= QUESTION);
+    }
+
+    #[test]
+    fn a_series_in_other_letters_is_the_same_one() {
+        let of = |titles: &[&str], title: &str| {
+            let item = |(i, title): (usize, &&str)| json!({"id": i + 1, "title": title});
+            let items: Vec<_> = titles.iter().enumerate().map(item).collect();
+            series_like(&json!({"total": items.len(), "items": items}), title)
+        };
+        assert_eq!(of(&["Saga of Ages", "SÁGA"], "Sága"), Some(2));
+        assert_eq!(of(&["SÁGA", "Sága"], "Sága"), Some(2));
+        assert_eq!(of(&["Saga"], "Sága"), None);
+        assert_eq!(series_like(&Value::Null, "S"), None);
     }
 
     #[test]

@@ -41,6 +41,7 @@ pub(crate) fn rest(app: &Arc<App>) -> Router {
         .route("/api/upload", post(upload::upload))
         .route("/api/upload/check", post(check::check))
         .route("/api/ebooks/index/{start}", get(reading::index))
+        .route("/api/series/index/{start}", get(reading::series_index))
         .route("/api/ebooks/{id}/add-upload", post(adding::add_upload))
         .method_not_allowed_fallback(|| async { Failure::wrong_method() });
     if app.settings.fork {

@@ -179,6 +179,22 @@ pub(crate) async fn index(_: Caller, State(app): State<Arc<App>>, uri: Uri) -> A
     Ok(Json(json!({ "total": total, "items": items })).into_response())
 }
 
+/// `GET /api/series/index/<start>`, in the same way.
+pub(crate) async fn series_index(_: Caller, State(app): State<Arc<App>>, uri: Uri) -> Answer {
+    let start = last_segment(&uri);
+    let client = app.database.get().await?;
+    let matching = "unaccent(title) ilike unaccent($1 || '%')";
+    let total = format!("select count(*) from series where {matching}");
+    let total = client.query_one(&total, &[&start]).await?.get::<_, i64>(0);
+    let items = format!(
+        "select json_build_object('id', id, 'title', title) from series where {matching}
+         order by title limit {INDEX}"
+    );
+    let items = client.query(&items, &[&start]).await?;
+    let items = items.iter().map(|row| row.get(0)).collect::<Vec<Value>>();
+    Ok(Json(json!({ "total": total, "items": items })).into_response())
+}
+
 /// One page of the matching ebooks. A page beyond the end is not found, unless it is the first.
 async fn paged(
     client: &Client,

@@ -39,11 +39,21 @@ impl Errand<'_> {
                 ebook,
             });
         }
-        match self.made_by_now(upload, &wanted)? {
-            Sure::Yes => {}
-            Sure::Elsewhere => return Ok(None),
-            Sure::Ended(outcome) => return Ok(Some(outcome)),
+        if self.grip.is_some() {
+            // What follows may wait for book and content, should their claims be lost.
+            self.names = None;
         }
+        loop {
+            match self.made_by_now(upload, &wanted)? {
+                Sure::Yes => {}
+                Sure::Elsewhere => return Ok(None),
+                Sure::Ended(outcome) => return Ok(Some(outcome)),
+            }
+            if self.hold_names(&wanted)? {
+                break;
+            }
+        }
+        self.find_series(&wanted)?;
         // From here on it may be done without our hearing of it.
         self.note_making(&wanted);
         let body = wanted.body(self.series, &self.genres);
