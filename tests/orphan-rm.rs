@@ -15,6 +15,10 @@ mod stepper;
 #[path = "orphan-rm/cases.rs"]
 mod cases;
 
+/// What counts as the server's own copy.
+#[path = "orphan-rm/copies.rs"]
+mod copies;
+
 /// What changes between the scan, the proof and the removal.
 #[path = "orphan-rm/races.rs"]
 mod races;

@@ -4,6 +4,7 @@
 //! server sees it. So what it leads to is turned into a path of this machine (`--path-map`), step by step.
 
 mod follow;
+mod own;
 mod targets;
 mod walk;
 
@@ -19,6 +20,7 @@ use wire::{path_map::PathMap, stop};
 
 use crate::links::{Gather, Links};
 pub use follow::Target;
+pub use own::{Others, Owner};
 pub use walk::{Collect, Stored, walk};
 
 /// A file or folder, by device and inode.

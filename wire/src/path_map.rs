@@ -49,9 +49,9 @@ impl PathMap {
         PathMap(folders)
     }
 
-    /// Is there no folder at all?
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Our names of all folders.
+    pub fn hosts(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().map(|folder| &*folder.host)
     }
 
     /// The server's name of a file of ours; nothing, where no folder holds it, or its path climbs.

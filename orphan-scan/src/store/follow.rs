@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::{
     Store,
-    targets::{Places, places},
+    targets::{Places, lexical, places},
 };
 
 /// Where a link leads in the end.
@@ -27,14 +27,6 @@ pub enum Target {
 const LONGEST_CHAIN: usize = 40;
 
 impl Store {
-    /// Follows a path to its end.
-    pub fn follow(&self, path: &Path) -> Target {
-        match self.trace(path) {
-            Ok((target, _)) => target,
-            Err(why) => Target::Lost(path.into(), why),
-        }
-    }
-
     /// Follows a path to its end, and tells whether the end is sure to be the one that is meant: the
     /// server may call something else by that name.
     ///
@@ -64,10 +56,9 @@ impl Store {
             let to = fs::read_link(&at).map_err(|error| shown("read the link", error))?;
             let folder = at.parent().unwrap_or(Path::new("/"));
             let places = places(folder, &to, &self.map);
-            if to.is_absolute() {
-                known = places.mapped || self.is_ours(&places);
-                sure &= !places.climbs && (known || self.map.is_empty());
-            }
+            // What a relative one climbs out of the store to is another place in a container, too.
+            known = (known || to.is_absolute()) && (places.mapped || self.is_ours(&places));
+            sure &= known && !(places.climbs && to.is_absolute());
             let there = |place: &&PathBuf| fs::symlink_metadata(place).is_ok();
             let place = places.places.iter().find(there);
             at = match place.or(places.places.first()) {
@@ -82,6 +73,7 @@ impl Store {
     /// Is it below a folder that the server names as we do, as far as its own links say?
     fn is_ours(&self, places: &Places) -> bool {
         let ours = |place: &PathBuf| {
+            let place = lexical(place);
             place.starts_with(&self.books)
                 || self
                     .library

@@ -38,7 +38,7 @@ pub(super) fn places(folder: &Path, target: &Path, map: &PathMap) -> Places {
 }
 
 /// A path without `.`, `..` and doubled slashes, as text alone tells.
-fn lexical(path: &Path) -> PathBuf {
+pub(super) fn lexical(path: &Path) -> PathBuf {
     let mut clean: Vec<Component<'_>> = Vec::new();
     for component in path.components() {
         match (component, clean.last()) {

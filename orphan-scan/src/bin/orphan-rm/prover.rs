@@ -14,7 +14,10 @@ use std::{
 use calibre_list::Library;
 use hash_files::digest::BUFFER;
 use mbs_hashes::Failure;
-use orphan_scan::{links::Links, store::Store};
+use orphan_scan::{
+    links::Links,
+    store::{Others, Store},
+};
 
 use crate::{
     calibre::{self, Calibre},
@@ -66,6 +69,8 @@ pub(crate) struct Prover<'a> {
     pub uuid: Option<String>,
     /// The server's store.
     pub store: Store,
+    /// Those whose bytes are no proof: the library itself, and what was put aside from it.
+    others: Others,
     server: Server<'a>,
     links: Result<Links, String>,
     /// The store has had links in this run.
@@ -89,7 +94,7 @@ impl<'a> Prover<'a> {
     pub(crate) fn new(
         tree: Tree,
         library: Library,
-        store: Store,
+        (store, others): (Store, Others),
         server: Server<'a>,
         acts: bool,
     ) -> Prover<'a> {
@@ -98,6 +103,7 @@ impl<'a> Prover<'a> {
             library,
             uuid: None,
             store,
+            others,
             server,
             links: Err("they were not listed yet".into()),
             had_links: false,

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use calibre_list::Library;
 use mbs_hashes::Settings;
-use orphan_scan::store::Store;
+use orphan_scan::store::{Others, Store};
 use wire::{Exit, Fatal, OrFatal, Writer, progress::Unit};
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     prover::Prover,
     server::Server,
     tracked::Tracked,
+    trash,
 };
 pub(crate) use ebooks::server_ebooks;
 pub(crate) use purging::purge;
@@ -61,7 +62,13 @@ fn prover<'a>(
     .map_err(|failure| failure.fatal(&shown, "connect"))?;
     let first = Tracked::read(&library.database, std::iter::empty())
         .map_err(|error| Fatal::new(error.exit(), error))?;
-    let mut prover = Prover::new(tree, library, store, server, acts);
+    let aside = args.trash.clone().into_iter();
+    let aside = aside.chain(trash::beside(&tree).ok()).collect();
+    let others = Others::of(&tree.real, aside).or_fatal(
+        Exit::Usage,
+        format_args!("{}: look at it", tree.real.display()),
+    )?;
+    let mut prover = Prover::new(tree, library, (store, others), server, acts);
     prover.uuid = first.library;
     Ok(prover)
 }

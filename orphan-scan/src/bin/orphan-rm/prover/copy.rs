@@ -1,8 +1,10 @@
 //! The server's copy: its rows of a SHA-1, and the stored file of one.
 
+use std::os::unix::fs::MetadataExt;
+
 use hash_files::{Stamp, digest};
 use mbs_hashes::Failure;
-use orphan_scan::store::Target;
+use orphan_scan::store::Owner;
 
 use super::{Prover, links::note_link};
 use crate::{links::is_other, proof::Told, server::Row};
@@ -69,10 +71,14 @@ impl Prover<'_> {
         let Some(place) = self.store.place(&row.location) else {
             return Told::Unknown(of(&"it is not below the store"));
         };
-        let at = match self.store.follow(&place) {
-            Target::File(at) => at,
-            Target::Nothing(_) => return Told::No(of(&"it is not there")),
-            Target::Lost(_, why) => return Told::Unknown(of(&why)),
+        let this = |seen: std::fs::Metadata| (seen.dev(), seen.ino()) == (file.dev, file.inode);
+        if place.metadata().is_ok_and(this) {
+            return Told::No(of(&"it is this very file, by a link"));
+        }
+        let at = match self.store.owner(&place, &self.others) {
+            Owner::Server(at) => at,
+            Owner::NotServer(why) => return Told::No(of(&why)),
+            Owner::Unknown(why) => return Told::Unknown(of(&why)),
         };
         let digest = match digest(&at, &mut self.buffer) {
             Ok(digest) => digest,
