@@ -12,14 +12,31 @@ use crate::{
 const LISTED: &str = "source.hash IN";
 /// The file was looked at and hashed; the server is asked about it.
 const HASHED: &str = "age(source.xmin)";
+/// The removal is announced, and all is asked once more.
+const ANNOUNCED: [&str; 2] = [HASHED, "max(id)"];
+/// The file has gone, and all is asked again.
+const GONE: [&str; 3] = [HASHED, HASHED, "max(id)"];
+
+const DELETE: &str = "delete from source where location like 'Stored/%'";
+const INSERT: &str =
+    "insert into source (version_id, created, modified, ebook_id, location, format_id, size, hash)
+     values (1, now(), now(), 1, 'Late/x.epub', 8, 4, repeat('7', 40))";
+const ON_RECORD: &str =
+    "insert into books (id, title, sort, path, uuid) values (77, 'x', 'x', 'A', 'u');
+     insert into data (book, format, uncompressed_size, name) values (77, 'EPUB', 4, 'x')";
 
 /// Starts the tool, changes the world at a point of its way, and gives how it ended.
 fn race(at: &str, change: impl FnOnce(&World, &mut Stepper<'_>)) -> (World, Ran) {
+    race_at(&[at], change)
+}
+
+/// As [`race`], at the last of these questions, each asked after the one before.
+fn race_at(at: &[&str], change: impl FnOnce(&World, &mut Stepper<'_>)) -> (World, Ran) {
     let world = World::new();
     let finding = world.orphan("A/x.epub", b"copy");
     let mut stepper = Stepper::new(&world);
     let child = world.rm(&[finding]).arg("--apply").start();
-    stepper.until(at);
+    stepper.after(at);
     change(&world, &mut stepper);
     stepper.go();
     (world, Ran::of(child))
@@ -27,12 +44,10 @@ fn race(at: &str, change: impl FnOnce(&World, &mut Stepper<'_>)) -> (World, Ran)
 
 #[test]
 fn a_file_linked_after_the_listing_stays() {
-    let insert = "insert into source (version_id, created, modified, ebook_id, location, format_id, size, hash)
-        values (1, now(), now(), 1, 'Late/x.epub', 8, 4, repeat('7', 40))";
     for at in [LISTED, HASHED] {
         let (world, ran) = race(at, |world, stepper| {
             world.link_only("Late/x.epub", &world.lib("A/x.epub"));
-            stepper.sql(insert);
+            stepper.sql(INSERT);
         });
         kept(
             &world,
@@ -123,15 +138,100 @@ fn a_file_put_in_the_place_between_the_last_look_and_the_move_goes_back() {
 
 #[test]
 fn a_server_row_or_file_that_goes_away_between_keeps_the_file() {
-    let delete = "delete from source where location like 'Stored/%'";
-    let (world, ran) = race(LISTED, |_, stepper| stepper.sql(delete));
+    let (world, ran) = race(LISTED, |_, stepper| stepper.sql(DELETE));
     kept(&world, "A/x.epub", &ran, "no row");
-    let (world, ran) = race(HASHED, |_, stepper| stepper.sql(delete));
+    let (world, ran) = race(HASHED, |_, stepper| stepper.sql(DELETE));
     kept(&world, "A/x.epub", &ran, "no row");
     let (world, ran) = race(HASHED, |world, _| {
         fs::remove_file(world.books("Stored/A-x.epub")).unwrap();
     });
     kept(&world, "A/x.epub", &ran, "is not there");
+}
+
+/// It took as long to write the announcement as a disk may take, and the proof was older than the move.
+#[test]
+fn what_becomes_untrue_while_the_removal_is_announced_keeps_the_file() {
+    let announced = |world: &World| {
+        let journal = fs::read_to_string(&world.journals()[0]).unwrap();
+        assert!(journal.ends_with("}\n") && journal.contains("\"removing\""));
+    };
+    let undone = |world: &World| {
+        let journal = fs::read_to_string(&world.journals()[0]).unwrap_or_default();
+        assert!(!journal.contains("\"removed\""), "{journal}");
+    };
+    let (world, ran) = race_at(&ANNOUNCED, |world, _| {
+        announced(world);
+        world.calibre(ON_RECORD);
+    });
+    kept(&world, "A/x.epub", &ran, "on record now");
+    undone(&world);
+    let (world, ran) = race_at(&ANNOUNCED, |world, _| {
+        world.calibre(&ON_RECORD.replace("'x')", "'lost')"));
+    });
+    kept(&world, "A/x.epub", &ran, "would take this file for it");
+    undone(&world);
+    let (world, ran) = race_at(&ANNOUNCED, |world, stepper| {
+        announced(world);
+        stepper.sql(DELETE);
+    });
+    kept(&world, "A/x.epub", &ran, "no row");
+    undone(&world);
+    let (world, ran) = race_at(&ANNOUNCED, |world, _| {
+        fs::remove_file(world.books("Stored/A-x.epub")).unwrap();
+    });
+    kept(&world, "A/x.epub", &ran, "is not there");
+    undone(&world);
+    let (world, ran) = race_at(&ANNOUNCED, |world, _| {
+        fs::write(world.books("Stored/A-x.epub"), "wrong").unwrap();
+    });
+    kept(&world, "A/x.epub", &ran, "other bytes");
+    undone(&world);
+    let (world, ran) = race_at(&ANNOUNCED, |world, stepper| {
+        world.link_only("Late/x.epub", &world.lib("A/x.epub"));
+        stepper.sql(INSERT);
+    });
+    kept(&world, "A/x.epub", &ran, "leads here");
+    undone(&world);
+}
+
+/// The second look was one at the links alone.
+#[test]
+fn what_becomes_untrue_after_the_move_puts_the_file_back() {
+    let gone = |world: &World| assert!(!world.lib("A/x.epub").exists());
+    let (world, ran) = race_at(&GONE, |world, _| {
+        gone(world);
+        world.calibre(ON_RECORD);
+    });
+    kept(
+        &world,
+        "A/x.epub",
+        &ran,
+        "put back: Calibre has it on record now",
+    );
+    let (world, ran) = race_at(&GONE, |world, _| {
+        world.calibre(&ON_RECORD.replace("'x')", "'lost')"));
+    });
+    kept(&world, "A/x.epub", &ran, "would take this file for it");
+    let (world, ran) = race_at(&GONE, |world, stepper| {
+        gone(world);
+        stepper.sql(DELETE);
+    });
+    kept(&world, "A/x.epub", &ran, "put back: the server has no row");
+    let (world, ran) = race_at(&GONE, |world, _| {
+        fs::remove_file(world.books("Stored/A-x.epub")).unwrap();
+    });
+    kept(&world, "A/x.epub", &ran, "is not there");
+    let (world, ran) = race_at(&GONE, |world, _| {
+        fs::write(world.lib("metadata.db"), "none of SQLite's").unwrap();
+    });
+    kept(
+        &world,
+        "A/x.epub",
+        &ran,
+        "put back: not known: Calibre's records",
+    );
+    let journal = fs::read_to_string(&world.journals()[0]).unwrap();
+    assert!(journal.contains("returned"), "{journal}");
 }
 
 #[test]
@@ -153,10 +253,7 @@ fn a_store_or_library_unmounted_in_mid_run_keeps_the_file() {
 #[test]
 fn what_calibre_writes_in_mid_run_is_seen() {
     let (world, ran) = race(LISTED, |world, _| {
-        world.calibre(
-            "insert into books (id, title, sort, path, uuid) values (77, 'x', 'x', 'A', 'u');
-             insert into data (book, format, uncompressed_size, name) values (77, 'EPUB', 4, 'x')",
-        );
+        world.calibre(ON_RECORD);
     });
     kept(&world, "A/x.epub", &ran, "on record now");
 }

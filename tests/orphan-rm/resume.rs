@@ -30,11 +30,8 @@ fn restore(world: &World) -> Run {
 fn killed(world: &World, findings: &[Value]) {
     let mut stepper = Stepper::new(world);
     let mut child = with_journal(world, findings).start();
-    for _ in 0..3 {
-        stepper.until("age(source.xmin)");
-        stepper.pass();
-    }
-    stepper.until("age(source.xmin)");
+    // Before a file is announced and after.
+    stepper.after(&["age(source.xmin)"; 2 * 3 + 1]);
     child.kill().unwrap();
     child.wait().unwrap();
     stepper.go();
@@ -94,11 +91,7 @@ fn a_run_tells_of_an_earlier_one_that_did_not_come_to_its_end() {
     assert!(!whole.stderr().contains("come to its end"));
     let mut stepper = Stepper::new(&world);
     let mut child = world.rm(&findings[1..4]).arg("--apply").start();
-    for _ in 0..2 {
-        stepper.until("age(source.xmin)");
-        stepper.pass();
-    }
-    stepper.until("age(source.xmin)");
+    stepper.after(&["age(source.xmin)"; 2 * 2 + 1]);
     child.kill().unwrap();
     child.wait().unwrap();
     stepper.go();

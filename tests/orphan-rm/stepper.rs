@@ -31,6 +31,16 @@ impl<'w> Stepper<'w> {
         }
     }
 
+    /// As [`Stepper::until`], for one question after the other.
+    pub(crate) fn after(&mut self, texts: &[&str]) {
+        for (n, text) in texts.iter().enumerate() {
+            if n > 0 {
+                self.pass();
+            }
+            self.until(text);
+        }
+    }
+
     /// Waits until a question waits; this is what is hoped for.
     fn question(&mut self, hope: &str) -> String {
         wait_for(hope, DEADLINE, || waiting(&mut self.watcher))

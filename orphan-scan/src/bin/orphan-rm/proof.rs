@@ -73,6 +73,26 @@ impl Question {
         Question::NoLink,
     ];
 
+    /// Those whose answers others can change while the tool is at work. The rest is about the file
+    /// itself, which is held open and looked at last.
+    pub(crate) const OTHERS: [Question; 6] = [
+        Question::CalibreAway,
+        Question::Row,
+        Question::NoHeal,
+        Question::Server,
+        Question::Stored,
+        Question::NoLink,
+    ];
+
+    /// Those that are asked of a file that has gone. A Calibre that was started since does no harm to it.
+    const AFTERWARDS: [Question; 5] = [
+        Question::Row,
+        Question::NoHeal,
+        Question::Server,
+        Question::Stored,
+        Question::NoLink,
+    ];
+
     /// Must it be answered for a file of this class? Those that nobody tracks and the server may lack
     /// only go where they can be fetched back from.
     pub(crate) fn concerns(self, class: Class) -> bool {
@@ -140,6 +160,13 @@ impl Facts {
         yes
     }
 
+    /// Takes answers back.
+    pub(crate) fn forget(&mut self, questions: &[Question]) {
+        for question in questions {
+            self.0[*question as usize] = None;
+        }
+    }
+
     /// How each answer was found, as the journal and the records keep it.
     pub(crate) fn proof(&self) -> Vec<String> {
         let found = |told: &Told| match told {
@@ -204,6 +231,31 @@ pub(crate) fn may_remove(class: Class, facts: &Facts) -> Verdict {
     }
 }
 
+/// Was it right that a file of this class went, by all that was asked afterwards? One no is a no, whatever
+/// else is not known.
+pub(crate) fn was_right(class: Class, facts: &Facts) -> Told {
+    let mut unknown = None;
+    for question in Question::AFTERWARDS {
+        if !question.concerns(class) {
+            continue;
+        }
+        match &facts.0[question as usize] {
+            Some(Told::Yes(_)) => {}
+            Some(Told::No(why)) => return Told::No(why.clone()),
+            Some(Told::Unknown(why)) => {
+                unknown.get_or_insert(format!("not known: {why}"));
+            }
+            None => {
+                unknown.get_or_insert(format!("not known: {question:?} was not looked at"));
+            }
+        }
+    }
+    match unknown {
+        Some(why) => Told::Unknown(why),
+        None => Told::Yes("all is still so".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -232,6 +284,39 @@ mod tests {
                 .filter(|question| question.concerns(class))
                 .all(|question| matches!(answers[question as usize], Some(Told::Yes(_))));
             prop_assert_eq!(may_remove(class, &facts) == Verdict::Remove, all);
+        }
+
+        /// Nothing stays away but by a yes to all that others can have changed, and one no is enough.
+        #[test]
+        fn only_a_yes_to_all_leaves_a_file_where_it_went(
+            answers in prop::array::uniform9(told()),
+            class in prop::sample::select(&Class::ALL[..]),
+        ) {
+            let facts = Facts(answers.clone());
+            let asked: Vec<&Option<Told>> = Question::AFTERWARDS
+                .into_iter()
+                .filter(|question| question.concerns(class))
+                .map(|question| &answers[question as usize])
+                .collect();
+            let no = asked.iter().any(|told| matches!(told, Some(Told::No(_))));
+            let all = asked.iter().all(|told| matches!(told, Some(Told::Yes(_))));
+            let told = was_right(class, &facts);
+            prop_assert_eq!(matches!(told, Told::No(_)), no);
+            prop_assert_eq!(told.yes(), all);
+        }
+    }
+
+    #[test]
+    fn what_others_can_change_is_asked_before_and_after() {
+        let own = [Question::Place, Question::Same, Question::Bytes];
+        for question in Question::ALL {
+            let of_others = Question::OTHERS.contains(&question);
+            assert_eq!(of_others, !own.contains(&question), "{question:?}");
+            let after = of_others && question != Question::CalibreAway;
+            assert_eq!(Question::AFTERWARDS.contains(&question), after);
+            let mut facts = Facts(std::array::from_fn(|_| Some(Told::Yes("y".into()))));
+            facts.forget(&Question::OTHERS);
+            assert_eq!(facts.0[question as usize].is_none(), of_others);
         }
     }
 

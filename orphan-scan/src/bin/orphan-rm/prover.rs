@@ -1,6 +1,7 @@
 //! Asks all that must be known of one file, in the moment in which it may go, and stops at the first
 //! answer that keeps it.
 
+mod again;
 mod copy;
 mod links;
 mod shelf;
@@ -12,12 +13,14 @@ use std::{
 };
 
 use calibre_list::Library;
-use hash_files::digest::BUFFER;
+use hash_files::{Stamp, digest::BUFFER};
 use mbs_hashes::Failure;
 use orphan_scan::{
     links::Links,
     store::{Others, Store},
 };
+
+pub(crate) use again::Away;
 
 use crate::{
     calibre::{self, Calibre},
@@ -59,6 +62,15 @@ pub(crate) struct Proven {
     pub sha1: Option<String>,
 }
 
+/// How the bytes of a stored file are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// All of them.
+    Anew,
+    /// Not where they were read before and the file is unchanged since.
+    Once,
+}
+
 /// Everything that is asked.
 pub(crate) struct Prover<'a> {
     /// The library's folder, held open.
@@ -79,8 +91,12 @@ pub(crate) struct Prover<'a> {
     tracked: Option<Tracked>,
     /// The files of this batch, whose folders a new snapshot is read for.
     wanted: Vec<PathBuf>,
-    /// The server's rows by SHA-1, as far as this batch needs them.
+    /// The server's rows by SHA-1 as they were last read, as far as this batch needs them.
+    read: HashMap<String, Vec<Row>>,
+    /// Their ids, and those of rows that came since.
     ids: HashMap<String, Vec<i64>>,
+    /// Stored files that were hashed in this batch and were at rest by then, so that a change shows.
+    hashed: HashMap<PathBuf, (Stamp, String)>,
     /// Why the database does not answer any more.
     pub down: Option<String>,
     /// Does anything get changed, so that Calibre must be away?
@@ -110,7 +126,9 @@ impl<'a> Prover<'a> {
             mark: None,
             tracked: None,
             wanted: Vec::new(),
+            read: HashMap::new(),
             ids: HashMap::new(),
+            hashed: HashMap::new(),
             down: None,
             acts,
             away: None,
@@ -127,6 +145,13 @@ impl<'a> Prover<'a> {
     pub(crate) fn begin(&mut self, files: Vec<PathBuf>, sha1s: &[&str]) {
         self.wanted = files;
         self.tracked = None;
+        self.hashed.clear();
+        self.read_rows(sha1s);
+    }
+
+    /// Reads the server's rows of these hashes.
+    pub(crate) fn read_rows(&mut self, sha1s: &[&str]) {
+        self.read.clear();
         self.ids.clear();
         if self.down.is_some() {
             return;
@@ -137,7 +162,9 @@ impl<'a> Prover<'a> {
             }
             Ok(rows) => {
                 for row in rows {
-                    self.ids.entry(row.sha1).or_default().push(row.id);
+                    let ids = self.ids.entry(row.sha1.clone()).or_default();
+                    ids.push(row.id);
+                    self.read.entry(row.sha1.clone()).or_default().push(row);
                 }
             }
         }
@@ -199,7 +226,7 @@ impl<'a> Prover<'a> {
             Err(told) => (None, told),
         };
         go_on(facts.note(Question::Place, told))?;
-        let entry = proven.entry.insert(entry?);
+        let entry = &*proven.entry.insert(entry?);
         let stamp = entry.stamp();
         let expected = match case.trash {
             // Devices are numbered anew at each start; this one is known to be the quarantine's.
@@ -232,28 +259,31 @@ impl<'a> Prover<'a> {
         proven.sha1 = Some(sha1.clone());
         go_on(facts.note(Question::Bytes, told))?;
 
-        let rows = match self.rows(&sha1) {
+        self.ask_server(case, facts, entry, &sha1, Reading::Anew)
+    }
+
+    /// Has the server the bytes, and does no link of it lead here?
+    fn ask_server(
+        &mut self,
+        case: &Case<'_>,
+        facts: &mut Facts,
+        entry: &Entry,
+        sha1: &str,
+        reading: Reading,
+    ) -> Option<()> {
+        let rows = match self.rows(sha1) {
             Ok(rows) => rows,
             Err(why) => {
-                facts.note(Question::Server, Told::Unknown(why.clone()));
-                facts.note(Question::Stored, Told::Unknown(why.clone()));
-                facts.note(Question::NoLink, Told::Unknown(why));
+                for question in [Question::Server, Question::Stored, Question::NoLink] {
+                    facts.note(question, Told::Unknown(why.clone()));
+                }
                 return None;
             }
         };
-        let same: Vec<&Row> = rows
-            .iter()
-            .filter(|row| row.sha1 == sha1 && u64::try_from(row.size) == Ok(stamp.size))
-            .collect();
-        let told = match same.as_slice() {
-            [] => Told::No("the server has no row with its sha1 and size".into()),
-            [row, ..] => Told::Yes(format!("the server's source {}", row.id)),
-        };
-        let has_row = facts.note(Question::Server, told);
-        go_on(has_row || !Question::Server.concerns(case.class))?;
-        let stored = self.stored(&same, &stamp, &sha1);
-        let is_stored = facts.note(Question::Stored, stored);
-        go_on(is_stored || !Question::Stored.concerns(case.class))?;
-        go_on(facts.note(Question::NoLink, self.no_link(case, entry, &rows)))
+        let stamp = entry.stamp();
+        self.ask_copy(case, facts, &rows, &stamp, sha1, reading)?;
+        let folders = self.folder_ids(case.relative);
+        let told = self.no_link(folders.as_deref(), &stamp, &entry.name, &rows);
+        facts.note(Question::NoLink, told).then_some(())
     }
 }

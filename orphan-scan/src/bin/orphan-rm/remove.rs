@@ -13,7 +13,8 @@ use hash_files::Stamp;
 use wire::{Record, Writer};
 
 use crate::{
-    candidate::{Candidate, relative},
+    candidate::{Candidate, Seen, relative},
+    place::Tree,
     proof::{Class, Reason, Told, Verdict, may_remove},
     prover::{Case, Prover},
     report::{End, Outcome},
@@ -47,6 +48,8 @@ struct Moved {
     class: Class,
     relative: PathBuf,
     stamp: Stamp,
+    /// What was found of it, and its SHA-1 where that is known.
+    seen: Seen,
     /// The folder that it was in, and those above, where they can be looked at.
     folders: Option<Vec<(u64, u64)>>,
     tracked: Option<(i64, String)>,
@@ -58,6 +61,23 @@ struct Moved {
 impl Moved {
     fn name(&self) -> &OsStr {
         self.relative.file_name().unwrap_or_default()
+    }
+
+    /// The question whether it was right to move it to this quarantine.
+    fn case<'c>(&'c self, trash: &'c Tree) -> Case<'c> {
+        let (book_id, format) = self
+            .tracked
+            .as_ref()
+            .map(|(id, format)| (*id, &**format))
+            .unzip();
+        Case {
+            relative: &self.relative,
+            class: self.class,
+            seen: &self.seen,
+            book_id,
+            format,
+            trash: Some(trash),
+        }
     }
 }
 
@@ -133,6 +153,7 @@ impl Run<'_, '_> {
                         class: candidate.class,
                         relative: relative.clone(),
                         stamp,
+                        seen: candidate.seen,
                         folders: Some(folders),
                         tracked: candidate.book_id.zip(candidate.format),
                         path: candidate.path,
@@ -168,7 +189,7 @@ impl Run<'_, '_> {
             trash: None,
         };
         self.wait_for_calibre();
-        let found = self.prover.prove(&case);
+        let mut found = self.prover.prove(&case);
         let proof = found.facts.proof();
         let verdict = may_remove(candidate.class, &found.facts);
         let (entry, sha1) = match (verdict, found.entry, found.sha1) {
@@ -187,10 +208,12 @@ impl Run<'_, '_> {
                     let why = "there is no quarantine";
                     return Ok(Gone::Stays(Outcome::Kept, Reason::new(why, why), proof));
                 };
-                let taken =
-                    quarantine.take(&self.prover, candidate, relative, &entry, &sha1, &proof)?;
+                let (prover, facts) = (&mut self.prover, &mut found.facts);
+                let taken = quarantine.take(prover, candidate, &case, &entry, &sha1, facts)?;
                 return Ok(match taken {
-                    Taken::Moved(seq, folders) => Gone::Moved(seq, entry.stamp(), folders, proof),
+                    Taken::Moved(seq, folders) => {
+                        Gone::Moved(seq, entry.stamp(), folders, found.facts.proof())
+                    }
                     Taken::Not(outcome, reason) => Gone::Stays(outcome, reason, proof),
                 });
             }

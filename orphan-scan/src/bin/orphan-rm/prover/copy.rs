@@ -1,12 +1,15 @@
 //! The server's copy: its rows of a SHA-1, and the stored file of one.
 
-use std::os::unix::fs::MetadataExt;
+use std::{os::unix::fs::MetadataExt, path::Path, time::SystemTime};
 
-use hash_files::{Stamp, digest};
+use hash_files::{
+    HashError, Stamp,
+    digest::{digest, look},
+};
 use mbs_hashes::Failure;
 use orphan_scan::store::Owner;
 
-use super::{Prover, links::note_link};
+use super::{Prover, Reading, links::note_link};
 use crate::{links::is_other, proof::Told, server::Row};
 
 impl Prover<'_> {
@@ -46,13 +49,19 @@ impl Prover<'_> {
     }
 
     /// Has one of these rows a file of its own with these bytes?
-    pub(super) fn stored(&mut self, rows: &[&Row], file: &Stamp, sha1: &str) -> Told {
+    pub(super) fn stored(
+        &mut self,
+        rows: &[&Row],
+        file: &Stamp,
+        sha1: &str,
+        reading: Reading,
+    ) -> Told {
         let mut last = Told::No("the server has no stored file of these bytes".into());
         if let Err(why) = self.store.is_there() {
             return Told::Unknown(format!("the server's store: {why}"));
         }
         for row in rows {
-            last = self.stored_of(row, file, sha1);
+            last = self.stored_of(row, file, sha1, reading);
             if last.yes() {
                 break;
             }
@@ -60,7 +69,7 @@ impl Prover<'_> {
         last
     }
 
-    fn stored_of(&mut self, row: &Row, file: &Stamp, sha1: &str) -> Told {
+    fn stored_of(&mut self, row: &Row, file: &Stamp, sha1: &str, reading: Reading) -> Told {
         let of = |what: &dyn std::fmt::Display| {
             let location = String::from_utf8_lossy(&row.location);
             format!(
@@ -80,22 +89,42 @@ impl Prover<'_> {
             Owner::NotServer(why) => return Told::No(of(&why)),
             Owner::Unknown(why) => return Told::Unknown(of(&why)),
         };
-        let digest = match digest(&at, &mut self.buffer) {
-            Ok(digest) => digest,
-            Err(why) => return Told::Unknown(of(&why)),
+        let (stamp, found, how) = match self.hashed_before(&at, reading) {
+            Some((stamp, found)) => (stamp, found, "unchanged since it was hashed, looked at"),
+            None => match self.hash(&at) {
+                Ok((stamp, found)) => (stamp, found, "hashed"),
+                Err(why) => return Told::Unknown(of(&why)),
+            },
         };
-        match is_other(&digest.stamp, file) {
+        match is_other(&stamp, file) {
             Told::Yes(_) => {}
             told => return told,
         }
-        if digest.hex() != sha1 || digest.stamp.size != file.size {
+        if found != sha1 || stamp.size != file.size {
             return Told::No(of(&"it has other bytes than its row says"));
         }
         Told::Yes(of(&format_args!(
-            "hashed at {}: dev {}, inode {}, the same bytes",
+            "{how} at {}: dev {}, inode {}, the same bytes",
             crate::journal::now(),
-            digest.stamp.dev,
-            digest.stamp.inode
+            stamp.dev,
+            stamp.inode
         )))
+    }
+
+    /// The digest of a stored file that this batch has read and nobody has written to since.
+    fn hashed_before(&self, at: &Path, reading: Reading) -> Option<(Stamp, String)> {
+        let (stamp, sha1) = self.hashed.get(at).filter(|_| reading == Reading::Once)?;
+        let same = look(at).is_ok_and(|now| now == *stamp);
+        same.then(|| (*stamp, sha1.clone()))
+    }
+
+    fn hash(&mut self, at: &Path) -> Result<(Stamp, String), HashError> {
+        let begun = SystemTime::now();
+        let digest = digest(at, &mut self.buffer)?;
+        let found = (digest.stamp, digest.hex());
+        if digest.stamp.settled(begun) {
+            self.hashed.insert(at.into(), found.clone());
+        }
+        Ok(found)
     }
 }

@@ -9,8 +9,8 @@ use orphan_scan::{
 };
 use rustix::io::Errno;
 
-use super::{Case, Prover};
-use crate::{links::none_leads_to, place::Entry, proof::Told, server::Row};
+use super::Prover;
+use crate::{links::none_leads_to, proof::Told, server::Row};
 
 impl Prover<'_> {
     /// Lists all links of the store.
@@ -72,11 +72,17 @@ impl Prover<'_> {
         }
     }
 
-    pub(super) fn no_link(&mut self, case: &Case<'_>, entry: &Entry, rows: &[Row]) -> Told {
+    pub(super) fn no_link(
+        &mut self,
+        folders: Option<&[(u64, u64)]>,
+        file: &Stamp,
+        name: &OsStr,
+        rows: &[Row],
+    ) -> Told {
         if let Err(why) = self.store.is_there() {
             return Told::Unknown(format!("the server's store: {why}"));
         }
-        let Some(folders) = self.folder_ids(case.relative) else {
+        let Some(folders) = folders else {
             return Told::Unknown("its folder cannot be looked at".into());
         };
         match &mut self.links {
@@ -85,8 +91,7 @@ impl Prover<'_> {
                 for row in rows {
                     note_link(links, &self.store, row);
                 }
-                let stamp = entry.stamp();
-                none_leads_to(links, (stamp.dev, stamp.inode), &folders, &entry.name)
+                none_leads_to(links, (file.dev, file.inode), folders, name)
             }
         }
     }

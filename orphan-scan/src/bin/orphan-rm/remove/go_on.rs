@@ -134,6 +134,7 @@ impl Run<'_, '_> {
                         class,
                         relative: entry.relative.clone(),
                         stamp,
+                        seen: entry.seen(),
                         folders: self.prover.folder_ids(&entry.relative),
                         tracked: intent.book_id.zip(intent.format.clone()),
                         path,
@@ -148,6 +149,8 @@ impl Run<'_, '_> {
         let mut moved: Vec<Moved> = there.into_values().map(|(_, moved)| moved).collect();
         moved.sort_by_key(|moved| moved.seq);
         self.forget_commands();
+        let files = moved.iter().map(|moved| moved.relative.clone()).collect();
+        self.prover.begin(files, &[]);
         // Without a listing nothing is known of any link; what was proven once stays where it is.
         let unseen = self.prover.links_are_unknown();
         self.decide(moved, unseen.as_deref())

@@ -14,8 +14,8 @@ use crate::{
     candidate::Candidate,
     journal::{Journal, Step, fields, now},
     place::{Entry, look},
-    proof::Reason,
-    prover::Prover,
+    proof::{Facts, Reason, Verdict},
+    prover::{Case, Prover},
     report::Outcome,
     trash::{Trash, move_file},
 };
@@ -102,13 +102,14 @@ impl Quarantine {
     /// The journal cannot be written, which ends the run.
     pub(super) fn take(
         &mut self,
-        prover: &Prover<'_>,
+        prover: &mut Prover<'_>,
         candidate: &Candidate,
-        relative: &Path,
+        case: &Case<'_>,
         entry: &Entry,
         sha1: &str,
-        proof: &[String],
+        facts: &mut Facts,
     ) -> Result<Taken, Fatal> {
+        let relative = case.relative;
         let keep = |kind, why: &str| Ok(Taken::Not(Outcome::Kept, Reason::new(kind, why)));
         let fail = |what: &'static str, errno: Errno| {
             let why = format!("{what}: {errno}; it is in its place");
@@ -152,11 +153,12 @@ impl Quarantine {
                 gid: Some(stat.st_gid.into()),
                 book_id: candidate.book_id,
                 format: candidate.format.clone(),
-                proof: Some(proof.to_vec()),
+                proof: Some(facts.proof()),
                 folder_mtime: Some(time_text(Stamp::of(&folder).mtime)),
                 ..JournalMove::default()
             },
         )?;
+        let verdict = prover.once_more(case, entry, sha1, facts);
         let done = |why: Option<&str>| JournalMove {
             seq,
             why: why.map(Into::into),
@@ -165,6 +167,11 @@ impl Quarantine {
                 .map(|folder| time_text(Stamp::of(&folder).mtime)),
             ..JournalMove::default()
         };
+        if let Verdict::Keep(reason) = verdict {
+            self.journal
+                .note(Step::NotRemoved, done(Some(&reason.why)))?;
+            return Ok(Taken::Not(Outcome::Kept, reason));
+        }
         if !entry.unchanged() {
             let why = "it was changed in the last moment";
             self.journal.note(Step::NotRemoved, done(Some(why)))?;
@@ -221,22 +228,21 @@ impl Quarantine {
         self.journal.note(Step::Looked, line)
     }
 
-    /// Moves one file back into the library. What prevents that is the inner error.
-    ///
-    /// # Errors
-    /// The journal cannot be written.
+    /// Moves one file back into the library. Gives what came of the move, and of its lines in the
+    /// journal.
     pub(super) fn put_back(
         &mut self,
         prover: &Prover<'_>,
         moved: &Moved,
         why: &str,
-    ) -> Result<Result<(), Errno>, Fatal> {
+    ) -> (Result<(), Errno>, Result<(), Fatal>) {
         let step = |why: Option<&str>| JournalMove {
             seq: moved.seq,
             why: why.map(Into::into),
             ..JournalMove::default()
         };
-        self.journal.note(Step::Returning, step(Some(why)))?;
+        // It is wanted in its place, whether that can be written down or not: where it is tells as much.
+        let mut noted = self.journal.note(Step::Returning, step(Some(why)));
         let name = moved.name();
         let back = (|| {
             let from = self.trash.tree.folder_of(&moved.relative)?;
@@ -244,9 +250,9 @@ impl Quarantine {
             move_file(from, name, to, name)
         })();
         if back.is_ok() {
-            self.journal.note(Step::Returned, step(None))?;
+            noted = noted.and_then(|()| self.journal.note(Step::Returned, step(None)));
             self.trash.tidy(&moved.relative);
         }
-        Ok(back)
+        (back, noted)
     }
 }

@@ -1,17 +1,42 @@
-//! The second look: after a batch all links of the store are listed again, and a file that one leads to
-//! by now is put back.
+//! The second look: after a batch all links of the store are listed again, Calibre's records and the
+//! server's rows and files asked once more, and what should not have gone by now is put back.
 
 use std::{fs, io::Write};
 
 use super::{Moved, Run};
 use crate::{
     confirm::tidy_up,
-    proof::{Reason, Told},
+    proof::{Reason, Told, was_right},
+    prover::Away,
     report::{End, Outcome},
 };
 
+/// Files of which the databases are asked at once.
+const TOGETHER: usize = 1000;
+
+/// What becomes of a file that was moved, after the second look at it.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    /// It stays where it is.
+    Away,
+    /// So it does, but the second look is still to come.
+    Unseen,
+    /// It is put back, and why.
+    Back(String),
+}
+
+/// Decides. Where there could be no second look (`unseen`), what is not known undoes nothing that was
+/// proven; but what is known to be wrong does.
+fn fate(told: Told, unseen: bool) -> Fate {
+    match told {
+        Told::Yes(_) => Fate::Away,
+        Told::Unknown(_) if unseen => Fate::Unseen,
+        Told::No(why) | Told::Unknown(why) => Fate::Back(why),
+    }
+}
+
 impl Run<'_, '_> {
-    /// Lists the store's links again, and puts back what one leads to, or may lead to. `seq` is the number
+    /// Looks again at all that was moved, and puts back what one of the answers wants in its place. `seq` is the number
     /// of the last file before the batch.
     ///
     /// # Errors
@@ -27,61 +52,91 @@ impl Run<'_, '_> {
         let listed = self.prover.list_links(|| ());
         // Who asks to stop does not ask for what was proven to be undone, so a listing that the stop cut
         // short leaves it in the quarantine; a link that was found brings it back all the same.
-        let unseen = wire::stop::requested() && listed.is_err();
-        if unseen {
-            let why = "not looked at again after the last removals, for the run was stopped; \
-                       --restore undoes them";
-            self.out.warn("store", "list links", why);
-        } else if let Err(why) = &listed {
-            self.out.warn("store", "list links", why);
+        match &listed {
+            Err(_) if wire::stop::requested() => {
+                let why = "not looked at again after the last removals, for the run was stopped; \
+                           --restore undoes them";
+                self.out.warn("store", "list links", why);
+            }
+            Err(why) => self.out.warn("store", "list links", why),
+            Ok(_) => {}
         }
-        self.decide(moved, unseen.then_some("the run was stopped"))
+        self.decide(moved, None)
     }
 
-    /// By the links as they were listed last; or, where there was no second look, lets all stay in the
-    /// quarantine, and says why it was not.
+    /// By the links as they were listed last, Calibre's records and the server's rows. `unseen` says why
+    /// there may be no answers; then what has none stays in the quarantine.
     pub(super) fn decide(&mut self, moved: Vec<Moved>, unseen: Option<&str>) -> anyhow::Result<()> {
-        // Nothing is told before it is on disk.
-        if let Some(quarantine) = &self.quarantine {
-            quarantine.journal.sync()?;
+        // Nothing is told before it is on disk. What cannot be told is looked at all the same.
+        let synced = self.quarantine.as_ref().map(|to| to.journal.sync());
+        let mut moved = moved.into_iter().peekable();
+        let mut seen = true;
+        let mut ended = synced.unwrap_or(Ok(())).map_err(Into::into);
+        while moved.peek().is_some() {
+            let some: Vec<Moved> = moved.by_ref().take(TOGETHER).collect();
+            let done = self.decide_some(some, unseen);
+            seen &= matches!(done, Ok(true));
+            // The first error is the one to tell.
+            ended = ended.and(done.map(|_| ()));
         }
+        ended?;
+        if let (Some(quarantine), true) = (&mut self.quarantine, seen) {
+            quarantine.looked()?;
+        }
+        Ok(())
+    }
+
+    /// Was all of it seen?
+    fn decide_some(&mut self, moved: Vec<Moved>, unseen: Option<&str>) -> anyhow::Result<bool> {
+        let sha1s: Vec<&str> = moved
+            .iter()
+            .filter_map(|moved| moved.seen.sha1.as_deref())
+            .collect();
+        self.prover.read_rows(&sha1s);
         let mut tidy = Vec::new();
         let mut told = Ok(());
+        let mut seen = true;
         for moved in moved {
-            let linked = match (unseen, &moved.folders) {
-                (Some(_), _) => Told::Yes("not looked at again".into()),
-                (None, None) => Told::Unknown("its folder cannot be looked at".into()),
-                (None, Some(folders)) => {
-                    self.prover
-                        .none_leads_to(&moved.stamp, folders, moved.name())
-                }
-            };
             let Some(quarantine) = &mut self.quarantine else {
                 continue;
             };
+            let facts = self.prover.afterwards(
+                &moved.case(&quarantine.trash.tree),
+                Away {
+                    stamp: &moved.stamp,
+                    sha1: moved.seen.sha1.as_deref(),
+                    folders: moved.folders.as_deref(),
+                },
+            );
+            // Looked at now: a stop that came meanwhile may be why there was no answer.
+            let stopped = wire::stop::requested().then_some("the run was stopped");
+            let unseen = unseen.or(stopped);
+            let fate = fate(was_right(moved.class, &facts), unseen.is_some());
+            seen &= fate != Fate::Unseen;
             let trash = quarantine.trash.path_of(&moved.relative);
             let journal = quarantine.journal.path.clone();
-            let (outcome, reason, in_trash) = match linked {
-                Told::Yes(_) => {
+            let (outcome, reason, in_trash) = match fate {
+                Fate::Away | Fate::Unseen => {
                     tidy.extend(moved.tracked.clone());
                     // One of an earlier life of this run that was not found again has had its record.
                     if moved.record.is_none() {
                         continue;
                     }
-                    let why = match unseen {
-                        None => moved.why.clone(),
-                        Some(why) => format!(
-                            "{}, but the links were not looked at again: {why}",
-                            moved.why
-                        ),
+                    let why = match (&fate, unseen) {
+                        (Fate::Unseen, Some(why)) => {
+                            format!("{}, but it was not looked at again: {why}", moved.why)
+                        }
+                        _ => moved.why.clone(),
                     };
                     (Outcome::Removed, Reason::new("", why), true)
                 }
-                Told::No(why) | Told::Unknown(why) => {
-                    match quarantine.put_back(&self.prover, &moved, &why)? {
+                Fate::Back(ref why) => {
+                    let (back, noted) = quarantine.put_back(&self.prover, &moved, why);
+                    told = told.and(noted.map_err(anyhow::Error::from));
+                    match back {
                         Ok(()) => {
                             let why = format!("put back: {why}");
-                            let kind = "put back after the second look at the links";
+                            let kind = "put back after the second look";
                             (Outcome::Kept, Reason::new(kind, why), false)
                         }
                         Err(failed) => {
@@ -107,15 +162,13 @@ impl Run<'_, '_> {
             };
             // That nobody hears of the first is no reason to leave the last where it is not meant to be.
             match told {
-                Ok(()) => told = end.write(self.out, &mut self.tally),
+                Ok(()) => told = end.write(self.out, &mut self.tally).map_err(Into::into),
                 Err(_) => self.tally.count(&end),
             }
         }
         self.write_commands(&tidy);
-        if let (Some(quarantine), None) = (&mut self.quarantine, unseen) {
-            quarantine.looked()?;
-        }
-        Ok(told?)
+        told?;
+        Ok(seen)
     }
 
     /// The commands that make Calibre forget what is gone.
@@ -133,6 +186,23 @@ impl Run<'_, '_> {
         if let Err(error) = file.and_then(|mut file| file.write_all(commands.as_bytes())) {
             let path = path.display().to_string();
             self.out.warn(&path, "write", &error.to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_at_the_second_look_puts_a_file_back() {
+        let unknown = || Told::Unknown("u".into());
+        assert_eq!(fate(unknown(), false), Fate::Back("u".into()));
+        // Who asks to stop does not ask for what was proven to be undone.
+        assert_eq!(fate(unknown(), true), Fate::Unseen);
+        for unseen in [false, true] {
+            assert_eq!(fate(Told::No("n".into()), unseen), Fate::Back("n".into()));
+            assert_eq!(fate(Told::Yes("y".into()), unseen), Fate::Away);
         }
     }
 }

@@ -1,0 +1,95 @@
+//! What others can change at any time, asked once more: directly before a file goes, and after its batch.
+
+use std::ffi::OsStr;
+
+use hash_files::Stamp;
+
+use super::{Case, Prover, Reading};
+use crate::{
+    place::Entry,
+    proof::{Facts, Question, Told, Verdict, may_remove},
+    server::Row,
+};
+
+/// A file that was moved away, as it was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Away<'f> {
+    /// What it was in its place.
+    pub stamp: &'f Stamp,
+    /// Its SHA-1.
+    pub sha1: Option<&'f str>,
+    /// The folders that it was in, where they are known.
+    pub folders: Option<&'f [(u64, u64)]>,
+}
+
+impl Prover<'_> {
+    /// Directly before the file goes: all of the proof that may have become untrue since, for to announce
+    /// the removal took as long as a disk may take.
+    pub(crate) fn once_more(
+        &mut self,
+        case: &Case<'_>,
+        entry: &Entry,
+        sha1: &str,
+        facts: &mut Facts,
+    ) -> Verdict {
+        facts.forget(&Question::OTHERS);
+        // What is asked first is the oldest when the file goes, so first what takes longest.
+        let asked = self.ask_server(case, facts, entry, sha1, Reading::Once);
+        if asked.is_some() {
+            facts.note(Question::Row, self.row(case));
+            facts.note(Question::NoHeal, self.heal(case));
+            facts.note(Question::CalibreAway, self.calibre());
+        }
+        may_remove(case.class, facts)
+    }
+
+    /// After its batch: is all that others can change still so? The links must have been listed, and
+    /// [`Prover::begin`] and [`Prover::read_rows`] called with this file.
+    pub(crate) fn afterwards(&mut self, case: &Case<'_>, away: Away<'_>) -> Facts {
+        let mut facts = Facts::default();
+        let name = case.relative.file_name().unwrap_or_default();
+        facts.note(Question::NoLink, self.links_say(away, name));
+        facts.note(Question::Row, self.row(case));
+        facts.note(Question::NoHeal, self.heal(case));
+        // What is not there in a store that cannot be listed may be in one that is not mounted.
+        if let (Some(sha1), Ok(_), None) = (away.sha1, &self.links, &self.down) {
+            let rows = self.read.get(sha1).cloned().unwrap_or_default();
+            self.ask_copy(case, &mut facts, &rows, away.stamp, sha1, Reading::Once);
+        }
+        facts
+    }
+
+    fn links_say(&self, away: Away<'_>, name: &OsStr) -> Told {
+        match away.folders {
+            Some(folders) => self.none_leads_to(away.stamp, folders, name),
+            None => Told::Unknown("its folder cannot be looked at".into()),
+        }
+    }
+
+    /// Has one of these rows the bytes in a file of its own? Says whether to ask on.
+    pub(super) fn ask_copy(
+        &mut self,
+        case: &Case<'_>,
+        facts: &mut Facts,
+        rows: &[Row],
+        file: &Stamp,
+        sha1: &str,
+        reading: Reading,
+    ) -> Option<()> {
+        let same: Vec<&Row> = rows
+            .iter()
+            .filter(|row| row.sha1 == sha1 && u64::try_from(row.size) == Ok(file.size))
+            .collect();
+        let told = match same.as_slice() {
+            [] => Told::No("the server has no row with its sha1 and size".into()),
+            [row, ..] => Told::Yes(format!("the server's source {}", row.id)),
+        };
+        let has_row = facts.note(Question::Server, told);
+        if !has_row && Question::Server.concerns(case.class) {
+            return None;
+        }
+        let stored = self.stored(&same, file, sha1, reading);
+        let is_stored = facts.note(Question::Stored, stored);
+        (is_stored || !Question::Stored.concerns(case.class)).then_some(())
+    }
+}
