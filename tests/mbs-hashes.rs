@@ -15,6 +15,14 @@ mod follow;
 #[path = "mbs-hashes/settings.rs"]
 mod settings;
 
+/// A connection that others share, before a real pgbouncer.
+#[path = "mbs-hashes/pooled.rs"]
+mod pooled;
+
+/// Rows that a role may not see, tables that are not the server's: never a stream that says it is whole.
+#[path = "mbs-hashes/hidden.rs"]
+mod hidden;
+
 /// sslmode against a server with a certificate of our own authority.
 #[path = "mbs-hashes/tls.rs"]
 mod tls;

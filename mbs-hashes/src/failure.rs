@@ -25,6 +25,12 @@ pub enum Failure {
     /// The answer is not what was asked for.
     #[error("{0}")]
     Protocol(&'static str),
+    /// The tables are not the server's own, or it cannot be told which are.
+    #[error("{0}")]
+    NotTheServers(String),
+    /// It would not be safe to go on with this database.
+    #[error("{0}")]
+    Unsafe(String),
     /// This process could not get what it needs from its own system.
     #[error("{0}")]
     Local(#[from] io::Error),
@@ -71,7 +77,8 @@ impl Failure {
     /// server's is a mistake in the settings, everything else is a database out of reach.
     pub fn exit(&self) -> Exit {
         match self {
-            Failure::Certificates(_) => Exit::Usage,
+            Failure::Certificates(_) | Failure::NotTheServers(_) => Exit::Usage,
+            Failure::Unsafe(_) => Exit::Refused,
             Failure::Database(error)
                 if matches!(
                     error.code(),

@@ -1,14 +1,18 @@
-//! One read-only connection. It waits for a server no longer than it is told to, and unless told
-//! otherwise not past the signal that asks the process to stop.
+//! One connection. It waits for a server no longer than it is told to, and unless told otherwise not
+//! past the signal that asks the process to stop. Nothing is set on it: all that is asked is asked in
+//! transactions, and what they set ends with them.
+
+mod tables;
+mod transaction;
 
 use std::{
+    cell::Cell,
     future::Future,
     pin::pin,
     time::{Duration, Instant},
 };
 
 use backon::{BlockingRetryable, ExponentialBuilder};
-use futures_util::{FutureExt, StreamExt};
 use tokio::{runtime, runtime::Runtime, time::timeout};
 use tokio_postgres::{Client, Config, SimpleQueryMessage, config::SslMode};
 
@@ -16,8 +20,12 @@ use crate::{
     Failure, Settings,
     settings::Endpoint,
     tls::{self, Mode},
-    tuples::{Tuple, Tuples},
 };
+use transaction::Kind;
+pub use transaction::Transaction;
+
+/// Rows, each value as text.
+pub type Rows = Vec<Vec<Option<String>>>;
 
 /// How often a wait looks whether the process was asked to stop.
 const TICK: Duration = Duration::from_millis(100);
@@ -35,12 +43,19 @@ pub struct Terms {
     pub heeds_stop: bool,
 }
 
-/// A connection that only reads.
+/// A connection.
 pub struct Session {
     client: Client,
     runtime: Runtime,
     patience: Patience,
+    /// What each transaction sets for itself.
+    limits: String,
     encoding: String,
+    /// The schema of the server's tables, quoted.
+    schema: String,
+    standby: bool,
+    /// It stands in the middle of an answer, or of a transaction.
+    broken: Cell<bool>,
 }
 
 /// How long to wait for an answer.
@@ -82,6 +97,12 @@ impl Session {
     /// # Errors
     /// The first host's failure.
     pub fn open(settings: &Settings, terms: Terms) -> Result<Session, Failure> {
+        let mut session = Session::reach(settings, terms)?;
+        session.look_around()?;
+        Ok(session)
+    }
+
+    fn reach(settings: &Settings, terms: Terms) -> Result<Session, Failure> {
         let tls = match tls::connector(settings.mode, &settings.roots) {
             Ok(tls) => tls,
             Err(reason) => return Err(Failure::Certificates(reason)),
@@ -137,36 +158,63 @@ impl Session {
                 ));
             }
         };
-        let mut session = Session {
+        // Before we give up ourselves: the server knows why it waits.
+        let lock = (terms.patience * 7 / 8).as_millis();
+        let statement = terms.statement.unwrap_or_default().as_millis();
+        let session = Session {
             client,
             runtime,
             patience: patience(terms.patience),
+            // Row-level security must not hide rows: what it would hide is an error then.
+            limits: format!(
+                "SET LOCAL row_security = off; SET LOCAL lock_timeout = {lock}; \
+                 SET LOCAL statement_timeout = {statement}"
+            ),
             encoding: String::new(),
+            schema: String::new(),
+            standby: false,
+            broken: Cell::new(false),
         };
-        let statement = terms.statement.unwrap_or_default().as_millis();
-        let answer = session.query(&format!(
-            "SET default_transaction_read_only = on; SET lock_timeout = {}; \
-             SET statement_timeout = {statement}; SHOW server_encoding",
-            // Before we give up ourselves: the server knows why it waits.
-            (terms.patience * 7 / 8).as_millis()
-        ))?;
-        session.encoding = answer
-            .into_iter()
-            .flatten()
-            .next()
-            .flatten()
-            .unwrap_or_default();
         Ok(session)
     }
 
-    /// Runs statements and gives the rows of all of them, each value as text.
-    ///
-    /// # Errors
-    /// What the server says, or its silence.
-    pub fn query(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Failure> {
+    /// Finds out where we are.
+    fn look_around(&mut self) -> Result<(), Failure> {
+        let about = self.query(
+            "SELECT current_setting('server_encoding'), pg_is_in_recovery()::int, \
+             current_setting('default_transaction_read_only')",
+        )?;
+        let mut about = about.into_iter().flatten();
+        self.encoding = about.next().flatten().unwrap_or_default();
+        self.standby = about.next().flatten().as_deref() != Some("0");
+        self.schema = tables::schema(&self.query(tables::ASK)?).map_err(Failure::NotTheServers)?;
+        Ok(())
+    }
+
+    /// Is it a standby, which shows the past and keeps nobody out?
+    pub fn is_standby(&self) -> bool {
+        self.standby
+    }
+
+    fn opening(&self, kind: Kind) -> String {
+        let (begin, limits) = (kind.begin(), &self.limits);
+        match self.schema.as_str() {
+            "" => format!("{begin}; {limits}"),
+            // A temporary table of this name would come first unless pg_temp is named.
+            schema => format!("{begin}; {limits}; SET LOCAL search_path = {schema}, pg_temp"),
+        }
+    }
+
+    /// Sends one message of statements and gives the rows of all of them.
+    fn raw(&self, sql: &str) -> Result<Rows, Failure> {
+        if self.broken.get() {
+            return Err(Failure::Protocol("the connection was given up"));
+        }
         let answer = self
             .runtime
-            .block_on(wait(self.patience, self.client.simple_query(sql)))??;
+            .block_on(wait(self.patience, self.client.simple_query(sql)))
+            .and_then(|answer| answer.map_err(Failure::from))
+            .inspect_err(|failure| self.broken.set(failure.ends_session()))?;
         let rows = answer.into_iter().filter_map(|message| match message {
             SimpleQueryMessage::Row(row) => {
                 Some((0..row.len()).map(|i| row.get(i).map(Into::into)).collect())
@@ -174,15 +222,6 @@ impl Session {
             _ => None,
         });
         Ok(rows.collect())
-    }
-
-    /// The first value of a query as a whole number; nothing for NULL.
-    ///
-    /// # Errors
-    /// As [`Session::query`].
-    pub fn number(&self, sql: &str) -> Result<Option<i64>, Failure> {
-        let first = self.query(sql)?.into_iter().flatten().next().flatten();
-        Ok(first.and_then(|text| text.parse().ok()))
     }
 
     /// An expression for a text column whose bytes arrive as UTF-8, or, from a database that does
@@ -193,39 +232,6 @@ impl Session {
             "SQL_ASCII" => format!("convert_to({column}, 'SQL_ASCII')"),
             _ => column.into(),
         }
-    }
-
-    /// Streams the rows of a query of `N` columns in constant memory. Time in which `each` is busy
-    /// does not count as the server's silence.
-    ///
-    /// # Errors
-    /// Those of `each`; what the server says, its silence, a stream that ends before its end mark.
-    pub fn copy<const N: usize, E: From<Failure>>(
-        &self,
-        query: &str,
-        mut each: impl FnMut(Tuple<'_, N>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let statement = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
-        self.runtime.block_on(async {
-            let stream = wait(self.patience, self.client.copy_out(&statement)).await?;
-            let mut stream = pin!(stream.map_err(Failure::from)?);
-            let mut tuples = Tuples::<N>::default();
-            loop {
-                // Most rows are there already; a timer for each would cost more than the row.
-                let next = match stream.next().now_or_never() {
-                    Some(next) => next,
-                    None => wait(self.patience, stream.next()).await?,
-                };
-                let Some(chunk) = next else { break };
-                let chunk = chunk.map_err(Failure::from)?;
-                tuples.feed(&chunk, &mut each, |reason| Failure::Protocol(reason).into())?;
-            }
-            if tuples.ended() {
-                Ok(())
-            } else {
-                Err(Failure::Protocol("the server's answer breaks off").into())
-            }
-        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::{Failure, Session, tuples::Tuple};
+use crate::{Failure, session::Transaction, tuples::Tuple};
 
 /// The server's formats by id; it has seventeen.
 #[derive(Debug, Default)]
@@ -12,11 +12,11 @@ impl Formats {
     /// Reads them. Joining them to each row would cost the server a sort or two million look-ups.
     ///
     /// # Errors
-    /// As [`Session::copy`].
-    pub fn read(session: &Session) -> Result<Formats, Failure> {
+    /// As [`Transaction::copy`].
+    pub fn read(transaction: &Transaction<'_>) -> Result<Formats, Failure> {
         let mut formats = HashMap::new();
-        let query = format!("SELECT id, {} FROM format", session.text("extension"));
-        session.copy(&query, |row: Tuple<'_, 2>| -> Result<(), Failure> {
+        let query = format!("SELECT id, {} FROM format", transaction.text("extension"));
+        transaction.copy(&query, |row: Tuple<'_, 2>| -> Result<(), Failure> {
             if let (Some(id), Some(extension)) = (row.int(0), row.bytes(1)) {
                 formats.insert(id, extension.to_vec());
             }
@@ -46,19 +46,22 @@ pub struct Source<'a> {
 /// Streams the rows that `rest`, what follows `FROM`, selects. The table's name there is `source`.
 ///
 /// # Errors
-/// Those of `each`, and as [`Session::copy`].
+/// Those of `each`, and as [`Transaction::copy`].
 pub fn stream<E: From<Failure>>(
-    session: &Session,
+    transaction: &Transaction<'_>,
     formats: &Formats,
     rest: &str,
     mut each: impl FnMut(Source<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let (hash, location) = (session.text("source.hash"), session.text("source.location"));
+    let (hash, location) = (
+        transaction.text("source.hash"),
+        transaction.text("source.location"),
+    );
     let query = format!(
         "SELECT source.id, source.ebook_id, source.format_id, {hash}, source.size, {location} \
          FROM {rest}"
     );
-    session.copy(&query, |row: Tuple<'_, 6>| {
+    transaction.copy(&query, |row: Tuple<'_, 6>| {
         let format = row.int(2).and_then(|id| formats.0.get(&id));
         each(Source {
             id: row.int(0),

@@ -14,14 +14,14 @@ use serde_json::Value;
 use crate::{DEADLINE, NEXT, Server, ends::terminate, ids, insert};
 
 /// A running `mbs-hashes --follow`.
-struct Follower {
+pub(crate) struct Follower {
     child: Child,
     lines: Receiver<Value>,
     seen: Vec<Value>,
 }
 
 impl Follower {
-    fn start(run: Run) -> Follower {
+    pub(crate) fn start(run: Run) -> Follower {
         let mut child = run.args(["--follow", "--interval", "50ms"]).spawn();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (send, lines) = channel();
@@ -38,7 +38,7 @@ impl Follower {
     }
 
     /// Reads until a record of this type came; gives it.
-    fn until(&mut self, kind: &str) -> Value {
+    pub(crate) fn until(&mut self, kind: &str) -> Value {
         loop {
             let record = match self.lines.recv_timeout(DEADLINE) {
                 Ok(record) => record,
@@ -52,13 +52,13 @@ impl Follower {
     }
 
     /// Reads until the row came, and nothing but rows before it.
-    fn until_row(&mut self, id: i64) {
+    pub(crate) fn until_row(&mut self, id: i64) {
         while self.until("known_hash")["source_id"] != id {}
     }
 
     /// Gives it time to look three more times, which `probe` rows prove: each is seen by a pass that
     /// began after the one before.
-    fn looks_again(&mut self, client: &mut Client) {
+    pub(crate) fn looks_again(&mut self, client: &mut Client) {
         for _ in 0..3 {
             let row = client
                 .query_one(&format!("{NEXT} returning id"), &[])
@@ -68,7 +68,7 @@ impl Follower {
     }
 
     /// Ends it by SIGTERM and gives all that it wrote.
-    fn end(mut self) -> Vec<Value> {
+    pub(crate) fn end(mut self) -> Vec<Value> {
         terminate(&self.child);
         let summary = self.until("summary");
         assert_eq!(
@@ -88,7 +88,7 @@ impl Follower {
 }
 
 /// Every row of the table once, but for those that are deliberately not there.
-fn assert_each_once(server: &Server, seen: &[Value]) {
+pub(crate) fn assert_each_once(server: &Server, seen: &[Value]) {
     let mut count = BTreeMap::new();
     for id in ids(seen) {
         *count.entry(id).or_insert(0) += 1;

@@ -238,6 +238,6 @@ fn another_database_is_a_mistake_in_the_settings() {
         .args(["--db", &format!("{} dbname=postgres", server.db())])
         .code(2);
     ran.one_line(&[
-        "/postgres: read: relation \"source\" does not exist: is this MyBookshelf2's database?",
+        "/postgres: connect: no tables source, ebook and format: is this MyBookshelf2's database?",
     ]);
 }

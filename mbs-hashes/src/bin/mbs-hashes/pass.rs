@@ -15,18 +15,18 @@ pub(crate) fn read(
     parts: &[String],
     mut each: impl FnMut(&Source<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    session.query("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")?;
-    let formats = Formats::read(session)?;
-    for part in parts {
-        source::stream(session, &formats, part, |row: Source<'_>| {
-            if stop::requested() {
-                return Err(Failure::Stopped.into());
-            }
-            each(&row)
-        })?;
-    }
-    session.query("COMMIT")?;
-    Ok(())
+    session.read(|now| {
+        let formats = Formats::read(now)?;
+        for part in parts {
+            source::stream(now, &formats, part, |row: Source<'_>| {
+                if stop::requested() {
+                    return Err(Failure::Stopped.into());
+                }
+                each(&row)
+            })?;
+        }
+        Ok(())
+    })
 }
 
 /// The rows above an id, in the order of their ids: an index scan, unless the table is so shuffled

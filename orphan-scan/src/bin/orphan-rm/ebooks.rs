@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use mbs_hashes::{Failure, Session};
+use mbs_hashes::{Failure, Session, session::Transaction};
 use wire::{
     Exit, Fatal, Line, Record, Writer,
     records::{BackupRow, Removal, Summary},
@@ -79,7 +79,7 @@ type Reference = (String, String);
 
 /// The tables that refer to ebooks, but for `source`, as PostgreSQL quotes them. One whose own rows
 /// others refer to is of a newer server, and nobody knows what it means.
-fn references(session: &Session) -> Result<Vec<Reference>, Failure> {
+fn references(session: &Transaction<'_>) -> Result<Vec<Reference>, Failure> {
     let rows = session.query(
         "SELECT conrelid::regclass::text, quote_ident(attname) FROM pg_constraint \
          JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1] \
@@ -105,16 +105,14 @@ pub(crate) fn batch(
     min_age: Duration,
     backup: Option<&mut Backup>,
 ) -> Result<Vec<(i64, End)>, Error> {
-    let done = in_transaction(session, ids, min_age, backup);
-    if done.is_err() {
-        // The error is what counts; a transaction that cannot be ended ends with its connection.
-        let _ = session.query("ROLLBACK");
+    match backup {
+        Some(backup) => session.change(|change| in_transaction(change, ids, min_age, Some(backup))),
+        None => session.read(|now| in_transaction(now, ids, min_age, None)),
     }
-    done
 }
 
 fn in_transaction(
-    session: &Session,
+    session: &Transaction<'_>,
     ids: &[i64],
     min_age: Duration,
     backup: Option<&mut Backup>,
@@ -128,11 +126,7 @@ fn in_transaction(
         let id = |row: Vec<Option<String>>| row.into_iter().next()??.parse().ok();
         Ok(rows.into_iter().filter_map(id).collect())
     };
-    let access = match backup {
-        Some(_) => "READ WRITE",
-        None => "READ ONLY",
-    };
-    session.query(&format!("BEGIN ISOLATION LEVEL READ COMMITTED {access}"))?;
+    let written = backup.is_some();
     // Who adds a file to an ebook holds a key share of it until the end of its transaction: this waits
     // for that, and the next statement sees the file.
     let lock = backup.as_ref().map_or("", |_| "FOR UPDATE");
@@ -186,8 +180,6 @@ fn in_transaction(
             session.query(&format!("DELETE FROM {table} WHERE {column} IN ({chosen})"))?;
         }
     }
-    session.query("COMMIT")?;
-    let written = access == "READ WRITE";
     let end = |&id: &i64| {
         let end = if !there.contains(&id) {
             End::Kept("there is no such ebook any more".into())

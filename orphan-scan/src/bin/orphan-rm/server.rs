@@ -135,9 +135,11 @@ impl<'a> Server<'a> {
     pub(crate) fn locations(&mut self) -> Result<Vec<Vec<u8>>, Failure> {
         self.ask(|session| {
             let mut all = Vec::new();
-            source::stream(session, &Formats::default(), "source", |row| {
-                all.extend(row.location.map(<[u8]>::to_vec));
-                Ok::<(), Failure>(())
+            session.read(|now| {
+                source::stream(now, &Formats::default(), "source", |row| {
+                    all.extend(row.location.map(<[u8]>::to_vec));
+                    Ok::<(), Failure>(())
+                })
             })?;
             Ok(all)
         })
@@ -146,18 +148,20 @@ impl<'a> Server<'a> {
     fn rows(&mut self, rest: &str) -> Result<Vec<Row>, Failure> {
         self.ask(|session| {
             let mut rows = Vec::new();
-            source::stream(session, &Formats::default(), rest, |row| {
-                if let (Some(id), Some(hash), Some(size), Some(location)) =
-                    (row.id, row.hash, row.size, row.location)
-                {
-                    rows.push(Row {
-                        id,
-                        sha1: String::from_utf8_lossy(hash).into_owned(),
-                        size,
-                        location: location.to_vec(),
-                    });
-                }
-                Ok::<(), Failure>(())
+            session.read(|now| {
+                source::stream(now, &Formats::default(), rest, |row| {
+                    if let (Some(id), Some(hash), Some(size), Some(location)) =
+                        (row.id, row.hash, row.size, row.location)
+                    {
+                        rows.push(Row {
+                            id,
+                            sha1: String::from_utf8_lossy(hash).into_owned(),
+                            size,
+                            location: location.to_vec(),
+                        });
+                    }
+                    Ok::<(), Failure>(())
+                })
             })?;
             Ok(rows)
         })

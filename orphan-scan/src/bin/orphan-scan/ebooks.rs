@@ -129,7 +129,7 @@ fn without_source(session: &Session, age: u64, out: &Writer) -> Result<u64, Eith
         older_than("ebook", age)
     );
     let (mut count, mut line) = (0, Line::new("server_finding"));
-    session.copy(&query, |row: Tuple<'_, 3>| -> Result<(), Either> {
+    let each = |row: Tuple<'_, 3>| -> Result<(), Either> {
         line.restart("server_finding");
         line.text("class", "ebook_without_source")
             .text("why", "no row of a stored file belongs to it");
@@ -141,7 +141,8 @@ fn without_source(session: &Session, age: u64, out: &Writer) -> Result<u64, Eith
             .opt_text("created", text(2).as_deref());
         count += 1;
         Ok(out.write(&line)?)
-    })?;
+    };
+    session.read(|now| now.copy(&query, each))?;
     Ok(count)
 }
 
@@ -166,7 +167,7 @@ fn sources(session: &Session, age: u64, books: &Path, out: &Writer) -> Result<Ro
         without_file: 0,
     };
     let mut line = Line::new("server_finding");
-    session.copy(&query, |row: Tuple<'_, 7>| -> Result<(), Either> {
+    let each = |row: Tuple<'_, 7>| -> Result<(), Either> {
         let location = row.bytes(4).unwrap_or_default();
         rows.locations.insert(key(location));
         let path = books.join(OsStr::from_bytes(location));
@@ -218,7 +219,8 @@ fn sources(session: &Session, age: u64, books: &Path, out: &Writer) -> Result<Ro
             .path(&path);
         rows.without_file += 1;
         Ok(out.write(&line)?)
-    })?;
+    };
+    session.read(|now| now.copy(&query, each))?;
     Ok(rows)
 }
 
