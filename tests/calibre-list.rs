@@ -9,6 +9,9 @@ mod errors;
 /// Pipes, full disks, signals, the other forms of output.
 #[path = "calibre-list/output.rs"]
 mod output;
+/// Databases that are links, pipes, or two.
+#[path = "calibre-list/place.rs"]
+mod place;
 /// Libraries of the real Calibre, also while it writes.
 #[path = "calibre-list/real.rs"]
 mod real;

@@ -23,6 +23,10 @@ mod copies;
 #[path = "orphan-rm/races.rs"]
 mod races;
 
+/// Databases that are links, damaged, or two.
+#[path = "orphan-rm/databases.rs"]
+mod databases;
+
 /// The real Calibre.
 #[path = "orphan-rm/calibre.rs"]
 mod calibre;

@@ -19,6 +19,7 @@ Exit codes:
   0    done, even if there is nothing to list
   1    done, but some rows cannot be trusted; each is an error record
   2    wrong usage, or no Calibre library there
+  3    refused: the folder has a metadata.db, and another one is named
   255  gave up: database locked, damaged or unreadable, no room for the copy";
 
 /// List every book file that a Calibre library has on record

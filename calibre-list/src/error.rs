@@ -14,6 +14,18 @@ pub enum Error {
     /// The folder holds no database.
     #[error("{}: open library: there is no metadata.db in it; give the folder that Calibre calls the library", .0.display())]
     NoDatabase(PathBuf),
+    /// The database is a symbolic link to nothing.
+    #[error("{}: open library: it is a link that leads nowhere; is its disk mounted?", .0.display())]
+    Dangling(PathBuf),
+    /// It is a folder, a pipe, a socket or a device.
+    #[error("{}: open: it is not a regular file", .0.display())]
+    NotAFile(PathBuf),
+    /// The folder has a database, and another one is named.
+    #[error("{}: open library: the folder has this database, and {} is named (--db, --metadata-db or CALIBRE_OVERRIDE_DATABASE_PATH); name none, or move the one that is out of date away", .0.display(), .1.display())]
+    TwoDatabases(PathBuf, PathBuf),
+    /// What the database's name leads to has changed.
+    #[error("{}: open library: it is another file now than it was at the start", .0.display())]
+    Replaced(PathBuf),
     /// The file is none of SQLite's.
     #[error("{}: open: this is not a SQLite database", .0.display())]
     NotSqlite(PathBuf),
@@ -52,8 +64,11 @@ impl Error {
         match self {
             Error::Folder(..)
             | Error::NoDatabase(_)
+            | Error::Dangling(_)
+            | Error::NotAFile(_)
             | Error::NotSqlite(_)
             | Error::NotCalibre(..) => Exit::Usage,
+            Error::TwoDatabases(..) | Error::Replaced(_) => Exit::Refused,
             Error::Read(..)
             | Error::Locked(..)
             | Error::Changing(_)
@@ -66,7 +81,7 @@ impl Error {
     }
 
     /// An error of SQLite about this database.
-    pub(crate) fn sqlite(database: impl Into<PathBuf>, error: rusqlite::Error) -> Error {
+    pub fn sqlite(database: impl Into<PathBuf>, error: rusqlite::Error) -> Error {
         let database = database.into();
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {

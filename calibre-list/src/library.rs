@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -13,9 +14,15 @@ pub struct Library {
     /// The folder below which the books are, absolute. Symbolic links in it are left as they are,
     /// so that the paths of the records are those that the user knows.
     pub root: PathBuf,
-    /// Its `metadata.db`, absolute.
+    /// Its `metadata.db`, absolute and free of links: SQLite follows a link before it looks for the
+    /// files beside the database.
     pub database: PathBuf,
+    /// The database as it was named, absolute.
+    pub named: PathBuf,
 }
+
+/// What SQLite keeps beside a database. The database's own name is the first, empty one.
+pub const SIDES: [&str; 4] = ["", "-wal", "-journal", "-shm"];
 
 impl Library {
     /// Finds a library.
@@ -24,7 +31,7 @@ impl Library {
     /// database is if not in the folder, as with Calibre's CALIBRE_OVERRIDE_DATABASE_PATH.
     ///
     /// # Errors
-    /// There is no such folder or no database.
+    /// There is no such folder or no database, or there are two databases.
     pub fn find(root: Option<&Path>, database: Option<&Path>) -> Result<Library, Error> {
         let root = match (root, database.and_then(Path::parent)) {
             (Some(root), _) => root,
@@ -38,22 +45,58 @@ impl Library {
         {
             return Err(Error::Folder(root, io::ErrorKind::NotADirectory.into()));
         }
-        let database = match database {
+        let own = root.join("metadata.db");
+        let named = match database {
             Some(given) => absolute(given)?,
-            None => root.join("metadata.db"),
+            None => own.clone(),
         };
-        match fs::metadata(&database) {
-            Ok(found) if found.is_file() => Ok(Library { root, database }),
-            Ok(_) => Err(Error::NotSqlite(database)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if database.parent() == Some(&root) && database.ends_with("metadata.db") {
-                    Err(Error::NoDatabase(root))
-                } else {
-                    Err(Error::Folder(database, error))
-                }
+        let database = match fs::canonicalize(&named) {
+            Ok(database) => database,
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::Read(named, error));
             }
-            Err(error) => Err(Error::Read(database, error)),
+            Err(_) if fs::symlink_metadata(&named).is_ok() => return Err(Error::Dangling(named)),
+            Err(_) if named == own => return Err(Error::NoDatabase(root)),
+            Err(error) => return Err(Error::Folder(named, error)),
+        };
+        let about = fs::metadata(&database).map_err(|error| Error::Read(named.clone(), error))?;
+        if !about.is_file() {
+            return Err(Error::NotAFile(named));
         }
+        // Which of two has all the books nobody can tell. One that cannot be looked at is one, too.
+        if named != own
+            && !is_absent(&own)
+            && fs::canonicalize(&own).ok().as_ref() != Some(&database)
+        {
+            return Err(Error::TwoDatabases(own, named));
+        }
+        Ok(Library {
+            root,
+            database,
+            named,
+        })
+    }
+
+    /// Finds it again: nobody has put another database in its place, or a second one beside it.
+    ///
+    /// # Errors
+    /// It is another one now, or none.
+    pub fn still(&self) -> Result<(), Error> {
+        match Library::find(Some(&self.root), Some(&self.named))?.database == self.database {
+            true => Ok(()),
+            false => Err(Error::Replaced(self.named.clone())),
+        }
+    }
+
+    /// The files that the database consists of, there or not.
+    pub fn files(&self) -> [PathBuf; 4] {
+        SIDES.map(|suffix| beside(&self.database, suffix))
+    }
+
+    /// Device and inode of those that are there: by whatever name one is met, it is Calibre's.
+    pub fn ids(&self) -> Vec<(u64, u64)> {
+        let about = self.files().into_iter().flat_map(fs::metadata);
+        about.map(|about| (about.dev(), about.ino())).collect()
     }
 
     /// Calls a file system that is reached over a network by its name: SQLite's locks cannot be
@@ -75,4 +118,16 @@ fn absolute(path: &Path) -> Result<PathBuf, Error> {
     let absolute = std::path::absolute(path).map_err(|error| Error::Folder(path.into(), error))?;
     // Collecting the components drops a slash at the end.
     Ok(absolute.components().collect())
+}
+
+/// Is there certainly nothing of this name?
+fn is_absent(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// The path of a file beside a database.
+pub(crate) fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }

@@ -92,6 +92,7 @@ fn the_environment_names_the_library() {
     let small = count(tool().args(args).env("CALIBRE_LIBRARY", dir.join("books")));
     assert!(small < 10);
     let db = dir.join("elsewhere/metadata.db");
+    std::fs::remove_file(dir.join("books/metadata.db")).unwrap();
     let ran = tool()
         .arg("books")
         .env("CALIBRE_OVERRIDE_DATABASE_PATH", db)

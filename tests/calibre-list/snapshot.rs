@@ -15,7 +15,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::tree::{assert_untouched, tree};
 
-fn titles(dir: &Workdir, args: &[&str]) -> Vec<String> {
+pub(crate) fn titles(dir: &Workdir, args: &[&str]) -> Vec<String> {
     let ran = dir.tool("calibre-list").args(args).arg("books").ok();
     let records = ran.of_type("book_file");
     records
@@ -112,7 +112,7 @@ fn writer_to_be_killed() {
     }
 }
 
-fn crash(database: &Path) {
+pub(crate) fn crash(database: &Path) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",

@@ -98,6 +98,24 @@ fn another_library_within_is_not_entered() {
     assert_eq!(ran.summary()["missing"], 0);
 }
 
+/// The log lies beside the link's target, and so do rows that are nowhere else.
+#[test]
+fn a_database_behind_a_link_is_read_with_its_log_and_is_the_library_s_own() {
+    let stage = Stage::new();
+    stage.sql("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0");
+    stage.add(Book::new("Third").by("Carl").file("EPUB", "in the log"));
+    for side in ["", "-wal"] {
+        let to = stage.put(&format!("A/books.sqlite{side}"), "");
+        fs::copy(stage.lib(&format!("metadata.db{side}")), to).unwrap();
+        fs::remove_file(stage.lib(&format!("metadata.db{side}"))).unwrap();
+    }
+    symlink("A/books.sqlite", stage.lib("metadata.db")).unwrap();
+    let classes = stage.classes(&stage.list().plain().ok());
+    assert_eq!(classes["Carl/Third (3)/Third - Carl.epub"], "tracked");
+    // Nor is it an orphan because of its name.
+    assert_eq!(classes.len(), 4, "{classes:?}");
+}
+
 #[test]
 fn what_is_mounted_is_not_entered() {
     let stage = Stage::new();

@@ -178,6 +178,18 @@ fn an_empty_folder() {
 }
 
 #[test]
+fn two_databases() {
+    let stage = Stage::new();
+    stage.list();
+    fs::copy(stage.lib("metadata.db"), stage.dir.join("older.db")).unwrap();
+    let text = "the folder has this database, and";
+    refused(stage.plain().args(["--metadata-db", "older.db"]), &[text]);
+    let name = "CALIBRE_OVERRIDE_DATABASE_PATH";
+    let older = stage.dir.join("older.db");
+    refused(stage.plain().arg("--partial").env(name, older), &[text]);
+}
+
+#[test]
 fn a_list_of_known_contents_that_was_cut_short() {
     let mut stage = Stage::new();
     stage.stored("A/first.epub", "first epub");

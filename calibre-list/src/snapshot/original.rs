@@ -1,7 +1,6 @@
 //! The database as it lies in the library: looked at, never touched.
 
 use std::{
-    ffi::OsString,
     fs::{self, File, Metadata},
     io::{self, Read},
     os::unix::fs::{FileExt, MetadataExt},
@@ -10,7 +9,10 @@ use std::{
 
 use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_lock};
 
-use crate::Error;
+use crate::{
+    Error,
+    library::{SIDES, beside},
+};
 
 /// The first bytes of every SQLite database (fileformat2.html, 1.3).
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -34,20 +36,30 @@ pub(super) struct Look {
 }
 
 impl Original {
+    /// Opens it, where links lead to if it is one, since that is where SQLite has the files beside it.
+    /// Nothing among them may be anything but a file: SQLite would wait in a pipe for ever.
     pub(super) fn open(path: &Path) -> Result<Original, Error> {
-        let file = open_quietly(path).map_err(|error| Error::Read(path.into(), error))?;
+        let path = fs::canonicalize(path).map_err(|error| Error::Read(path.into(), error))?;
+        for side in SIDES.map(|suffix| beside(&path, suffix)) {
+            // SQLite, too, follows no link to a file beside the database.
+            match fs::symlink_metadata(&side) {
+                Ok(about) if !about.is_file() => return Err(Error::NotAFile(side)),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::Read(side, error));
+                }
+                _ => {}
+            }
+        }
+        let file = open_quietly(&path).map_err(|error| Error::Read(path.clone(), error))?;
         let mut magic = [0; 16];
         match (&file).read_exact(&mut magic) {
             Ok(()) if magic == *MAGIC => {}
             Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
-                return Err(Error::Read(path.into(), error));
+                return Err(Error::Read(path, error));
             }
-            _ => return Err(Error::NotSqlite(path.into())),
+            _ => return Err(Error::NotSqlite(path)),
         }
-        Ok(Original {
-            path: path.into(),
-            file,
-        })
+        Ok(Original { path, file })
     }
 
     /// Does the header say that a write-ahead log is used? (Bytes 18 and 19 are 2.)
@@ -81,9 +93,7 @@ impl Original {
 
     /// The path of a file beside it: `-wal`, `-journal`.
     pub(super) fn side(&self, suffix: &str) -> PathBuf {
-        let mut name = OsString::from(&self.path);
-        name.push(suffix);
-        name.into()
+        beside(&self.path, suffix)
     }
 
     /// The bytes of the database and its side files: what the copy may need.
@@ -100,16 +110,23 @@ impl Original {
     }
 }
 
-/// Opens a file for reading without changing its access time, where the owner allows that.
+/// Opens a regular file for reading without changing its access time, where the owner allows that.
+/// What is none is not opened, and where it becomes one in this moment, is not waited in.
 pub(super) fn open_quietly(path: &Path) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let is_file = |is_file| match is_file {
+        true => Ok(()),
+        false => Err(io::Error::other("it is not a regular file")),
+    };
+    is_file(fs::symlink_metadata(path)?.is_file())?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     // Only the owner of a file may ask for this; for others an access is an access.
-    match rustix::fs::open(path, flags | OFlags::NOATIME, Mode::empty()) {
-        Err(rustix::io::Errno::PERM) => {
-            Ok(rustix::fs::open(path, flags, Mode::empty()).map(File::from)?)
-        }
-        opened => Ok(opened.map(File::from)?),
-    }
+    let file = match rustix::fs::open(path, flags | OFlags::NOATIME, Mode::empty()) {
+        Err(rustix::io::Errno::PERM) => rustix::fs::open(path, flags, Mode::empty()),
+        opened => opened,
+    };
+    let file = File::from(file?);
+    is_file(file.metadata()?.is_file())?;
+    Ok(file)
 }
 
 /// How a file is now.

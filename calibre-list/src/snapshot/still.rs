@@ -13,7 +13,7 @@ use super::{
     original::{Original, look, open_quietly},
     private::Private,
 };
-use crate::Error;
+use crate::{Error, library::beside};
 
 /// File times advance by ticks of the kernel's clock, 10 ms at most: what was written less than
 /// this ago may be written again without its time changing.
@@ -116,9 +116,7 @@ fn settle(private: &Private, statements: &str, original: &Original) -> Result<()
 }
 
 fn side(private: &Private, suffix: &str) -> std::path::PathBuf {
-    let mut name = private.path().into_os_string();
-    name.push(suffix);
-    name.into()
+    beside(&private.path(), suffix)
 }
 
 /// Does `copying` and says whether the file stood still meanwhile and is still the one at `path`.

@@ -46,14 +46,7 @@ pub(crate) fn look(library: &Library) -> Calibre {
         let seen = fs::metadata(path).ok()?;
         Some((seen.dev(), seen.ino()))
     };
-    let files: Vec<Id> = ["", "-wal", "-journal", "-shm"]
-        .iter()
-        .filter_map(|side| {
-            let mut name = library.database.as_os_str().to_owned();
-            name.push(side);
-            id(Path::new(&name))
-        })
-        .collect();
+    let files = library.ids();
     let found = (|| {
         let before = sockets()?;
         let processes = processes(id(&library.root)).map_err(|error| format!("/proc: {error}"))?;

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use calibre_list::{Error, Snapshot, place, snapshot::Options};
+use calibre_list::{Error, Library, Snapshot, place, snapshot::Options};
 use orphan_scan::names::{self, Likeness};
 use rusqlite::Connection;
 
@@ -28,7 +28,7 @@ pub(crate) struct Row {
 /// The rows of the folders that were asked for.
 #[derive(Debug)]
 pub(crate) struct Tracked {
-    database: PathBuf,
+    place: Library,
     /// As the database and its side files were before it was read.
     state: Vec<State>,
     /// By the folded path of the folder.
@@ -42,11 +42,9 @@ pub(crate) struct Tracked {
 /// Which file it is and when it last changed; nothing where there is none.
 type State = Option<(u64, u64, u64, i64, i64, i64, i64)>;
 
-fn state(database: &Path) -> Vec<State> {
-    let side = |suffix: &str| {
-        let mut name = database.as_os_str().to_owned();
-        name.push(suffix);
-        let seen = fs::metadata(name).ok()?;
+fn state(library: &Library) -> Vec<State> {
+    let look = |path: PathBuf| {
+        let seen = fs::metadata(path).ok()?;
         Some((
             seen.dev(),
             seen.ino(),
@@ -57,7 +55,8 @@ fn state(database: &Path) -> Vec<State> {
             seen.ctime_nsec(),
         ))
     };
-    ["", "-wal", "-journal"].into_iter().map(side).collect()
+    let [database, log, journal, _] = library.files();
+    [database, log, journal].map(look).into()
 }
 
 /// The form under which a folder is looked up.
@@ -76,25 +75,26 @@ impl Tracked {
     /// # Errors
     /// As [`Snapshot::take`].
     pub(crate) fn read<'a>(
-        database: &Path,
+        library: &Library,
         files: impl Iterator<Item = &'a [u8]>,
     ) -> Result<Tracked, Error> {
-        let state = state(database);
-        let snapshot = Snapshot::take(database, &Options::default())?;
+        library.still()?;
+        let state = state(library);
+        let snapshot = Snapshot::take(&library.database, &Options::default())?;
         let wanted: HashSet<Vec<u8>> = files.map(|file| key(parent(file))).collect();
-        let damaged = |error| Error::Damaged(database.into(), error);
+        let failed = |error| Error::sqlite(&library.database, error);
         Ok(Tracked {
-            rows: rows(&snapshot.readers[0], &wanted).map_err(damaged)?,
+            rows: rows(&snapshot.readers[0], &wanted).map_err(failed)?,
             library: snapshot.library_id(),
-            database: database.into(),
+            place: library.clone(),
             state,
             at: jiff::Timestamp::now().to_string(),
         })
     }
 
-    /// Was nothing written to the database since it was read?
+    /// Was nothing written to the database since it was read, and is it still the library's only one?
     pub(crate) fn is_fresh(&self) -> bool {
-        self.state == state(&self.database)
+        self.state == state(&self.place) && self.place.still().is_ok()
     }
 
     fn beside(&self, file: &[u8]) -> &[Row] {
@@ -226,8 +226,13 @@ mod tests {
                 format: format.into(),
             });
         }
+        let nowhere = PathBuf::from("/nowhere");
         Tracked {
-            database: "/nowhere".into(),
+            place: Library {
+                root: nowhere.clone(),
+                database: nowhere.clone(),
+                named: nowhere,
+            },
             state: vec![],
             rows: by_folder,
             library: None,

@@ -115,7 +115,8 @@ Exit codes:
   1    done, but something could not be read, or the ledger does not balance
   2    usage, or no Calibre library; nothing was done
   3    refused: a list is cut short, selected, of another library or older than its database, or
-       matches nothing; the folder is empty. --partial goes on
+       matches nothing; the folder is empty. --partial goes on. Also where the folder has a
+       metadata.db and another one is named
   255  gave up: the database is locked or out of reach, the disk is full";
 
 fn report(file: OsString) -> Result<PathBuf, String> {

@@ -75,6 +75,7 @@ fn scan(out: Writer, args: &Args) -> Result<Exit> {
         tracked: &list.tracked,
         answers: answers.as_ref(),
         links: None,
+        database: library.ids(),
         store: args
             .store
             .as_deref()

@@ -40,6 +40,10 @@ impl Prover<'_> {
             ));
         }
         let entry = self.tree.entry(case.relative).map_err(unreached)?;
+        let stamp = entry.stamp();
+        if self.library.ids().contains(&(stamp.dev, stamp.inode)) {
+            return Err(Told::No("it is Calibre's database".into()));
+        }
         let nested = folders
             .ancestors()
             .filter(|folder| !folder.as_os_str().is_empty())
@@ -59,7 +63,7 @@ impl Prover<'_> {
     fn tracked(&mut self) -> Result<&Tracked, String> {
         if !self.tracked.as_ref().is_some_and(Tracked::is_fresh) {
             let files = self.wanted.iter().map(|file| file.as_os_str().as_bytes());
-            let read = Tracked::read(&self.library.database, files);
+            let read = Tracked::read(&self.library, files);
             let tracked = read.map_err(|error| format!("Calibre's records: {error}"))?;
             if tracked.library != self.uuid {
                 return Err("metadata.db is that of another library now".into());

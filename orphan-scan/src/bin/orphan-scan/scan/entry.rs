@@ -162,7 +162,12 @@ impl Walker<'_> {
         let name = entry.name.to_bytes();
         let mut facts = Facts {
             row: matched.map(|(_, likeness)| likeness),
-            zone: entry.place.file(name),
+            zone: match entry.seen {
+                Some(seen) if self.job.database.contains(&(seen.dev, seen.inode)) => {
+                    Zone::Internal("the library's database")
+                }
+                _ => entry.place.file(name),
+            },
             kind: entry.kind,
             heals,
             book: books::is_book(name),

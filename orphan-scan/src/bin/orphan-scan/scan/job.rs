@@ -29,6 +29,8 @@ pub(crate) struct Job<'a> {
     pub(crate) answers: Option<&'a Answers>,
     /// The store's links, or why they are not known; nothing without `--store`.
     pub(crate) links: Option<Result<Links, &'static str>>,
+    /// The library's database and the files beside it, whatever their names.
+    pub(crate) database: Vec<Id>,
     /// The store's own folders.
     pub(crate) store: Vec<Id>,
     pub(crate) cache: Option<&'a Cache>,
