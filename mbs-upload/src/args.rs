@@ -102,9 +102,10 @@ pub struct Args {
     /// Have the server keep links to the files in place of copies, if it is one that can
     ///
     /// A file that no --path-map covers, a member of an archive and a symbolic link are failures: they
-    /// are not sent, and not copied instead. With --store each link is looked at; a server that made a
-    /// copy is told of, and nothing more is added to it. What is linked to must stay where and as it is:
-    /// the server has no bytes of its own then.
+    /// are not sent, and not copied instead. The first file goes alone. What each link leads to is read,
+    /// through --store or by downloading it from the server, and a link to other bytes is taken away
+    /// again. With --store a server that made a copy is told of, and nothing more is added to it. What is
+    /// linked to must stay where and as it is: the server has no bytes of its own then.
     #[arg(long, requires = "path_map")]
     pub symlink: bool,
     /// What a folder is called where the server runs, like /home/me/Books=/calibre; may be given
@@ -151,7 +152,7 @@ Exit codes:
   1    some files failed, each with a record that says why
   2    usage
   3    refused: the journal is another server's, or another process writes it; --db is not the server's;
-       --symlink, and nothing shows that the server makes links
+       --symlink, and nothing shows that the server makes links, or it does not see the files
   255  gave up: login refused, server away for longer than --outage, standard output closed,
        journal's disk full, a file copied that was to be linked to";
 

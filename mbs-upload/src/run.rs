@@ -28,7 +28,7 @@ use std::{
 
 use wire::{Exit, Fatal, Writer, records::Summary};
 
-use crate::{known::Known, pace::Pace, server::Server};
+use crate::{input::links::Links, known::Known, pace::Pace, server::Server};
 use feed::read;
 use floor::Floor;
 use report::Report;
@@ -137,5 +137,7 @@ pub fn run(
         Some(trouble) => format!("{trouble}; {rest}"),
         None => format!("{}: {why}; {rest}", server.api.base()),
     };
-    Err(Fatal::new(Exit::GaveUp, message).into())
+    let refused = server.links.as_ref().and_then(Links::refused);
+    let exit = refused.map_or(Exit::GaveUp, |(_, exit)| exit);
+    Err(Fatal::new(exit, message).into())
 }

@@ -8,11 +8,13 @@
 //! | [`engine`] | the WebSocket to the task engine, shared by all workers |
 //! | [`offer`] | its languages, genres and series |
 //! | [`check`], [`upload`], [`extract`], [`matching`], [`ebook`] | the steps of an upload |
+//! | [`download`] | a stored file, read back |
 //! | [`placed`] | the ebooks that the last books went to |
 //! | [`shown`] | a file that it shows, to know it by |
 
 pub mod api;
 pub mod check;
+pub mod download;
 pub mod ebook;
 pub mod engine;
 pub mod extract;

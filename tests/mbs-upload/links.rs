@@ -3,12 +3,21 @@ use std::{fs, os::unix::ffi::OsStrExt, path::PathBuf};
 use super::*;
 use crate::claims::both;
 
-/// A server that makes links, and our folder, which it calls /calibre.
+/// A server that makes links, and our folder, which it sees under a name of its own.
 fn fork() -> Bench {
     Bench::with(Settings {
         fork: true,
         ..Settings::default()
     })
+}
+
+/// The name under which the server sees our folder.
+fn calibre(bench: &Bench) -> String {
+    let name = bench.server.data_dir().join("calibre");
+    if !name.exists() {
+        std::os::unix::fs::symlink(bench.dir.path(), &name).unwrap();
+    }
+    name.to_str().unwrap().into()
 }
 
 /// With links to what the server calls by this name.
@@ -20,7 +29,7 @@ fn linking(bench: &Bench, run: Run, server: &str) -> Run {
 }
 
 fn looking(bench: &Bench, run: Run) -> Run {
-    linking(bench, run, "/calibre")
+    linking(bench, run, &calibre(bench))
         .arg("--store")
         .arg(bench.server.data_dir())
 }
@@ -55,7 +64,7 @@ fn the_server_keeps_links_to_the_files_where_it_sees_them() {
         .iter()
         .map(|book| {
             let path = book["path"].as_str().unwrap();
-            let link = path.replacen(bench.dir.path().to_str().unwrap(), "/calibre", 1);
+            let link = path.replacen(bench.dir.path().to_str().unwrap(), &calibre(&bench), 1);
             assert_eq!(outcome(&ran, book)["link"], link);
             Some(PathBuf::from(link))
         })
@@ -80,7 +89,7 @@ fn bug_b16_a_path_with_control_characters_is_linked_to_as_it_is() {
     looking(&bench, bench.tool(&[book])).ok();
     assert_eq!(
         targets(&bench),
-        [Some(PathBuf::from("/calibre").join(name))]
+        [Some(PathBuf::from(calibre(&bench)).join(name))]
     );
 }
 
@@ -199,13 +208,13 @@ fn a_server_that_ignores_it_makes_one_copy_and_no_second() {
 fn where_the_store_is_not_visible_the_server_must_be_one_that_links() {
     let bench = Bench::new();
     let books = bench.books(2);
-    let ran = linking(&bench, bench.tool(&books), "/calibre").code(3);
+    let ran = linking(&bench, bench.tool(&books), &calibre(&bench)).code(3);
     ran.one_line(&["--symlink", "copies", "--store"]);
     assert_eq!(bench.server.count("POST", "/api/upload"), 0);
 
     let bench = fork();
     let books = bench.books(2);
-    let ran = linking(&bench, bench.tool(&books), "/calibre").ok();
+    let ran = linking(&bench, bench.tool(&books), &calibre(&bench)).ok();
     ran.one_line(&["link", "--store"]);
     assert_eq!(counts(&ran)["uploaded"], 2);
     bench.holds_links(2);
@@ -217,7 +226,7 @@ fn another_server_s_store_is_noticed_at_the_first_file() {
     let books = bench.books(5);
     let other = Workdir::new();
     fs::create_dir(other.join("books")).unwrap();
-    let ran = linking(&bench, bench.tool(&books), "/calibre")
+    let ran = linking(&bench, bench.tool(&books), &calibre(&bench))
         .arg("--store")
         .arg(other.path())
         .code(255);
@@ -227,7 +236,7 @@ fn another_server_s_store_is_noticed_at_the_first_file() {
         ran.report()
     );
     bench.holds_links(1);
-    let ran = linking(&bench, bench.tool(&books), "/calibre")
+    let ran = linking(&bench, bench.tool(&books), &calibre(&bench))
         .args(["--store", "/proc"])
         .code(2);
     ran.one_line(&["--store /proc", "books"]);
@@ -241,8 +250,138 @@ fn an_addition_that_was_not_heard_of_is_looked_at_too() {
     let ran = looking(&bench, bench.tool(&books)).ok();
     let outcome = outcome(&ran, &books[0]);
     assert_eq!(outcome["outcome"], "uploaded", "{}", ran.report());
-    assert!(outcome["link"].as_str().unwrap().starts_with("/calibre/"));
+    assert!(
+        outcome["link"]
+            .as_str()
+            .unwrap()
+            .starts_with(&calibre(&bench))
+    );
     bench.holds_links(1);
+}
+
+/// What is said when the map leads astray: one line that names the map, and no page.
+fn says_what_map_is_wanted(bench: &Bench, ran: &Ran) {
+    let said = ran.stderr();
+    let last = said.lines().last().unwrap();
+    let wanted = format!("--path-map {}=FOLDER", bench.dir.path().display());
+    assert!(last.contains(&wanted) && last.contains("mount"), "{said}");
+    assert!(
+        !said.contains('<') && !said.contains("internal error"),
+        "{said}"
+    );
+}
+
+/// A folder with other files of the same names, as an old copy of the library has them.
+fn old_copy(bench: &Bench, books: &[Value], bytes: impl Fn(&[u8]) -> Vec<u8>) -> Workdir {
+    let copy = Workdir::new();
+    for book in books {
+        let path = std::path::Path::new(book["path"].as_str().unwrap());
+        let name = path.strip_prefix(bench.dir.path()).unwrap();
+        copy.write(name.to_str().unwrap(), bytes(&fs::read(path).unwrap()));
+    }
+    copy
+}
+
+#[test]
+fn a_link_to_other_bytes_is_not_uploaded() {
+    // By the store, and by the server alone; of another length, and of the same.
+    for (store, longer) in [(true, true), (true, false), (false, true), (false, false)] {
+        let bench = fork();
+        let books = bench.books(6);
+        let copy = old_copy(&bench, &books, |bytes| {
+            let mut other = bytes.to_vec();
+            other[0] ^= 1;
+            other.resize(bytes.len() + usize::from(longer), 0);
+            other
+        });
+        let run = linking(&bench, bench.tool(&books), copy.path().to_str().unwrap());
+        let run = match store {
+            true => run.arg("--store").arg(bench.server.data_dir()),
+            false => run,
+        };
+        let ran = run.args(["-j", "4"]).code(3);
+        assert_eq!(
+            counts(&ran),
+            [("failed".into(), 1)].into(),
+            "{}",
+            ran.report()
+        );
+        says_what_map_is_wanted(&bench, &ran);
+        assert_eq!(
+            bench.server.count("POST", "/api/upload"),
+            1,
+            "the others are not sent"
+        );
+        // Nothing is left there that would make it a duplicate of itself.
+        assert_eq!(targets(&bench), []);
+        assert_eq!(bench.ebooks(), 0);
+        let ran = looking(&bench, bench.tool(&books)).ok();
+        assert_eq!(counts(&ran)["uploaded"], 6);
+        bench.holds_links(6);
+    }
+}
+
+#[test]
+fn one_file_that_differs_where_the_server_sees_it_fails_alone() {
+    let bench = fork();
+    let books = bench.books(3);
+    let copy = old_copy(&bench, &books, <[u8]>::to_vec);
+    let stale = std::path::Path::new(books[2]["path"].as_str().unwrap());
+    copy.write(
+        stale.file_name().unwrap().to_str().unwrap(),
+        "an older edition",
+    );
+    let ran = linking(&bench, bench.tool(&books), copy.path().to_str().unwrap())
+        .arg("--store")
+        .arg(bench.server.data_dir())
+        .args(["-j", "1"])
+        .code(1);
+    assert_eq!(
+        counts(&ran),
+        [("failed".into(), 1), ("uploaded".into(), 2)].into(),
+        "{}",
+        ran.report()
+    );
+    let reason = outcome(&ran, &books[2])["reason"].to_string();
+    assert!(reason.contains("a file of 16 bytes"), "{reason}");
+    bench.holds_links(2);
+    assert_eq!(bench.ebooks(), 2);
+}
+
+#[test]
+fn a_library_that_the_server_does_not_see_ends_the_run_with_the_map_that_is_wanted() {
+    for links_must_lead in [true, false] {
+        let bench = Bench::with(Settings {
+            fork: true,
+            links_must_lead,
+            ..Settings::default()
+        });
+        let books = bench.books(8);
+        let ran = linking(&bench, bench.tool(&books), "/calibre")
+            .arg("--store")
+            .arg(bench.server.data_dir())
+            .args(["-j", "8", "--retries", "1"])
+            .code(3);
+        says_what_map_is_wanted(&bench, &ran);
+        assert_eq!(bench.server.count("POST", "/api/upload"), 1);
+        assert_eq!((targets(&bench), bench.ebooks()), (vec![], 0));
+        let ran = looking(&bench, bench.tool(&books)).ok();
+        assert_eq!(counts(&ran)["uploaded"], 8);
+    }
+}
+
+#[test]
+fn a_link_that_nobody_can_follow_is_not_counted() {
+    let bench = fork();
+    let books = bench.books(1);
+    bench.fault(json!({"on": "GET /api/download/*", "kind": "403", "times": 0}));
+    let ran = linking(&bench, bench.tool(&books), &calibre(&bench)).code(1);
+    assert!(
+        ran.stderr()
+            .contains("not seen where its link leads: HTTP 403"),
+        "{}",
+        ran.report()
+    );
 }
 
 #[test]

@@ -65,6 +65,15 @@ impl PathMap {
         })
     }
 
+    /// The folder by which [`PathMap::to_server`] names a file of ours.
+    pub fn host_of(&self, path: &Path) -> Option<&Path> {
+        let holding = |folder: &&Mapping| path.starts_with(&folder.host);
+        self.0
+            .iter()
+            .find(holding)
+            .map(|folder| folder.host.as_path())
+    }
+
     /// Our name of a file of the server's; nothing, where no folder holds it, or its path climbs.
     pub fn to_host(&self, path: &Path) -> Option<PathBuf> {
         if climbs(path) {

@@ -2,21 +2,26 @@
 //! for the server looks into them; what it keeps is a link to the file where it sees it.
 //!
 //! A server that knows nothing of links makes copies without a word, and may fill its disk with them.
-//! So, where its store is visible here, each file is looked at after it was added, the first one before
-//! any other is: a server that made one copy makes no second. Where the store is not visible, the
-//! server must at least be one that is known to make links.
+//! So, where its store is visible here, each file is looked at after it was added: a server that made
+//! one copy makes no second. Where the store is not visible, the server must at least be one that is
+//! known to make links. And a path map may lead to another file, or to none: what a link leads to is
+//! read before it counts, the first one before any other file is sent.
 
 use std::{
     fs,
     io::ErrorKind,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, TryLockError},
 };
 
 use wire::{Exit, Fatal};
 
-use crate::{input::origin::Origin, path_map::PathMap};
+use crate::{
+    input::origin::{self, Origin},
+    known::Content,
+    path_map::PathMap,
+};
 
 /// Bytes in the target of a link on Linux, `PATH_MAX` without its NUL. The server keeps the path
 /// nowhere else; its columns hold only names of its own.
@@ -28,7 +33,7 @@ pub struct Links {
     map: PathMap,
     store: Option<PathBuf>,
     state: Mutex<State>,
-    /// Held by who adds a file while it is not known what the server makes of it.
+    /// Held by whose file is under way while it is not known what the server makes of one.
     first: Mutex<()>,
 }
 
@@ -36,8 +41,34 @@ pub struct Links {
 enum State {
     Unknown,
     Works,
-    /// Why no more files may be added.
-    Refused(String),
+    /// Why no more files may be added, and how the run ends.
+    Refused(String, Exit),
+}
+
+/// Whether a file may be sent now.
+#[derive(Debug)]
+pub enum Turn<'a> {
+    /// Links work.
+    Open,
+    /// It is the first one: nobody else sends while this is held.
+    First(MutexGuard<'a, ()>),
+    /// Another one is the first.
+    Theirs,
+    /// None may any more.
+    Never,
+}
+
+/// Where a link leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leads {
+    /// To the bytes that it stands for.
+    Here,
+    /// To something else: what.
+    Elsewhere(String),
+    /// To no file.
+    Nowhere,
+    /// Nobody can say, and why.
+    Unseen(String),
 }
 
 /// What the server made of a file.
@@ -101,19 +132,59 @@ impl Links {
             .map_err(|_| "the server's path is not UTF-8, and no request can hold it".into())
     }
 
-    /// To be held while a file is added and until it was looked at. Waits for the first one to be
-    /// known.
-    ///
-    /// # Errors
-    /// Why no more files may be added.
-    pub fn turn(&self) -> Result<Option<MutexGuard<'_, ()>>, String> {
-        let turn = (self.sees() && self.state() == State::Unknown)
-            .then(|| self.first.lock().unwrap_or_else(PoisonError::into_inner));
+    /// May a file be sent now? Nobody waits for the first one: who holds a book would wait in a circle.
+    pub fn turn(&self) -> Turn<'_> {
         match self.state() {
-            State::Refused(why) => Err(why),
-            State::Works => Ok(None),
-            State::Unknown => Ok(turn),
+            State::Refused(..) => return Turn::Never,
+            State::Works => return Turn::Open,
+            State::Unknown => {}
         }
+        match self.first.try_lock() {
+            Ok(first) => Turn::First(first),
+            Err(TryLockError::Poisoned(first)) => Turn::First(first.into_inner()),
+            Err(TryLockError::WouldBlock) => Turn::Theirs,
+        }
+    }
+
+    /// Has none been seen to work yet?
+    pub fn are_untried(&self) -> bool {
+        self.state() == State::Unknown
+    }
+
+    /// One was seen to work.
+    pub fn work(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if *state == State::Unknown {
+            *state = State::Works;
+        }
+    }
+
+    /// The server does not see `target` as we do: no more files are sent. Says what is wanted.
+    pub fn astray(&self, origin: &Origin, target: &str, why: &str) -> String {
+        let host = self.map.host_of(&origin.file).unwrap_or(Path::new("/"));
+        let why = format!(
+            "--symlink: the server cannot link to {target}: {why}; mount the library where it runs, or name \
+             the folder that it has there: --path-map {}=FOLDER",
+            host.display()
+        );
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let exit = match *state {
+            State::Unknown => Exit::Refused,
+            _ => Exit::GaveUp,
+        };
+        if !matches!(*state, State::Refused(..)) {
+            *state = State::Refused(why.clone(), exit);
+        }
+        why
+    }
+
+    /// Where the stored file at `location` leads, followed from here; nothing where it cannot be.
+    pub fn follow(&self, location: &str, content: &Content) -> Option<Leads> {
+        let stored = self.store.as_ref()?.join("books").join(location);
+        origin::differs(&stored, content).map(|differs| match differs {
+            None => Leads::Here,
+            Some(what) => Leads::Elsewhere(what),
+        })
     }
 
     /// Is the store visible here?
@@ -133,17 +204,17 @@ impl Links {
             (Made::Link, State::Unknown) => *state = State::Works,
             (Made::Other(what), State::Unknown | State::Works) => {
                 let why = format!("a file was to be linked to and is {what}; no more are added");
-                *state = State::Refused(why);
+                *state = State::Refused(why, Exit::GaveUp);
             }
             _ => {}
         }
         made
     }
 
-    /// Why no more files may be added, if so.
-    pub fn refused(&self) -> Option<String> {
+    /// Why no more files may be added, and how the run ends, if so.
+    pub fn refused(&self) -> Option<(String, Exit)> {
         match self.state() {
-            State::Refused(why) => Some(why),
+            State::Refused(why, exit) => Some((why, exit)),
             State::Unknown | State::Works => None,
         }
     }
@@ -216,12 +287,14 @@ mod tests {
         let links = links(Some(dir.path()));
         std::os::unix::fs::symlink("/host/a", dir.path().join("books/a")).unwrap();
         fs::write(dir.path().join("books/b"), "").unwrap();
-        assert!(links.turn().unwrap().is_some());
+        let first = links.turn();
+        assert!(matches!(first, Turn::First(_)) && matches!(links.turn(), Turn::Theirs));
         assert_eq!(links.look("a", "/host/a"), Made::Link);
-        assert!(links.turn().unwrap().is_none());
+        assert!(matches!(links.turn(), Turn::Open));
         assert!(links.refused().is_none());
         assert!(matches!(links.look("b", "/host/b"), Made::Other(_)));
-        assert!(links.refused().unwrap().contains("a copy") && links.turn().is_err());
+        assert!(links.refused().unwrap().0.contains("a copy"));
+        assert!(matches!(links.turn(), Turn::Never));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::{
     ffi::OsStr,
     fs::{File, OpenOptions},
-    io,
+    io::{self, Read},
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -187,6 +187,48 @@ impl Guarded {
         }
         Ok(count)
     }
+}
+
+/// In what a file, followed through links, differs from this content; the inner nothing when it does
+/// not, the outer one when it cannot be read.
+pub fn differs(path: &Path, content: &Content) -> Option<Option<String>> {
+    let (file, length) = open(path).ok()?;
+    if length != content.size() {
+        return Some(Some(format!(
+            "a file of {length} bytes, not {}",
+            content.size()
+        )));
+    }
+    sha1_of(file, length)
+        .ok()
+        .map(|sha1| other_bytes(&sha1, content))
+}
+
+/// What to say of bytes of the right length with this SHA-1.
+pub fn other_bytes(sha1: &str, content: &Content) -> Option<String> {
+    let expected = content.sha1();
+    (sha1 != expected).then(|| format!("other bytes, SHA-1 {sha1}, not {expected}"))
+}
+
+/// The SHA-1 of the next `length` bytes.
+///
+/// # Errors
+/// There are fewer or more, or they cannot be read.
+pub fn sha1_of(mut bytes: impl Read, length: u64) -> io::Result<String> {
+    let (mut hash, mut count, mut buffer) = (Sha1::new(), 0, vec![0; 64 << 10]);
+    while count <= length {
+        match bytes.read(&mut buffer) {
+            Ok(0) if count == length => return Ok(hex(&hash.finalize())),
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => {
+                count += read as u64;
+                hash.update(&buffer[..read]);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("more bytes than it says"))
 }
 
 fn hex(bytes: &[u8]) -> String {

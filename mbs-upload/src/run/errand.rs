@@ -62,8 +62,9 @@ pub struct Errand<'a> {
     unadded: u32,
     /// The bytes were sent once more because of that.
     sent_again: bool,
-    /// Keeps others from adding while nobody knows what the server makes of it.
+    /// Keeps others from sending while nobody knows what the server makes of it.
     turn: Option<MutexGuard<'a, ()>>,
+    put_off: bool,
 }
 
 /// How an errand ended.
@@ -73,6 +74,8 @@ pub struct End {
     pub outcome: Outcome,
     /// Why no other file need be tried, if so.
     pub gone: Option<String>,
+    /// Nothing was done: it is to be tried again after the first link.
+    pub put_off: bool,
 }
 
 type Stepped = Result<Option<Outcome>, Failure>;
@@ -85,10 +88,12 @@ impl End {
             Failure::NoDatabase(_) => End {
                 outcome: Outcome::because(Kind::Unfinished, why.as_str()),
                 gone: Some(why),
+                put_off: false,
             },
             _ => End {
                 outcome: Outcome::because(Kind::Failed, why),
                 gone: None,
+                put_off: false,
             },
         }
     }
@@ -126,6 +131,7 @@ impl<'a> Errand<'a> {
             unadded: 0,
             sent_again: false,
             turn: None,
+            put_off: false,
         }
     }
 
@@ -137,6 +143,7 @@ impl<'a> Errand<'a> {
                 return End {
                     outcome: Outcome::because(Kind::Unfinished, gone.as_str()),
                     gone: Some(gone),
+                    put_off: false,
                 };
             }
         };
@@ -156,7 +163,8 @@ impl<'a> Errand<'a> {
         End {
             outcome,
             // A server that makes copies in place of links is to make no more of them.
-            gone: self.server.links.as_ref().and_then(Links::refused),
+            gone: (self.server.links.as_ref().and_then(Links::refused)).map(|(why, _)| why),
+            put_off: self.put_off,
         }
     }
 
@@ -264,7 +272,12 @@ impl<'a> Errand<'a> {
                 return Err(gone);
             }
         }
-        let mut outcome = Outcome::because(Kind::Failed, failure.to_string());
+        let astray = match self.step {
+            Step::Add { .. } => self.is_astray(&failure, true),
+            _ => None,
+        };
+        let failed = || Outcome::because(Kind::Failed, failure.to_string());
+        let mut outcome = astray.unwrap_or_else(failed);
         outcome.attempts = 1;
         if self.made.is_none() && self.in_doubt && matches!(self.step, Step::Create { .. }) {
             outcome.notes.push(LEFT.into());

@@ -41,6 +41,10 @@ impl Run<'_> {
                 Err(failure) => End::failed(failure),
             };
             drop((permit, held));
+            if end.put_off {
+                self.floor.put_off(job, claims::AGAIN);
+                continue;
+            }
             self.write_down(&job, &mut end.outcome, started);
             if let Err(error) = self.report.end(self.out, &job, &end.outcome, started) {
                 self.floor.abort("standard output is closed");

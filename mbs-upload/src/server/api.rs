@@ -1,6 +1,9 @@
 //! The REST API as a user who is logged in: each request with a token that holds.
 
-use std::sync::Arc;
+use std::{
+    io::{self, Read},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
@@ -101,11 +104,20 @@ impl Api {
         self.with_token(|token| send(&mut |stream| self.http.send(path, token, stream)))
     }
 
-    /// A refused token is replaced once; it may have ended before its time.
-    fn with_token(
+    /// GET of a file: `read` is given the length that the server tells, and the bytes.
+    ///
+    /// # Errors
+    /// As [`Http::get`].
+    pub fn download<T>(
         &self,
-        mut ask: impl FnMut(&str) -> Result<Value, Failure>,
-    ) -> Result<Value, Failure> {
+        path: &str,
+        read: impl Fn(Option<u64>, &mut dyn Read) -> io::Result<T>,
+    ) -> Result<T, Failure> {
+        self.with_token(|token| self.http.download(path, token, &read))
+    }
+
+    /// A refused token is replaced once; it may have ended before its time.
+    fn with_token<T>(&self, mut ask: impl FnMut(&str) -> Result<T, Failure>) -> Result<T, Failure> {
         let token = self.token()?;
         match ask(&token) {
             Err(Failure::Denied(_)) => ask(&self.replace_token(&token)?),

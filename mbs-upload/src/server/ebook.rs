@@ -115,6 +115,17 @@ pub fn remove_if_empty(api: &Api, ebook: i64) -> Result<bool, Failure> {
     }
 }
 
+/// Removes one file of an ebook. Only for one that this run has just made.
+///
+/// # Errors
+/// As [`Api::delete`].
+pub fn remove_file(api: &Api, source: i64) -> Result<(), Failure> {
+    match api.delete(&format!("/api/sources/{source}")) {
+        Ok(_) | Err(Failure::NotFound(_)) => Ok(()),
+        Err(other) => Err(other),
+    }
+}
+
 impl Ebook {
     /// Where the server keeps this file, below its books.
     pub fn location(&self, source: i64) -> Option<&str> {

@@ -24,7 +24,7 @@ use crate::{
     },
     server::failure::Failure,
 };
-use answer::answer;
+use answer::{Reader, answer, file};
 
 /// Nobody waits longer for a connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
@@ -113,6 +113,27 @@ impl Http {
             .timeout_global(Some(time))
             .build();
         answer(request.call(), |_| no_answer(time, "GET", path))
+    }
+
+    /// GET of a file, which may be as slow as it likes while it moves.
+    ///
+    /// # Errors
+    /// As [`Http::get`].
+    pub fn download<T>(&self, path: &str, token: &str, read: &Reader<'_, T>) -> Result<T, Failure> {
+        let Limits { stall, max_time } = self.limits;
+        let request = self
+            .agent
+            .get(self.url(path))
+            .header(header::AUTHORIZATION, bearer(token))
+            .config()
+            .timeout_global(Some(max_time))
+            .timeout_per_read(Some(stall))
+            .build();
+        let late = |limit| match limit {
+            Timeout::PerRead => no_answer(stall, "GET", path),
+            _ => no_answer(max_time, "GET", path),
+        };
+        file(request.call(), late, read)
     }
 
     /// DELETE.

@@ -80,6 +80,11 @@ pub(crate) async fn add_upload(
     let uploaded = app.uploads().join(upload.get::<_, String>(0));
     let file_name = book.file_name(&upload.get::<_, String>(4));
     let content = match symlink_target(&app, &asked, &upload) {
+        Some(target) if app.settings.links_must_lead && !FilePath::new(&target).exists() => {
+            return Err(Failure::internal(format!(
+                "[Errno 2] No such file or directory: {target}"
+            )));
+        }
         Some(target) => Content::Link(target),
         None => Content::Copy(uploaded.clone()),
     };

@@ -40,6 +40,7 @@ pub(crate) fn rest(app: &Arc<App>) -> Router {
         .route("/login", post(login::login))
         .route("/api/upload", post(upload::upload))
         .route("/api/upload/check", post(check::check))
+        .route("/api/download/{id}", get(reading::download))
         .route("/api/ebooks/index/{start}", get(reading::index))
         .route("/api/series/index/{start}", get(reading::series_index))
         .route("/api/ebooks/{id}/add-upload", post(adding::add_upload))

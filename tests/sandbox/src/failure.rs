@@ -58,6 +58,11 @@ impl Failure {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
+    /// 404 for a row whose file cannot be opened.
+    pub(crate) fn no_file() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "File not found")
+    }
+
     /// 404 of the router, before any resource is asked.
     pub(crate) fn no_route() -> Self {
         Self {

@@ -126,6 +126,24 @@ pub(crate) async fn ebook(
     Ok(Json(row.get::<_, Value>(0)).into_response())
 }
 
+/// `GET /api/download/<id>`: a stored file, links followed; 404 also when it cannot be opened.
+pub(crate) async fn download(
+    _: Caller,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Answer {
+    let sql = "select location from source where id = $1";
+    let client = app.database.get().await?;
+    let row = client.query_opt(sql, &[&number(&id)?]).await?;
+    // `query.get` gives None there, and None has no location.
+    let row = row.ok_or_else(|| Failure::internal("'NoneType' object has no attribute"))?;
+    let file = app.books().join(row.get::<_, String>(0));
+    let bytes = tokio::fs::read(file)
+        .await
+        .map_err(|_| Failure::no_file())?;
+    Ok(bytes.into_response())
+}
+
 /// `GET /api/ebooks`: all, by pages.
 pub(crate) async fn ebooks(
     _: Caller,

@@ -7,6 +7,9 @@ use std::path::PathBuf;
 pub struct Settings {
     /// The fork that some users run: check-batch, symbolic links, 500 MiB.
     pub fork: bool,
+    /// Whether the fork answers 500 when it is to link to what it does not see. Without it such a link
+    /// leads nowhere.
+    pub links_must_lead: bool,
     /// Largest request body and checked size in bytes. `None`: 100 MiB, with `fork` 500 MiB.
     pub max_content_length: Option<u64>,
     /// Metadata tasks that run at a time.
@@ -40,6 +43,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             fork: false,
+            links_must_lead: false,
             max_content_length: None,
             tasks: 2,
             queue_limit: 10_000,

@@ -2,12 +2,14 @@
 
 use super::{Errand, LEFT, Step, Stepped, UNADDED, claiming::Sure};
 use crate::{
+    input::links::Links,
     journal::settle::remove_empty,
     metadata::wanted::Wanted,
     run::outcome::{Kind, Outcome},
     server::{
         check::{self, Verdict},
         ebook::{self, Added},
+        extract,
         failure::Failure,
         matching,
     },
@@ -108,29 +110,17 @@ impl Errand<'_> {
             (self.sent_again, self.unadded) = (true, 0);
             return self.then(Step::Send);
         }
-        if let (Some(links), None) = (&self.server.links, &self.turn) {
-            match links.turn() {
-                Ok(turn) => self.turn = turn,
-                Err(why) => return Ok(Some(Outcome::because(Kind::Failed, why))),
-            }
+        if let Some((why, _)) = self.server.links.as_ref().and_then(Links::refused) {
+            return Ok(Some(Outcome::because(Kind::Failed, why)));
         }
-        let added = self.add_now(upload, wanted, ebook);
-        // While nobody knows whether it was done, nobody has seen what came of it.
-        if !self.doubted.add && !added.as_ref().is_err_and(Failure::in_doubt) {
-            self.turn = None;
-        }
-        added
-    }
-
-    fn add_now(&mut self, upload: i64, wanted: Wanted, ebook: i64) -> Stepped {
         let link = self.link()?;
         match ebook::add(&self.server.api, ebook, upload, link.as_deref()) {
-            Ok(Added::Source(source)) => Ok(Some(self.arrived(&wanted, ebook, Some(source)))),
+            Ok(Added::Source(source)) => Ok(Some(self.arrived(&wanted, ebook, Some(source), true))),
             Ok(Added::Exists {
                 source,
                 ebook: there,
             }) if self.doubted.add && there == Some(ebook) => {
-                Ok(Some(self.arrived(&wanted, ebook, source)))
+                Ok(Some(self.arrived(&wanted, ebook, source, false)))
             }
             Ok(Added::Exists { source, ebook }) => {
                 if !self.doubted.add {
@@ -142,8 +132,11 @@ impl Errand<'_> {
                     ..Outcome::duplicate("add")
                 }))
             }
-            Err(Failure::NotFound(_)) => self.missing(wanted, upload, ebook),
-            Err(other) => Err(other),
+            Err(Failure::NotFound(why)) => self.missing(wanted, upload, ebook, why),
+            Err(other) => match self.is_astray(&other, false) {
+                Some(outcome) => Ok(Some(outcome)),
+                None => Err(other),
+            },
         }
     }
 
@@ -155,28 +148,44 @@ impl Errand<'_> {
         let there = ebook::get(&self.server.api, ebook)?;
         let source = there.and_then(|e| e.source_like(&self.job.content, &self.job.extension));
         Ok(Some(match source {
-            Some(_) => self.arrived(wanted, ebook, source),
+            Some(_) => self.arrived(wanted, ebook, source, false),
             None => Outcome::duplicate("add"),
         }))
     }
 
-    pub(super) fn arrived(&mut self, wanted: &Wanted, ebook: i64, source: Option<i64>) -> Outcome {
-        self.server.placed.put(wanted, ebook);
+    /// The file is in that ebook; by our hand for certain, if it is `ours`.
+    pub(super) fn arrived(
+        &mut self,
+        wanted: &Wanted,
+        ebook: i64,
+        source: Option<i64>,
+        ours: bool,
+    ) -> Outcome {
         let mut outcome = Outcome {
             ebook: Some(ebook),
             source,
             ..Outcome::new(Kind::Uploaded)
         };
-        self.look_at_link(&mut outcome);
+        self.look_at_link(&mut outcome, ours);
+        if outcome.kind == Kind::Uploaded {
+            self.server.placed.put(wanted, ebook);
+        }
         outcome
     }
 
     /// The ebook or the upload's row is not there: which?
-    pub(super) fn missing(&mut self, wanted: Wanted, upload: i64, ebook: i64) -> Stepped {
+    fn missing(&mut self, wanted: Wanted, upload: i64, ebook: i64, why: String) -> Stepped {
         if ebook::get(&self.server.api, ebook)?.is_some() {
             // An addition that was done unheard takes the row with it.
             if self.doubted.add
                 && let Some(outcome) = self.added(&wanted, ebook)?
+            {
+                return Ok(Some(outcome));
+            }
+            // Both are there: it misses the file that it is to link to.
+            if self.server.links.is_some()
+                && extract::read(self.server, upload).is_ok()
+                && let Some(outcome) = self.is_astray(&Failure::NotFound(why), true)
             {
                 return Ok(Some(outcome));
             }

@@ -74,6 +74,9 @@ impl Errand<'_> {
                 ..Outcome::new(Kind::WouldUpload)
             }));
         }
+        if let Some(outcome) = self.take_turn() {
+            return Ok(Some(outcome));
+        }
         self.set_out()
     }
 

@@ -1,6 +1,9 @@
 //! What the server's many kinds of answers mean.
 
-use std::{io::ErrorKind, time::Duration};
+use std::{
+    io::{self, ErrorKind, Read},
+    time::Duration,
+};
 
 use serde_json::Value;
 use ureq::{
@@ -18,11 +21,7 @@ pub(super) fn answer(
     result: Result<Response<Body>, ureq::Error>,
     late: impl Fn(Timeout) -> String,
 ) -> Result<Value, Failure> {
-    let broken = |error| match error {
-        ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => broken(error),
-        ureq::Error::Timeout(limit) => Failure::NoAnswer(late(limit)),
-        error => broken(error),
-    };
+    let broken = |error| failed(error, &late);
     let mut response = result.map_err(broken)?;
     let status = response.status().as_u16();
     let header = |name| {
@@ -41,6 +40,34 @@ pub(super) fn answer(
     match text {
         Ok(text) => understand(status, after.as_deref(), location.as_deref(), &text),
         Err(error) => Err(broken(error)),
+    }
+}
+
+/// What takes a file, given its length and its bytes.
+pub(in crate::server) type Reader<'a, T> = dyn Fn(Option<u64>, &mut dyn Read) -> io::Result<T> + 'a;
+
+/// The same for a file: `read` is given its length and its bytes.
+pub(super) fn file<T>(
+    result: Result<Response<Body>, ureq::Error>,
+    late: impl Fn(Timeout) -> String,
+    read: &Reader<'_, T>,
+) -> Result<T, Failure> {
+    match result {
+        Ok(mut response) if response.status().as_u16() == 200 => {
+            let length = response.body().content_length();
+            let read = read(length, &mut response.body_mut().as_reader());
+            read.map_err(|error| failed(ureq::Error::from(error), late))
+        }
+        other => answer(other, late)
+            .and_then(|_| Err(Failure::Server("the answer holds no file".into()))),
+    }
+}
+
+fn failed(error: ureq::Error, late: impl Fn(Timeout) -> String) -> Failure {
+    match error {
+        ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => broken(error),
+        ureq::Error::Timeout(limit) => Failure::NoAnswer(late(limit)),
+        error => broken(error),
     }
 }
 
