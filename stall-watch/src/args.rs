@@ -17,8 +17,9 @@ use crate::code::Code;
 /// Let a command live while it makes progress; end it, and all that it started, when it stands still
 ///
 /// Progress is what the command or any of its descendants does: bytes on stdout or stderr (half a line
-/// counts), CPU time, bytes read or written, offsets of open files, or units of work, reported a line
-/// each (`work` or `discovery`) on the descriptor that STALL_PROGRESS_FD names.
+/// counts), CPU time, bytes read or written, sent or received (TCP is counted; of UDP and Unix sockets
+/// only the queues are seen), offsets of open files, or units of work, reported a line each (`work` or
+/// `discovery`) on the descriptor that STALL_PROGRESS_FD names.
 ///
 /// Input is the command's own. Its output passes through as it is; a terminal it gets itself, and what
 /// it writes there counts as bytes written. A command whose output waits for its reader is not stalled.

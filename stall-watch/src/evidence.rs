@@ -37,7 +37,7 @@ fn of_process(proc: &Proc, stat: &Stat) -> String {
     if let Some(place) = proc.waits_in(stat.pid) {
         fact += &format!(" in {place}");
     }
-    let mut files = proc.files(stat.pid).unwrap_or_default();
+    let mut files = proc.opened(stat.pid).unwrap_or_default().files;
     // The newest descriptors are those of the work at hand.
     files.sort_by_key(|file| std::cmp::Reverse(file.0));
     for (_, path, offset) in files.iter().take(FILES) {

@@ -5,6 +5,7 @@
 //! | [`group`] | a command with all its descendants: started, signalled, ended for certain |
 //! | [`cgroup`] | the control group that holds them, where one may be made |
 //! | [`signals`] | what it has done since the last look: output, CPU time, bytes, offsets, units |
+//! | [`sockets`] | how far those of its sockets are |
 //! | [`watch`] | what follows from that; no clock, no I/O |
 //! | [`relay`] | its output on its way through |
 //! | [`units`] | the descriptor on which it reports units of work |
@@ -25,5 +26,6 @@ pub mod load;
 pub mod proc;
 pub mod relay;
 pub mod signals;
+pub mod sockets;
 pub mod units;
 pub mod watch;

@@ -115,34 +115,49 @@ impl Proc {
         Opened(open(&self.of(pid, "io"))?).bytes()
     }
 
-    /// The regular files that a process has open: descriptor, path, offset.
+    /// What a process has open.
     ///
     /// # Errors
     /// It has ended, or belongs to somebody else.
-    pub fn files(&self, pid: Pid) -> io::Result<Vec<(u32, PathBuf, u64)>> {
-        /// More than anybody wants to read; a process may have a million.
-        const MANY: usize = 256;
+    pub fn opened(&self, pid: Pid) -> io::Result<Descriptors> {
+        /// More than anybody wants to look at; a process may have a million.
+        const MANY: usize = 4096;
+        const FILES: usize = 256;
         let links = self.of(pid, "fd");
-        let mut found = Vec::new();
+        let mut found = Descriptors::default();
         for entry in fs::read_dir(&links)?.flatten().take(MANY) {
-            let file = || {
+            let Ok(path) = fs::read_link(entry.path()) else {
+                continue;
+            };
+            if let Some(inode) = socket(&path) {
+                found.sockets.push(inode);
+                continue;
+            }
+            // Pipes and the like are no paths; devices have no offset worth knowing.
+            if !path.is_absolute() || path.starts_with("/dev") || found.files.len() >= FILES {
+                continue;
+            }
+            let offset = || {
                 let name = entry.file_name();
-                let path = fs::read_link(entry.path()).ok()?;
-                // Sockets, pipes and the like are no paths; devices have no offset worth knowing.
-                if !path.is_absolute() || path.starts_with("/dev") {
-                    return None;
-                }
                 let info = text(&self.of(pid, "fdinfo").join(&name)).ok()?;
                 let offset = info.lines().find_map(|line| line.strip_prefix("pos:"))?;
-                Some((
-                    name.to_str()?.parse().ok()?,
-                    path,
-                    offset.trim().parse().ok()?,
-                ))
+                Some((name.to_str()?.parse().ok()?, offset.trim().parse().ok()?))
             };
-            found.extend(file());
+            if let Some((number, offset)) = offset() {
+                found.files.push((number, path, offset));
+            }
         }
         Ok(found)
+    }
+
+    /// The network namespace that a process is in, where that may be known.
+    pub fn network(&self, pid: Pid) -> Option<PathBuf> {
+        fs::read_link(self.of(pid, "ns/net")).ok()
+    }
+
+    /// A list of the sockets of a process's network namespace, as `/proc/PID/net/tcp`.
+    pub fn net(&self, pid: Pid, list: &str) -> Option<String> {
+        text(&self.of(pid, "net").join(list)).ok()
     }
 
     /// The function of the kernel in which a process waits, where that may be known.
@@ -175,6 +190,21 @@ impl Proc {
         let file = Opened(open(&self.root.join("self/stat")).ok()?);
         file.read(Stat::ignored).ok()?
     }
+}
+
+/// What a process has open, as far as it tells of progress.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Descriptors {
+    /// Regular files: descriptor, path, offset.
+    pub files: Vec<(u32, PathBuf, u64)>,
+    /// Inodes of sockets.
+    pub sockets: Vec<u64>,
+}
+
+/// The inode of a socket from what its link says: `socket:[123]`.
+fn socket(link: &Path) -> Option<u64> {
+    let name = link.to_str()?.strip_prefix("socket:[")?;
+    name.strip_suffix(']')?.parse().ok()
 }
 
 /// A process whose files are kept open: to look again costs a third of opening them anew, and never tells

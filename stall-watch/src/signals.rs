@@ -7,6 +7,7 @@ use rustix::{io::Errno, process::Pid};
 use crate::{
     group::Group,
     proc::{Held, Proc, Stat},
+    sockets::{self, Sockets},
     units::Count,
 };
 
@@ -17,7 +18,7 @@ pub enum Sign {
     Output,
     /// CPU time over --cpu-min
     Cpu,
-    /// Bytes read or written, offsets of open files
+    /// Bytes read or written, sent or received; offsets of open files
     Io,
     /// Units reported on STALL_PROGRESS_FD
     Units,
@@ -49,6 +50,8 @@ pub struct Sample {
     pub bytes: u64,
     /// Files that were opened, closed, or moved in.
     pub offsets: u64,
+    /// Sockets that bytes went through.
+    pub sockets: u64,
     /// Units that were reported.
     pub units: Count,
 }
@@ -59,7 +62,7 @@ impl Sample {
         let there = [
             self.output > 0,
             !self.cpu.is_zero() && self.cpu >= cpu_min,
-            self.bytes > 0 || self.offsets > 0,
+            self.bytes > 0 || self.offsets > 0 || self.sockets > 0,
             self.units != Count::default(),
         ];
         Sign::ALL
@@ -81,7 +84,7 @@ struct Seen {
 pub enum Care {
     /// As little as will do.
     Usual,
-    /// All processes, all open files.
+    /// All processes, all open files and sockets.
     Full,
 }
 
@@ -100,7 +103,14 @@ pub struct Sampler {
     pids: Vec<Pid>,
     seen: HashMap<Pid, Seen>,
     holding: Holding,
-    offsets: Option<HashMap<(Pid, u32), u64>>,
+    opened: Option<Opened>,
+}
+
+/// How far what they have open is.
+#[derive(Debug)]
+struct Opened {
+    offsets: HashMap<(Pid, u32), u64>,
+    sockets: Sockets,
 }
 
 impl Sampler {
@@ -116,7 +126,7 @@ impl Sampler {
                 most,
                 held: HashMap::new(),
             },
-            offsets: None,
+            opened: None,
         }
     }
 
@@ -164,29 +174,39 @@ impl Sampler {
         }
         self.quiet = sample.cpu.is_zero() && sample.bytes == 0;
         if care == Care::Full {
-            let now = self.files();
-            if let Some(before) = &self.offsets {
-                let differs = |key: &&(Pid, u32)| now.get(key) != before.get(key);
-                let either = now
-                    .keys()
-                    .chain(before.keys().filter(|k| !now.contains_key(k)));
-                sample.offsets += either.filter(differs).count() as u64;
+            let mut now = self.opened();
+            if let Some(before) = &self.opened {
+                let (new, old) = (&now.offsets, &before.offsets);
+                let differs = |key: &&(Pid, u32)| new.get(key) != old.get(key);
+                let gone = old.keys().filter(|key| !new.contains_key(key));
+                sample.offsets += new.keys().chain(gone).filter(differs).count() as u64;
+                sample.sockets += sockets::moved(&now.sockets, &before.sockets);
+                // One that nothing was told of this time is none that is new the next.
+                for (inode, moved) in &before.sockets {
+                    now.sockets.entry(*inode).or_insert(*moved);
+                }
             }
-            self.offsets = Some(now);
+            self.opened = Some(now);
         }
     }
 
-    /// It has made progress: offsets are compared with those of a later look only.
-    pub fn forget_offsets(&mut self) {
-        self.offsets = None;
+    /// It has made progress: what is open is compared with a later look only.
+    pub fn forget_opened(&mut self) {
+        self.opened = None;
     }
 
-    fn files(&self) -> HashMap<(Pid, u32), u64> {
-        let of = |&pid: &Pid| {
-            let files = self.proc.files(pid).unwrap_or_default();
-            files.into_iter().map(move |(fd, _, at)| ((pid, fd), at))
-        };
-        self.pids.iter().flat_map(of).collect()
+    fn opened(&self) -> Opened {
+        let mut offsets = HashMap::new();
+        let mut sockets = Vec::new();
+        for &pid in &self.pids {
+            let opened = self.proc.opened(pid).unwrap_or_default();
+            offsets.extend(opened.files.into_iter().map(|(fd, _, at)| ((pid, fd), at)));
+            sockets.extend(opened.sockets.into_iter().map(|inode| (pid, inode)));
+        }
+        Opened {
+            offsets,
+            sockets: sockets::look(&self.proc, &sockets),
+        }
     }
 }
 

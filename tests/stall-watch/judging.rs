@@ -150,3 +150,68 @@ fn a_command_that_was_stopped_stands_still_and_can_be_ended() {
         .unwrap();
     assert_eq!(killed["action"], "TERM");
 }
+
+/// Bytes through sockets by send(2) and recv(2) alone, some 6 kB/s for so many seconds. Then it stands still,
+/// or ends.
+const TALK: &str = r#"
+use Socket; use IO::Socket::INET;
+my ($kind, $seconds, $then) = @ARGV; my ($here, $there);
+if ($kind eq 'unix') { socketpair($here, $there, AF_UNIX, SOCK_STREAM, 0) or die }
+else {
+    my $server = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die;
+    $here = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $server->sockport) or die;
+    $there = $server->accept;
+}
+setsockopt($there, SOL_SOCKET, SO_RCVBUF, 4096); setsockopt($here, SOL_SOCKET, SO_SNDBUF, 4096);
+my $sender = fork;
+if (!$sender) { close $there; send($here, 'x' x 1000, 0) while 1 }
+close $here;
+for (1 .. 20 * $seconds) { recv($there, my $got, 300, 0); select(undef, undef, undef, 0.05) }
+if ($then eq 'hang') { sleep 1000 }
+kill 'KILL', $sender;
+"#;
+
+/// Denies the kind of socket by which the kernel is asked about sockets, as a sandbox may, and becomes the
+/// command: prctl(2), seccomp(2), a filter on socket(2) whose first argument is AF_NETLINK.
+const DENY: &str = r#"
+my ($prctl, $seccomp, $socket) = (split ' ', `uname -m`)[0] eq 'aarch64' ? (167, 277, 198) : (157, 317, 41);
+sub line { pack 'SCCL', @_ }
+my $filter = line(0x20, 0, 0, 0) . line(0x15, 0, 3, $socket) . line(0x20, 0, 0, 16)
+    . line(0x15, 0, 1, 16) . line(0x06, 0, 0, 0x5000d) . line(0x06, 0, 0, 0x7fff0000);
+my $program = pack 'Sx6P', 6, $filter;
+syscall($prctl, 38, 1, 0, 0, 0) == 0 && syscall($seccomp, 1, 0, $program) == 0 or die $!;
+exec @ARGV;
+"#;
+
+fn talk(before: &str, kind: &str, code: i32) {
+    let work = Workdir::new();
+    work.write("talk.pl", TALK);
+    work.write("deny.pl", DENY);
+    let flags = "--stall 2s --sample 0.1s --kill-after 1s --signals io";
+    let how = if code == 124 { "1 hang" } else { "6 end" };
+    let (start, after) = before.split_once('|').unwrap_or((before, ""));
+    let script = format!("{start} stall-watch {flags} -- {after} perl talk.pl {kind} {how}");
+    work.shell(&script).code(code);
+}
+
+/// A client that sent 9 MB at 15 kB/s was killed as silent: /proc counts what goes by write(2) alone.
+#[test]
+fn who_sends_and_receives_slowly_by_sockets_alone_is_not_silent() {
+    for kind in ["tcp", "unix"] {
+        talk("", kind, 0);
+        talk("", kind, 124);
+    }
+}
+
+#[test]
+fn where_the_kernel_is_not_to_be_asked_the_queues_of_sockets_tell() {
+    talk("perl deny.pl", "tcp", 0);
+    talk("perl deny.pl", "tcp", 124);
+}
+
+#[test]
+fn sockets_in_another_network_namespace_are_seen_too() {
+    let inside = "|unshare -n sh -c 'ip link set lo up && exec \"$@\"' sh";
+    talk(inside, "tcp", 0);
+    talk(inside, "tcp", 124);
+}

@@ -47,7 +47,7 @@ impl Attempt {
             .filter(|sign| signs.contains(sign))
             .collect();
         let look = if !seen.is_empty() {
-            self.sampler.forget_offsets();
+            self.sampler.forget_opened();
             Look::Progress
         } else if signs.is_empty() || self.streams.are_blocked() {
             Look::Excused

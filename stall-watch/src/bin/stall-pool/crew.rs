@@ -188,7 +188,7 @@ impl Process {
 
     /// It has made progress.
     pub(crate) fn moved(&mut self) {
-        self.sampler.forget_offsets();
+        self.sampler.forget_opened();
     }
 
     /// The units that it has reported since the last look.

@@ -99,7 +99,7 @@ pub(crate) fn holders(proc: &Proc, path: &Path) -> Vec<Stat> {
         return Vec::new();
     };
     let holds = |stat: &Stat| {
-        let files = proc.files(stat.pid).unwrap_or_default();
+        let files = proc.opened(stat.pid).unwrap_or_default().files;
         files.iter().any(|(_, file, _)| *file == path)
     };
     let mut all = proc.all().unwrap_or_default();
