@@ -23,6 +23,9 @@ use crate::code::Code;
 ///
 /// Input is the command's own. Its output passes through as it is; a terminal it gets itself, and what
 /// it writes there counts as bytes written. A command whose output waits for its reader is not stalled.
+///
+/// When the command itself has ended, its code is ours, and nobody is watched any more. What it left
+/// behind is let go; what of that still holds its output may write for --kill-after.
 #[derive(Parser)]
 #[command(name = "stall-watch", version, after_help = AFTER, args_override_self = true)]
 pub(crate) struct Args {

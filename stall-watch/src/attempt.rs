@@ -74,6 +74,8 @@ pub(crate) struct Attempt {
     thorough: Duration,
     recorded: Instant,
     total: Count,
+    /// When the command itself was seen to have ended.
+    over: Option<Instant>,
     ending: Option<Ending>,
 }
 
@@ -122,6 +124,7 @@ impl Attempt {
             thorough: Duration::ZERO,
             recorded: now,
             total: Count::default(),
+            over: None,
             ending: None,
         })
     }
@@ -146,11 +149,14 @@ impl Attempt {
             let now = Instant::now();
             if self.ending.is_some() {
                 self.press_on(run, now);
+            } else if self.over.is_some() {
+                run.feed();
             } else if now >= self.next || run.time_left().is_zero() {
                 self.look(run, now);
             }
             let until = match &self.ending {
                 Some(_) => ENDING,
+                None if self.over.is_some() => self.pace,
                 None => self
                     .next
                     .saturating_duration_since(Instant::now())
@@ -171,9 +177,13 @@ impl Attempt {
         match &self.ending {
             None => {
                 let status = self.group.ended()?;
-                // Descendants that hold its output may still write; others are let go.
+                let over = *self.over.get_or_insert_with(Instant::now);
+                // Nobody is watched any more. Descendants that hold its output may write for a while;
+                // then they are let go, as all others are at once.
+                let through = self.streams.are_through();
                 let gone = reaped.none_left && !self.streams.are_blocked();
-                if self.streams.are_open() && !gone {
+                let left = through && over.elapsed() >= run.args.kill_after;
+                if self.streams.are_open() && !gone && !left {
                     return None;
                 }
                 run.tell("ended", |event| {
@@ -245,6 +255,10 @@ impl Attempt {
         let again = run.asked.is_some() && signal != SIGHUP;
         if signal != SIGHUP {
             run.asked = Some(signal);
+        }
+        if self.over.is_some() && self.ending.is_none() {
+            self.end(run, Why::Asked(signal));
+            return;
         }
         if again || self.ending.is_some() {
             let why = match &self.ending {

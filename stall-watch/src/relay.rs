@@ -13,7 +13,7 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags},
     fs::{FileType, OFlags, fcntl_setfl, fstat},
-    io::{Errno, ReadWriteFlags, pwritev2, read, write},
+    io::{Errno, ReadWriteFlags, ioctl_fionread, pwritev2, read, write},
     pipe::{PipeFlags, pipe_with},
 };
 
@@ -33,6 +33,8 @@ pub struct Stream {
     to: OwnedFd,
     waiting: Vec<u8>,
     total: u64,
+    /// What must have gone through before it may be left, known once the command has ended.
+    owed: Option<u64>,
     tail: VecDeque<u8>,
 }
 
@@ -61,6 +63,7 @@ impl Stream {
             to: to.as_fd().try_clone_to_owned()?,
             waiting: Vec::new(),
             total: 0,
+            owed: None,
             tail: VecDeque::new(),
         };
         Ok((stream, theirs))
@@ -79,6 +82,18 @@ impl Stream {
     /// Does it wait for whoever reads it?
     pub fn is_blocked(&self) -> bool {
         !self.waiting.is_empty()
+    }
+
+    /// Has all gone through that was written before the first of these questions?
+    pub fn is_through(&mut self) -> bool {
+        let Some(from) = &self.from else {
+            return self.waiting.is_empty();
+        };
+        let (total, waiting) = (self.total, self.waiting.len() as u64);
+        let owed = *self
+            .owed
+            .get_or_insert_with(|| total + ioctl_fionread(from).unwrap_or(0));
+        total - waiting >= owed
     }
 
     /// What to wait for; nothing once it is closed, so that a closed stream costs nothing.
@@ -234,6 +249,24 @@ mod tests {
             received += length as u64;
         }
         assert_eq!((received, stream.total()), (sent, sent));
+    }
+
+    #[test]
+    fn a_stream_may_be_left_when_what_was_written_before_is_through_whoever_writes_on() {
+        let (mut stream, theirs, reader) = through(true);
+        fcntl_setfl(&theirs, OFlags::NONBLOCK).unwrap();
+        while write(&theirs, &[7; PIECE]).is_ok() || !stream.is_blocked() {
+            stream.pump().unwrap();
+        }
+        assert!(!stream.is_through());
+        let mut buffer = [0; PIECE];
+        while read(&reader, &mut buffer).is_ok() {
+            stream.pump().unwrap();
+            assert!(!stream.is_through() || !stream.is_blocked());
+        }
+        assert!(stream.is_through());
+        write(&theirs, b"later").unwrap();
+        assert!(stream.is_through() && stream.is_open());
     }
 
     #[test]

@@ -80,6 +80,13 @@ impl Streams {
         self.list.iter().any(Stream::is_blocked)
     }
 
+    /// Is all written that was there before the first of these questions?
+    pub(crate) fn are_through(&mut self) -> bool {
+        // Each is to be asked.
+        let through = self.list.iter_mut().map(Stream::is_through);
+        through.fold(true, |all, one| all & one)
+    }
+
     /// Is there anything of it that we see?
     pub(crate) fn are_seen(&self) -> bool {
         !self.list.is_empty()

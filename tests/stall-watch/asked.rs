@@ -70,3 +70,21 @@ fn what_nohup_protects_stays_protected() {
     assert_eq!(output.stdout, b"done\n");
     assert!(output.status.success());
 }
+
+/// The command has ended, and nobody reads what it wrote: there is none left to hand the signal on to.
+#[test]
+fn one_signal_is_enough_where_only_a_reader_is_waited_for() {
+    let work = Workdir::new();
+    let script = "echo $$ >own; exec head -c 500000 /dev/zero";
+    let flags = ["--stall", "60s", "--kill-after", "0.1s"];
+    let mut child = watched(&work, &flags, script).spawn();
+    let own = numbers(&work.join("own"), 1)[0];
+    let mut reader = child.stdout.take().unwrap();
+    wait_for("the command's end", DEADLINE, || {
+        // All but what fits into a pipe, so that the command ends and the rest stays.
+        std::io::Read::read_exact(&mut reader, &mut [0; 1000]).unwrap();
+        (!Path::new(&format!("/proc/{own}")).exists()).then_some(())
+    });
+    signal(&child, "TERM");
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
+}

@@ -118,6 +118,20 @@ fn what_a_slow_reader_has_not_read_yet_is_not_lost_and_no_stall() {
     assert_eq!(ran.stdout().trim(), "500000");
 }
 
+/// Whoever writes on after the command's end must not hold us, nor take the place of what it wrote itself.
+#[test]
+fn of_what_the_command_wrote_nothing_is_lost_when_another_writes_on_for_ever() {
+    let work = Workdir::new();
+    let script = "head -c 110000 /dev/zero; yes & exit 4";
+    let ran = work
+        .shell(&format!(
+            "set +o pipefail; stall-watch -k 0.2s bash -c '{script}' | {{ sleep 2; tr -d 'y\\n' | wc -c; }}; \
+             echo ${{PIPESTATUS[0]}}"
+        ))
+        .ok();
+    assert_eq!(ran.stdout(), "110000\n4\n");
+}
+
 #[test]
 fn what_a_background_child_writes_after_the_command_s_end_is_not_lost() {
     let work = Workdir::new();

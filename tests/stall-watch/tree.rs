@@ -49,11 +49,32 @@ fn a_daemon_that_let_go_of_everything_outlives_a_command_that_ended_well() {
     work.command("kill").arg(pid.to_string()).ok();
 }
 
+/// `sleep 31 & echo done` ended with 124 after half a minute, and with --restart was done twice.
 #[test]
-fn what_holds_the_output_for_ever_after_the_end_is_ended_too() {
-    let work = Workdir::new();
-    watched(&work, &[], "sleep 1000 & echo $! >pid; exit 3").code(124);
-    assert!(!lives(numbers(&work.join("pid"), 1)[0]));
+fn the_command_s_own_end_decides_whoever_holds_its_output() {
+    for leaves in [
+        "sleep 1000 & echo $! >pid",
+        "sleep 1000 2>&1 >&- & echo $! >pid",
+        "exec 5>&1 >/dev/null; sleep 1000 & echo $! >pid; exec >&5",
+        "(setsid bash -c '(echo $BASHPID >pid; exec sleep 1000) & exit' & ) ; until [ -s pid ]; do :; done",
+    ] {
+        for code in [0, 3] {
+            let work = Workdir::new();
+            let script = format!("echo ran >>ran; {leaves}; echo done; exit {code}");
+            let flags = ["--restart", "2", "--events", "e"];
+            let ran = watched(&work, &flags, &script).code(code);
+            assert_eq!(
+                (ran.stdout().as_str(), ran.stderr().as_str()),
+                ("done\n", "")
+            );
+            assert_eq!(std::fs::read_to_string(work.join("ran")).unwrap(), "ran\n");
+            assert_eq!(names(&events(&work, "e")), ["started", "ended"]);
+            // It is let go, as those are that hold nothing.
+            let pid = numbers(&work.join("pid"), 1)[0];
+            assert!(lives(pid), "{leaves}");
+            work.command("kill").arg(pid.to_string()).ok();
+        }
+    }
 }
 
 /// A control group as systemd makes one for a unit with `Delegate=yes`.
