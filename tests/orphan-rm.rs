@@ -47,6 +47,10 @@ mod reports;
 #[path = "orphan-rm/undo.rs"]
 mod undo;
 
+/// Which library and which files a journal is about.
+#[path = "orphan-rm/whose.rs"]
+mod whose;
+
 /// Ends: kill -9, signals, full disks.
 #[path = "orphan-rm/ends.rs"]
 mod ends;

@@ -444,6 +444,10 @@ records! {
         root_b64: Option<String>,
         /// The library's uuid.
         library: Option<String>,
+        /// Its database, where that is not in the folder.
+        metadata_db: Option<String>,
+        /// The exact bytes of `metadata_db` in base64, only where it is not UTF-8.
+        metadata_db_b64: Option<String>,
         /// The run's folder in the quarantine, in which files keep their paths.
         trash: String,
         /// The exact bytes of `trash` in base64, only where it is not UTF-8.

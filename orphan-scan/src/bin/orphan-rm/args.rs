@@ -3,8 +3,9 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{
-    ArgGroup, Parser,
+    ArgGroup, CommandFactory, FromArgMatches, Parser,
     builder::{OsStringValueParser, TypedValueParser},
+    parser::ValueSource,
 };
 use mbs_hashes::{Database, patience::duration};
 use orphan_scan::report::Form;
@@ -123,6 +124,20 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// The command line. A journal tells of one library, so what the environment says of another one is
+    /// not for `--restore` and `--purge`.
+    pub(crate) fn read() -> Args {
+        let matches = Args::command().get_matches();
+        let args = Args::from_arg_matches(&matches);
+        let mut args = args.unwrap_or_else(|error| error.exit());
+        let is_given = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
+        if args.restore.is_some() || args.purge.is_some() {
+            args.library = args.library.filter(|_| is_given("library"));
+            args.metadata_db = args.metadata_db.filter(|_| is_given("metadata_db"));
+        }
+        args
+    }
+
     /// What a run must not exceed.
     pub(crate) fn limits(&self) -> Limits {
         Limits {
@@ -171,8 +186,6 @@ fn bytes(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod past;
 mod steps;
+mod whereabouts;
 
 use std::{
     fs::{File, OpenOptions},
@@ -18,8 +19,9 @@ use wire::{
     records::{JournalMove, JournalRun},
 };
 
-pub(crate) use past::Entry;
+pub(crate) use past::{Entry, Past};
 pub(crate) use steps::Step;
+pub(crate) use whereabouts::{Where, come_to};
 
 /// No line is as long.
 const LONGEST: u64 = 1 << 16;
@@ -89,7 +91,7 @@ impl Journal {
     ///
     /// # Errors
     /// What is there is none of ours (3), or another process has it open (3).
-    pub(crate) fn go_on(path: &Path) -> Result<Option<(Journal, JournalRun, Vec<Entry>)>, Fatal> {
+    pub(crate) fn go_on(path: &Path) -> Result<Option<(Journal, Past)>, Fatal> {
         let mut first = Vec::new();
         let read = File::open(path).and_then(|file| file.take(LONGEST).read_to_end(&mut first));
         match read {
@@ -97,27 +99,35 @@ impl Journal {
             Ok(_) if is_unbegun(&first) => return Ok(None),
             _ => {}
         }
-        Journal::open(path).map(Some).map_err(|refused| Fatal {
+        let refuse = |refused| Fatal {
             exit: Exit::Refused,
             ..refused
-        })
+        };
+        let (journal, past) = Journal::open(path).map_err(refuse)?;
+        match past.unread.first() {
+            None => Ok(Some((journal, past))),
+            Some((line, why)) => {
+                let why = format_args!("line {line}: {why}; --restore it, or give a new journal");
+                Err(fatal(Exit::Refused, path, "go on", why))
+            }
+        }
     }
 
     /// Opens a journal to go on with it.
     ///
     /// # Errors
     /// There is none, it is none of ours (2), or another process has it open (3).
-    pub(crate) fn open(path: &Path) -> Result<(Journal, JournalRun, Vec<Entry>), Fatal> {
+    pub(crate) fn open(path: &Path) -> Result<(Journal, Past), Fatal> {
         let path =
             std::path::absolute(path).map_err(|error| fatal(Exit::Usage, path, "open", error))?;
         let file = OpenOptions::new().read(true).append(true).open(&path);
         let file = file.map_err(|error| fatal(Exit::Usage, &path, "open", error))?;
         let mut journal = Journal { file, path };
         journal.lock()?;
-        let (head, entries) = journal
+        let past = journal
             .read()
             .map_err(|why| fatal(Exit::Usage, &journal.path, "read", why))?;
-        Ok((journal, head, entries))
+        Ok((journal, past))
     }
 
     fn lock(&self) -> Result<(), Fatal> {
@@ -131,7 +141,7 @@ impl Journal {
         })
     }
 
-    fn read(&mut self) -> Result<(JournalRun, Vec<Entry>), String> {
+    fn read(&mut self) -> Result<Past, String> {
         let mut bytes = Vec::new();
         BufReader::new(&self.file)
             .read_to_end(&mut bytes)
@@ -181,7 +191,10 @@ impl Journal {
     }
 
     fn put(&mut self, line: &Line) -> io::Result<()> {
-        self.file.write_all(&[line.open_bytes(), b"}\n"].concat())
+        let whole = self.file.metadata()?.len();
+        let put = self.file.write_all(&[line.open_bytes(), b"}\n"].concat());
+        // A disk is full in the middle of a line, too, and the next one would be glued to the half.
+        put.inspect_err(|_| drop(self.file.set_len(whole)))
     }
 }
 
@@ -217,6 +230,15 @@ fn is_unbegun(bytes: &[u8]) -> bool {
 pub(crate) fn head_paths(head: &JournalRun) -> Result<(PathBuf, PathBuf), String> {
     let root = decode(&head.root, head.root_b64.as_deref())?;
     Ok((root, decode(&head.trash, head.trash_b64.as_deref())?))
+}
+
+/// The library's database, where that was not in its folder.
+///
+/// # Errors
+/// One line of reason: it is no path.
+pub(crate) fn head_database(head: &JournalRun) -> Result<Option<PathBuf>, String> {
+    let decoded = |path: &String| decode(path, head.metadata_db_b64.as_deref());
+    head.metadata_db.as_ref().map(decoded).transpose()
 }
 
 /// A path in its two fields.
@@ -273,7 +295,7 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         for cut in announced..=bytes.len() as u64 {
             std::fs::write(&path, &bytes[..cut as usize]).unwrap();
-            let (mut journal, _, entries) = Journal::open(&path).unwrap();
+            let (mut journal, Past { entries, .. }) = Journal::open(&path).unwrap();
             let first = if cut < done {
                 Step::Removing
             } else {
@@ -285,9 +307,56 @@ mod tests {
             // It is gone on with behind the last whole line.
             journal.note(Step::Restored, seq(1)).unwrap();
             drop(journal);
-            let (_, _, entries) = Journal::open(&path).unwrap();
+            let (_, Past { entries, .. }) = Journal::open(&path).unwrap();
             assert_eq!(entries[0].step, Step::Restored, "cut at {cut}");
         }
+    }
+
+    /// A disk of 64 KiB, where one may be mounted.
+    struct Disk(tempfile::TempDir);
+
+    impl Disk {
+        fn mount() -> Option<Disk> {
+            let folder = tempfile::tempdir().unwrap();
+            let mut mount = std::process::Command::new("mount");
+            mount.args(["-t", "tmpfs", "-o", "size=64k", "none"]);
+            let mounted = mount.arg(folder.path()).output();
+            let mounted = mounted.is_ok_and(|mount| mount.status.success());
+            mounted.then(|| Disk(folder))
+        }
+    }
+
+    impl Drop for Disk {
+        fn drop(&mut self) {
+            let umount = std::process::Command::new("umount")
+                .arg(self.0.path())
+                .status();
+            drop(umount);
+        }
+    }
+
+    /// The disk had room again, and the next line was glued to the half of this one.
+    #[test]
+    fn a_line_that_found_the_disk_full_in_its_middle_leaves_nothing_behind() {
+        let Some(disk) = Disk::mount() else {
+            return;
+        };
+        let filler = disk.0.path().join("filler");
+        std::fs::write(&filler, vec![0; 8192]).unwrap();
+        let path = disk.0.path().join("j");
+        let mut journal = Journal::create(&path, &head()).unwrap();
+        let whole = |journal: &mut Journal| {
+            (1..).find(|&seq| journal.note(Step::Removing, removing(seq)).is_err())
+        };
+        let failed = whole(&mut journal).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(bytes.last(), Some(&b'\n'));
+        std::fs::remove_file(&filler).unwrap();
+        journal.note(Step::Removing, removing(failed)).unwrap();
+        drop(journal);
+        let (_, past) = Journal::open(&path).unwrap();
+        assert_eq!(past.unread, []);
+        assert_eq!(past.entries.len() as u64, failed);
     }
 
     #[test]

@@ -24,7 +24,6 @@ mod trash;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use wire::{
     Exit, Writer,
     records::{
@@ -50,7 +49,7 @@ const TOOL: wire::Tool = wire::Tool {
 };
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::read();
     TOOL.run(&args.output.clone(), |out| run(&args, out))
 }
 

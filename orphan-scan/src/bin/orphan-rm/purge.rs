@@ -3,11 +3,13 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use hash_files::Stamp;
 use rustix::fs::AtFlags;
 use wire::{Fatal, Writer, records::JournalMove};
 
 use crate::{
-    journal::{Entry, Journal, Step},
+    candidate::Seen,
+    journal::{Entry, Journal, Step, Where, come_to},
     proof::{Class, Reason, Verdict, may_remove},
     prover::{Case, Prover},
     report::{End, Outcome},
@@ -105,24 +107,36 @@ impl Purge<'_, '_> {
             Ok(class) => class,
             Err(reason) => return Ok((Outcome::Kept, reason, Vec::new())),
         };
+        let stamp = match self.settle(entry)? {
+            Ok(stamp) => stamp,
+            Err((outcome, reason)) => return Ok((outcome, reason, Vec::new())),
+        };
         let intent = &entry.intent;
-        let seen = entry.seen();
-        let proven = self.prover.prove(&Case {
+        // A copy of it has a number and times of its own; its bytes are read in any case.
+        let seen = Seen {
+            dev: Some(stamp.dev),
+            inode: Some(stamp.inode),
+            mtime: Some(stamp.mtime_text()),
+            ..entry.seen()
+        };
+        let case = Case {
             relative: &entry.relative,
             class,
             seen: &seen,
             book_id: intent.book_id,
             format: intent.format.as_deref(),
             trash: Some(&self.trash.tree),
-        });
-        let proof = proven.facts.proof();
-        let file = match (may_remove(class, &proven.facts), proven.entry) {
-            (Verdict::Remove, Some(file)) => file,
-            (Verdict::Remove, None) => {
+        };
+        let proven = self.prover.prove(&case);
+        let mut facts = proven.facts;
+        let proof = facts.proof();
+        let (file, sha1) = match (may_remove(class, &facts), proven.entry, proven.sha1) {
+            (Verdict::Remove, Some(file), Some(sha1)) => (file, sha1),
+            (Verdict::Remove, ..) => {
                 let why = "not known: it was not read";
                 return Ok((Outcome::Kept, Reason::new(why, why), proof));
             }
-            (Verdict::Keep(reason), _) => return Ok((Outcome::Kept, reason, proof)),
+            (Verdict::Keep(reason), ..) => return Ok((Outcome::Kept, reason, proof)),
         };
         if self.verify_only {
             return Ok((Outcome::Verified, Reason::new("", "all is proven"), proof));
@@ -133,9 +147,22 @@ impl Purge<'_, '_> {
             ..JournalMove::default()
         };
         self.journal.note(Step::Purging, step())?;
-        if !file.unchanged() {
-            let why = "it was changed in the last moment";
-            return Ok((Outcome::Kept, Reason::new(why, why), proof));
+        let last = match self.prover.once_more(&case, &file, &sha1, &mut facts) {
+            Verdict::Remove if !file.unchanged() => {
+                let why = "it was changed in the last moment";
+                Verdict::Keep(Reason::new(why, why))
+            }
+            verdict => verdict,
+        };
+        if let Verdict::Keep(reason) = last {
+            let line = JournalMove {
+                seq: intent.seq,
+                why: Some(reason.why.clone()),
+                ..JournalMove::default()
+            };
+            // The announcement is taken back.
+            self.journal.note(Step::Removed, line)?;
+            return Ok((Outcome::Kept, reason, proof));
         }
         match rustix::fs::unlinkat(&file.folder, &file.name, AtFlags::empty()) {
             Ok(()) => {}
@@ -152,5 +179,44 @@ impl Purge<'_, '_> {
         self.trash.tidy(&entry.relative);
         let why = "the server has its bytes, and its space is free";
         Ok((Outcome::Purged, Reason::new("", why), proof))
+    }
+
+    /// The file as it is in the quarantine. Where it is not, what a run that was killed left open is
+    /// written down, and what became of the file is the inner error.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    fn settle(&mut self, entry: &Entry) -> Result<Result<Stamp, (Outcome, Reason)>, Fatal> {
+        let kept = |kind: &'static str, why: &str| Ok(Err((Outcome::Kept, Reason::new(kind, why))));
+        let place = match entry.whereabouts(&self.prover.tree, &self.trash.tree) {
+            Ok(Where::Away(stamp)) => return Ok(Ok(stamp)),
+            Ok(place) => place,
+            Err(why) => return kept("not known: where it is", &why),
+        };
+        let step = come_to(entry.step, &place);
+        if let Some(step) = step.filter(|_| !self.verify_only) {
+            let line = JournalMove {
+                seq: entry.intent.seq,
+                why: Some("found so after the run was killed".into()),
+                ..JournalMove::default()
+            };
+            self.journal.note(step, line)?;
+        }
+        match place {
+            Where::Nowhere if step == Some(Step::Purged) => {
+                let why = "it was deleted by a run that was killed before it could say so";
+                Ok(Err((Outcome::Purged, Reason::new("", why))))
+            }
+            Where::Home => kept("it is in its place", "it is in its place in the library"),
+            Where::Both => kept(
+                "it is in its place as well",
+                "a move was cut short, so it is in its place as well; --restore settles that",
+            ),
+            Where::Another(why) => kept("another file of its name is there", &why),
+            _ => {
+                let why = "it is neither in the quarantine nor in its place";
+                kept(why, why)
+            }
+        }
     }
 }

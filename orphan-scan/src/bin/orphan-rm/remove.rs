@@ -4,10 +4,7 @@ mod go_on;
 mod quarantine;
 mod second_look;
 
-use std::{
-    ffi::OsStr,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use hash_files::Stamp;
 use wire::{Record, Writer};
@@ -59,10 +56,6 @@ struct Moved {
 }
 
 impl Moved {
-    fn name(&self) -> &OsStr {
-        self.relative.file_name().unwrap_or_default()
-    }
-
     /// The question whether it was right to move it to this quarantine.
     fn case<'c>(&'c self, trash: &'c Tree) -> Case<'c> {
         let (book_id, format) = self

@@ -5,20 +5,21 @@ use std::path::Path;
 
 use hash_files::{Stamp, stamp::time_text};
 use rustix::{
-    fs::{Mode, Timespec, Timestamps, UTIME_OMIT, fstat, futimens},
+    fs::{AtFlags, Mode, Timespec, Timestamps, UTIME_OMIT, fstat, futimens, utimensat},
     io::Errno,
 };
 use wire::{
-    Exit, Fatal, Writer,
+    Exit, Fatal, OrFatal, Writer,
     records::{JournalMove, Summary},
 };
 
 use crate::{
     args::Args,
-    journal::{Entry, Journal, Step, head_paths},
+    journal::{Entry, Journal, Past, Step, Where, head_paths},
     place::{Tree, look},
     proof::Reason,
     report::{End, Outcome},
+    setup::{library_of, tell_unread},
     tally::{Remarks, Tally},
     trash::{Trash, make_folders, move_file},
 };
@@ -32,26 +33,33 @@ const ONE_RENAME: i128 = 50_000_000;
 /// # Errors
 /// The journal cannot be read or written, the library or the quarantine is not there.
 pub(crate) fn restore(args: &Args, path: &Path, out: Writer) -> anyhow::Result<Exit> {
-    let (mut journal, head, entries) = Journal::open(path)?;
-    let (root, folder) = head_paths(&head)
-        .map_err(|why| Fatal::new(Exit::Usage, format_args!("{}: read: {why}", path.display())))?;
-    let root = args.library.as_deref().unwrap_or(&root);
+    let (mut journal, past) = Journal::open(path)?;
+    let Past {
+        head,
+        entries,
+        unread,
+    } = past;
+    let (_, folder) = head_paths(&head).or_fatal(Exit::Usage, path.display())?;
+    let library = library_of(args, &journal.path, &head, &out)?;
     let usage = |what: &Path, why: &dyn std::fmt::Display| {
         Fatal::new(Exit::Usage, format_args!("{}: open: {why}", what.display()))
     };
-    let tree = Tree::open(root).map_err(|error| usage(root, &error))?;
+    let tree = Tree::open(&library.root).map_err(|error| usage(&library.root, &error))?;
     // Where nothing is left in it, the quarantine may be gone.
     let trash = match entries.iter().all(|entry| entry.step.is_settled()) {
         true => None,
         false => Some(Trash::open(&folder).map_err(|why| usage(&folder, &why))?),
     };
     let mut tally = Tally::new(&args.report, [tree.path.clone(), tree.real.clone()])?;
+    tell_unread(&journal.path, &unread, &out)?;
+    let mut before = 0;
     // The last is the first: so the times of a folder go back through all that they were.
     for entry in entries.iter().rev() {
         if wire::stop::requested() {
             break;
         }
         if entry.step.is_settled() && entry.step != Step::Purged {
+            before += 1;
             continue;
         }
         let at = tree.path.join(&entry.relative);
@@ -81,6 +89,10 @@ pub(crate) fn restore(args: &Args, path: &Path, out: Writer) -> anyhow::Result<E
         ..Summary::default()
     };
     tally.fill(&mut summary);
+    let (restored, _) = tally.of(Outcome::Restored);
+    if let Some(left) = left(restored, before, &tally.left()) {
+        out.warn(&journal.path.display().to_string(), "restore", &left);
+    }
     let ended = out.finish(summary)?;
     tally.report(Remarks {
         notes: vec![format!(
@@ -91,6 +103,19 @@ pub(crate) fn restore(args: &Args, path: &Path, out: Writer) -> anyhow::Result<E
         ..Remarks::default()
     })?;
     Ok(ended)
+}
+
+/// What a restore that did not put back all says of the rest.
+fn left(restored: u64, before: u64, left: &[String]) -> Option<String> {
+    let mut rest = left.to_vec();
+    if restored == 0 && before > 0 {
+        rest.push(format!("{before} are in their places since before"));
+    }
+    match (restored, rest.is_empty()) {
+        (0, true) => Some("nothing was put back: no file was ever moved by this journal".into()),
+        (_, true) => None,
+        (restored, false) => Some(format!("{restored} put back; {}", rest.join("; "))),
+    }
 }
 
 fn one(
@@ -108,25 +133,26 @@ fn one(
         let reason = Reason::new(what, format!("{what}: {errno}"));
         Ok((Outcome::Failed, reason))
     };
-    match entry.found_in(&trash.tree) {
-        Ok(Some(_)) => {}
-        Ok(None) => {
-            let there = tree.folder_of(&entry.relative);
-            let in_place = there
-                .as_ref()
-                .is_ok_and(|there| matches!(entry.found_at(there), Ok(Some(_))));
-            let Some(there) = there.ok().filter(|_| in_place) else {
-                return elsewhere(journal, entry, seq(None));
-            };
+    let stamp = match entry.whereabouts(tree, &trash.tree) {
+        Ok(Where::Away(stamp)) => Some(stamp),
+        Ok(Where::Both) => None,
+        Ok(Where::Home) => {
             // Put back by a restore that was interrupted before it could set the folder's time.
-            if let Some(time) = &entry.folder_restored {
+            if let (Some(time), Ok(there)) =
+                (&entry.folder_restored, tree.folder_of(&entry.relative))
+            {
                 set_mtime(&there, time);
             }
             journal.note(Step::Restored, seq(None))?;
             return Ok((Outcome::Restored, Reason::new("", "it was in its place")));
         }
-        Err(errno) => return fail("look into the quarantine", errno),
-    }
+        Ok(Where::Nowhere) => return elsewhere(journal, entry, seq(None)),
+        Ok(Where::Another(why)) => {
+            let kind = "another file of its name is there, and it is not";
+            return Ok((Outcome::Failed, Reason::new(kind, why)));
+        }
+        Err(why) => return Ok((Outcome::Failed, Reason::new("look for it", why))),
+    };
     let Some(name) = entry.relative.file_name() else {
         return fail("its name", Errno::ISDIR);
     };
@@ -158,6 +184,13 @@ fn one(
         }
         Err(errno) => return fail("move", errno),
     }
+    // A copy of it has its own time, and one that was touched another.
+    if let (Some(then), Some(now)) = (&entry.intent.mtime, stamp)
+        && *then != now.mtime_text()
+        && let Some(times) = times(then)
+    {
+        let _ = utimensat(&to, name, &times, AtFlags::SYMLINK_NOFOLLOW);
+    }
     if let Some(time) = &time {
         set_mtime(&to, time);
     }
@@ -169,7 +202,7 @@ fn one(
     ))
 }
 
-/// What is neither in this quarantine nor in its place: a loss, unless the step that was interrupted tells
+/// Nothing of its name is in this quarantine or in its place: a loss, unless the step that was interrupted tells
 /// that this run has nothing to give back.
 fn elsewhere(
     journal: &mut Journal,
@@ -184,6 +217,10 @@ fn elsewhere(
         Step::Restoring | Step::Returning => (
             Step::Restored,
             "it was put back before, and others have moved it since",
+        ),
+        Step::Purging => (
+            Step::Purged,
+            "it was purged, by a run that was killed before it could say so",
         ),
         _ => {
             let why = "it is neither in the quarantine nor in its place";
@@ -206,27 +243,25 @@ fn time_to_set(entry: &Entry, folder: i128, file_ctime: i128) -> Option<String> 
     entry.intent.folder_mtime.clone().filter(|_| only_ours)
 }
 
-fn set_mtime(folder: impl std::os::fd::AsFd, time: &str) {
-    let Ok(time) = time.parse::<jiff::Timestamp>() else {
-        return;
-    };
-    let nanoseconds = time.as_nanosecond();
-    let (Ok(seconds), rest) = (
-        i64::try_from(nanoseconds.div_euclid(1_000_000_000)),
-        nanoseconds.rem_euclid(1_000_000_000),
-    ) else {
-        return;
-    };
-    let times = Timestamps {
+/// This time of change, no other time with it.
+fn times(time: &str) -> Option<Timestamps> {
+    let nanoseconds = time.parse::<jiff::Timestamp>().ok()?.as_nanosecond();
+    let seconds = i64::try_from(nanoseconds.div_euclid(1_000_000_000)).ok()?;
+    Some(Timestamps {
         last_access: Timespec {
             tv_sec: 0,
             tv_nsec: UTIME_OMIT,
         },
         last_modification: Timespec {
             tv_sec: seconds,
-            tv_nsec: rest as _,
+            tv_nsec: nanoseconds.rem_euclid(1_000_000_000) as _,
         },
-    };
+    })
+}
+
+fn set_mtime(folder: impl std::os::fd::AsFd, time: &str) {
     // The file is back; a folder whose time cannot be set is no reason to call that a failure.
-    let _ = futimens(folder, &times);
+    if let Some(times) = times(time) {
+        let _ = futimens(folder, &times);
+    }
 }

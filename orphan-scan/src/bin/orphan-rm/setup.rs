@@ -2,10 +2,11 @@
 
 mod ebooks;
 mod findings;
+mod journals;
 mod purging;
 mod removing;
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use calibre_list::Library;
 use mbs_hashes::Settings;
@@ -22,6 +23,7 @@ use crate::{
     trash,
 };
 pub(crate) use ebooks::server_ebooks;
+pub(crate) use journals::{library_of, tell_unread};
 pub(crate) use purging::purge;
 pub(crate) use removing::remove;
 
@@ -29,23 +31,20 @@ fn refuse(why: impl std::fmt::Display) -> Fatal {
     Fatal::new(Exit::Refused, why)
 }
 
+fn needed(what: &str) -> Fatal {
+    Fatal::new(Exit::Usage, format_args!("{what} is needed; see --help"))
+}
+
 /// What is asked about files, made ready; and the settings must live as long.
 fn prover<'a>(
     args: &Args,
     settings: &'a Settings,
     acts: bool,
-    library: Option<&Path>,
+    library: Library,
+    quarantine: Option<PathBuf>,
     out: &Writer,
 ) -> anyhow::Result<Prover<'a>> {
-    let usage = |what: &str| Fatal::new(Exit::Usage, format_args!("{what} is needed; see --help"));
-    let root = args
-        .library
-        .as_deref()
-        .or(library)
-        .ok_or_else(|| usage("--library DIR"))?;
-    let data = args.store.as_deref().ok_or_else(|| usage("--store DIR"))?;
-    let library = Library::find(Some(root), args.metadata_db.as_deref())
-        .map_err(|error| Fatal::new(error.exit(), error))?;
+    let data = args.store.as_deref().ok_or_else(|| needed("--store DIR"))?;
     let tree = Tree::open(&library.root).or_fatal(
         Exit::Usage,
         format_args!("{}: open", library.root.display()),
@@ -63,7 +62,10 @@ fn prover<'a>(
     let first = Tracked::read(&library, std::iter::empty())
         .map_err(|error| Fatal::new(error.exit(), error))?;
     let aside = args.trash.clone().into_iter();
-    let aside = aside.chain(trash::beside(&tree).ok()).collect();
+    let aside = aside
+        .chain(trash::beside(&tree).ok())
+        .chain(quarantine)
+        .collect();
     let others = Others::of(&tree.real, aside).or_fatal(
         Exit::Usage,
         format_args!("{}: look at it", tree.real.display()),

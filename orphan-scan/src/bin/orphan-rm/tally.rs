@@ -102,6 +102,14 @@ impl Tally {
         }
     }
 
+    /// What a restore or a purge left where it is, and why: a line for each reason.
+    pub(crate) fn left(&self) -> Vec<String> {
+        let left = |outcome| matches!(outcome, Outcome::Kept | Outcome::Failed);
+        let reasons = self.reasons.iter().filter(|((of, _), _)| left(*of));
+        let told = reasons.map(|((of, kind), sum)| format!("{} {}: {kind}", sum.files, of.name()));
+        told.collect()
+    }
+
     /// Puts those that there are into a summary.
     pub(crate) fn fill(&self, summary: &mut Summary) {
         let files = |outcome| Some(self.of(outcome).0).filter(|&files| files > 0);

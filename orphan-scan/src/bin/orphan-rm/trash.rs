@@ -185,6 +185,17 @@ impl Trash {
         make_folders(&self.tree, relative, Mode::RWXU)
     }
 
+    /// Moves a file back to its place, whose folder must be there.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn give_back(&self, library: &Tree, relative: &Path) -> Result<(), Errno> {
+        let name = relative.file_name().ok_or(Errno::ISDIR)?;
+        let from = self.tree.folder_of(relative)?;
+        let to = library.folder_of(relative)?;
+        move_file(from, name, to, name)
+    }
+
     /// The path of a file in the trash, to be shown and recorded.
     pub(crate) fn path_of(&self, relative: &Path) -> PathBuf {
         self.tree.path.join(relative)
@@ -225,7 +236,8 @@ pub(crate) fn make_folders(tree: &Tree, relative: &Path, mode: Mode) -> Result<O
     }
 }
 
-/// Moves a file, and fails with [`Errno::EXIST`] rather than replace one.
+/// Moves a file, and fails with [`Errno::EXIST`] rather than replace one. Where the new name is one of the
+/// file already, a move by link and unlink was cut short by a kill, and is brought to its end.
 ///
 /// # Errors
 /// What the system says; [`Errno::NOTSUP`] where it can do neither this nor that.
@@ -238,9 +250,22 @@ pub(crate) fn move_file(
     let (from, to) = (from.as_fd(), to.as_fd());
     match rustix::fs::renameat_with(from, name, to, new_name, RenameFlags::NOREPLACE) {
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+        Err(Errno::EXIST) => return finish(from, name, to, new_name),
         moved => return moved,
     }
-    link_and_unlink(from, name, to, new_name)
+    match link_and_unlink(from, name, to, new_name) {
+        Err(Errno::EXIST) => finish(from, name, to, new_name),
+        moved => moved,
+    }
+}
+
+/// Removes the first of two names of one file, the second being there for certain.
+fn finish(from: impl AsFd, name: &OsStr, to: impl AsFd, new_name: &OsStr) -> Result<(), Errno> {
+    let (old, new) = (look(&from, name)?, look(to, new_name)?);
+    match (old.st_dev, old.st_ino) == (new.st_dev, new.st_ino) && old.st_nlink > 1 {
+        true => rustix::fs::unlinkat(from, name, AtFlags::empty()),
+        false => Err(Errno::EXIST),
+    }
 }
 
 /// For file systems without `renameat2`: a second name that must be new, then the first one goes.
@@ -291,5 +316,12 @@ mod tests {
             assert_eq!(fs::read(folder.path().join("b")).unwrap(), b"b");
             fs::remove_file(folder.path().join("c")).unwrap();
         }
+        // One name twice is no second name.
+        fs::write(folder.path().join("a"), "a").unwrap();
+        assert_eq!(ways[0](&tree, "a", "a"), Err(Errno::EXIST));
+        // A move that was killed between link and unlink.
+        fs::hard_link(folder.path().join("a"), folder.path().join("c")).unwrap();
+        assert_eq!(ways[0](&tree, "a", "c"), Ok(()));
+        assert!(!folder.path().join("a").exists() && folder.path().join("c").exists());
     }
 }

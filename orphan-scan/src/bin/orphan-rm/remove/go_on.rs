@@ -16,7 +16,7 @@ use wire::{
 use super::{COMMANDS, Moved, Quarantine, Run};
 use crate::{
     candidate::{Candidate, Seen, relative},
-    journal::{Entry, Journal, Step, head_paths},
+    journal::{Entry, Journal, Step, Where, come_to, head_paths},
     prover::Prover,
     trash::Trash,
 };
@@ -81,25 +81,32 @@ impl Quarantine {
         if entry.step.is_settled() {
             return Ok(Ok(None));
         }
-        let gone = "it is neither in the quarantine nor in its place";
-        let (step, found) = match entry.found_in(&self.trash.tree) {
-            Err(errno) => return Ok(Err(format!("look into the quarantine: {errno}"))),
-            Ok(Some(stamp)) if entry.step == Step::Removed => return Ok(Ok(Some(stamp))),
-            Ok(Some(stamp)) => (Step::Removed, Some(stamp)),
-            Ok(None) => match (entry.step, entry.found_in(&prover.tree)) {
-                // Not known from the quarantine alone: what was changed there is not found either.
-                (Step::Removing, Ok(Some(_))) => (Step::NotRemoved, None),
-                (Step::Returning, Ok(Some(_))) => (Step::Returned, None),
-                _ => return Ok(Err(gone.into())),
-            },
+        let mut place = match entry.whereabouts(&prover.tree, &self.trash.tree) {
+            Ok(place) => place,
+            Err(why) => return Ok(Err(why)),
         };
-        let line = JournalMove {
-            seq: entry.intent.seq,
-            why: Some("found so after the run was killed".into()),
-            ..JournalMove::default()
-        };
-        self.journal.note(step, line)?;
-        Ok(Ok(found))
+        if place == Where::Both {
+            // Half moved is not moved: what is still a candidate is proven anew.
+            let back = self.trash.give_back(&prover.tree, &entry.relative);
+            if let Err(errno) = back {
+                return Ok(Err(format!("it has two names, and one stays: {errno}")));
+            }
+            place = Where::Home;
+        }
+        if let Some(step) = come_to(entry.step, &place) {
+            let line = JournalMove {
+                seq: entry.intent.seq,
+                why: Some("found so after the run was killed".into()),
+                ..JournalMove::default()
+            };
+            self.journal.note(step, line)?;
+        }
+        Ok(match place {
+            Where::Away(stamp) => Ok(Some(stamp)),
+            Where::Home | Where::Both => Ok(None),
+            Where::Nowhere => Err("it is neither in the quarantine nor in its place".into()),
+            Where::Another(why) => Err(why),
+        })
     }
 }
 

@@ -63,6 +63,9 @@ impl Quarantine {
         let own = trash.folder.join(OWN_JOURNAL);
         let (root, root_b64) = fields(&prover.tree.path);
         let (folder, folder_b64) = fields(&trash.folder);
+        let database = &prover.library.database;
+        let elsewhere = *database != prover.library.root.join("metadata.db");
+        let (metadata_db, metadata_db_b64) = elsewhere.then(|| fields(database)).unzip();
         let head = JournalRun {
             tool: "orphan-rm".into(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -70,6 +73,8 @@ impl Quarantine {
             root,
             root_b64,
             library: prover.uuid.clone(),
+            metadata_db,
+            metadata_db_b64: metadata_db_b64.flatten(),
             trash: folder,
             trash_b64: folder_b64,
         };
@@ -243,12 +248,7 @@ impl Quarantine {
         };
         // It is wanted in its place, whether that can be written down or not: where it is tells as much.
         let mut noted = self.journal.note(Step::Returning, step(Some(why)));
-        let name = moved.name();
-        let back = (|| {
-            let from = self.trash.tree.folder_of(&moved.relative)?;
-            let to = prover.tree.folder_of(&moved.relative)?;
-            move_file(from, name, to, name)
-        })();
+        let back = self.trash.give_back(&prover.tree, &moved.relative);
         if back.is_ok() {
             noted = noted.and_then(|()| self.journal.note(Step::Returned, step(None)));
             self.trash.tidy(&moved.relative);

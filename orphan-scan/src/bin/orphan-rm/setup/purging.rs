@@ -4,13 +4,14 @@ use std::path::Path;
 
 use wire::{Exit, OrFatal, Writer, records::Summary};
 
-use super::{calibre_is_away, gave_up, list_links, prover, refuse};
+use super::{calibre_is_away, gave_up, library_of, list_links, prover, tell_unread};
 use crate::{
     args::Args,
     confirm::Plan,
-    journal::{Entry, Journal, head_paths},
+    journal::{Entry, Journal, Past, head_paths},
     limits::Load,
     purge::{Purge, may_be_purged},
+    report::Outcome,
     tally::{Remarks, Tally},
     trash::Trash,
 };
@@ -21,26 +22,28 @@ use crate::{
 /// Refused before anything was changed, or the run could not be brought to its end.
 pub(crate) fn purge(args: &Args, journal: &Path, out: Writer) -> Result<Exit, anyhow::Error> {
     let settings = args.database.settings()?;
-    let (journal, head, entries) = Journal::open(journal)?;
-    let (root, folder) = head_paths(&head).or_fatal(Exit::Usage, journal.path.display())?;
+    let (journal, past) = Journal::open(journal)?;
+    let Past {
+        head,
+        entries,
+        unread,
+    } = past;
+    let (_, folder) = head_paths(&head).or_fatal(Exit::Usage, journal.path.display())?;
     let acts = !args.verify_only;
-    let mut prover = prover(args, &settings, acts, Some(&root), &out)?;
+    let library = library_of(args, &journal.path, &head, &out)?;
+    let mut prover = prover(args, &settings, acts, library, Some(folder.clone()), &out)?;
     let roots = [prover.tree.path.clone(), prover.tree.real.clone()];
     let tally = Tally::new(&args.report, roots)?;
-    if prover.uuid != head.library {
-        return Err(refuse(format_args!(
-            "{}: purge: the journal is of another library than {}",
-            journal.path.display(),
-            prover.library.root.display()
-        ))
-        .into());
-    }
+    tell_unread(&journal.path, &unread, &out)?;
+    let shown = journal.path.display().to_string();
     let there: Vec<_> = entries
         .into_iter()
         .filter(|entry| !entry.step.is_settled())
         .collect();
     if there.is_empty() {
         // Where nothing is left in it, the quarantine may be gone.
+        let nothing = "nothing of this journal is left in the quarantine";
+        out.warn(&shown, "purge", nothing);
         let ended = out.finish(Summary {
             complete: true,
             library: head.library,
@@ -48,7 +51,7 @@ pub(crate) fn purge(args: &Args, journal: &Path, out: Writer) -> Result<Exit, an
         })?;
         tally.report(Remarks {
             complete: true,
-            notes: vec!["nothing of this journal is left in the quarantine".into()],
+            notes: vec![nothing.into()],
             ..Remarks::default()
         })?;
         return Ok(ended);
@@ -100,6 +103,12 @@ pub(crate) fn purge(args: &Args, journal: &Path, out: Writer) -> Result<Exit, an
         ..Summary::default()
     };
     tally.fill(&mut summary);
+    let left = tally.left();
+    if !left.is_empty() {
+        let (purged, _) = tally.of(Outcome::Purged);
+        let told = format!("{purged} purged; {}", left.join("; "));
+        out.warn(&shown, "purge", &told);
+    }
     let ended = ended.and_then(|()| Ok(out.finish(summary)?));
     let reported = tally.report(remarks);
     let ended = ended?;

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use wire::{Exit, Writer};
+use calibre_list::Library;
+use wire::{Exit, Fatal, OrFatal, Writer};
 
-use super::{calibre_is_away, findings, gave_up, list_links, prover, refuse};
+use super::{calibre_is_away, findings, gave_up, list_links, needed, prover, refuse};
 use crate::{
     args::Args,
     confirm::{Plan, quoted},
@@ -27,7 +28,16 @@ pub(crate) fn remove(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
         (false, false) => Manner::DryRun,
     };
     let acts = manner == Manner::Apply;
-    let mut prover = prover(args, &settings, acts, None, &out)?;
+    if let Some(journal) = &args.journal {
+        has_folder(journal)?;
+    }
+    let root = args
+        .library
+        .as_deref()
+        .ok_or_else(|| needed("--library DIR"))?;
+    let library = Library::find(Some(root), args.metadata_db.as_deref())
+        .map_err(|error| Fatal::new(error.exit(), error))?;
+    let mut prover = prover(args, &settings, acts, library, None, &out)?;
     let roots = [prover.tree.path.clone(), prover.tree.real.clone()];
     let tally = Tally::new(&args.report, roots)?;
     let mut input = findings::read(&args.classes, &out)?;
@@ -46,7 +56,7 @@ pub(crate) fn remove(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
     let mut quarantine = None;
     let mut before = Vec::new();
     if (!input.lines.is_empty() || past.is_some()) && !wire::stop::requested() {
-        let entries = past.as_ref().map_or(&[][..], |(.., entries)| entries);
+        let entries = past.as_ref().map_or(&[][..], |(_, past)| &past.entries);
         // A run that is gone on with is one with its part before.
         input.load.files = count_files(&prover.library.root) + in_quarantine(entries);
         match args.limits().refusal(input.load) {
@@ -61,7 +71,7 @@ pub(crate) fn remove(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
         calibre_is_away(args, &prover, acts, &out)?;
         if acts {
             let base = match (&past, &args.trash) {
-                (Some((_, head, _)), _) => PathBuf::from(&head.trash),
+                (Some((_, past)), _) => PathBuf::from(&past.head.trash),
                 (None, Some(base)) => base.clone(),
                 (None, None) => trash::beside(&prover.tree)
                     .map_err(|why| refuse(format_args!("quarantine: {why}")))?,
@@ -84,10 +94,11 @@ pub(crate) fn remove(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
                     tell_of_unfinished(&base, &out);
                     Quarantine::make(&base, args.journal.as_deref(), &prover)?
                 }
-                Some((journal, head, entries)) => {
+                Some((journal, past)) => {
                     let base = args.trash.as_deref();
-                    let quarantine = Quarantine::go_on(journal, &head, &entries, base, &prover)?;
-                    before = entries;
+                    let quarantine =
+                        Quarantine::go_on(journal, &past.head, &past.entries, base, &prover)?;
+                    before = past.entries;
                     quarantine
                 }
             });
@@ -128,6 +139,19 @@ pub(crate) fn remove(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
     reported?;
     gave_up(down.as_deref())?;
     Ok(ended)
+}
+
+/// A journal in a folder that is not there is a slip of the pen, or on a disk that is not mounted: the
+/// journal that was meant may be half done.
+fn has_folder(journal: &Path) -> Result<(), Fatal> {
+    let shown = journal.display();
+    let journal = std::path::absolute(journal).or_fatal(Exit::Usage, &shown)?;
+    match journal.parent().map(std::fs::metadata) {
+        Some(Ok(folder)) if folder.is_dir() => Ok(()),
+        _ => Err(refuse(format_args!(
+            "--journal {shown}: create: its folder is not there; is its disk mounted?"
+        ))),
+    }
 }
 
 fn all(
