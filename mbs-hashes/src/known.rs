@@ -1,5 +1,6 @@
 //! The contents that the server is known to have, by (SHA-1, size).
 
+pub mod samples;
 mod set;
 mod stream;
 

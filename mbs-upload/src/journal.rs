@@ -10,15 +10,17 @@
 //! | --- | --- |
 //! | [`log`] | the file: locked, appended to, synced |
 //! | [`past`], [`half`] | what it tells of earlier runs, and of files whose way was cut short |
-//! | [`identity`] | is this the server that it is about? |
+//! | [`done`] | what is done, as far as it is believed |
+//! | [`identity`] | is this the server that it is about, and has it still what it had? |
 //! | [`terms`], `refusals` | on what terms a refusal holds, and whether it does |
 //! | `ending` | how a file's way ended |
 //! | [`doubt`], [`clock`] | ebooks that may have been made unheard, and by whose clock |
 //! | [`settle`] | what a killed run has left on the server |
 
 pub mod clock;
+pub mod done;
 pub mod doubt;
-mod ending;
+pub mod ending;
 mod entry;
 pub mod half;
 pub mod identity;
@@ -31,15 +33,17 @@ pub mod terms;
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    fs::File,
+    sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering},
 };
 
 use jiff::{Timestamp, Unit};
 use wire::{Exit, Fatal, Line, OrFatal, Writer, records::JournalStep};
 
-use crate::{known::Content, server::Server};
+use crate::{known::Content, run::outcome::Outcome, server::Server};
 use clock::Clock;
 use doubt::Doubt;
+use ending::told;
 use half::Half;
 use log::Log;
 pub use open::{Opened, open};
@@ -51,6 +55,8 @@ pub use terms::Refused;
 #[derive(Debug, Default)]
 pub struct Journal {
     log: Option<Log>,
+    /// The same file, to be read.
+    file: Option<File>,
     past: Past,
     refusals: Refusals,
     /// Ebooks that may have been made unheard, by this run or an earlier one.
@@ -73,9 +79,15 @@ pub fn begin(
     server: &Server,
     out: &Writer,
 ) -> Result<Journal, Fatal> {
-    let Opened { shown, log, past } = opened;
+    let Opened {
+        shown,
+        log,
+        file,
+        past,
+    } = opened;
     let mut journal = Journal {
         log,
+        file,
         past,
         ..Journal::default()
     };
@@ -87,20 +99,33 @@ pub fn begin(
     if new_server {
         journal.past = Past::default();
     }
-    identity::verify(&journal.past, server).map_err(|why| why.fatal(&shown))?;
+    let compared = identity::compare(&journal.past, server).map_err(|why| why.fatal(&shown))?;
+    journal.past.done.doubt(compared.doubtful);
     if !begun || new_server {
         let head = identity::head(server, begun).map_err(|why| why.fatal(&shown))?;
         journal.write_head(&head)?;
     }
     journal.refusals = Refusals::ask(&mut journal.past, server)
         .or_fatal(Exit::GaveUp, format_args!("{}: check", server.api.base()))?;
-    let message = format!("{} contents are done", journal.past.count());
-    out.verbose(&shown, "read", &message);
+    let (done, in_doubt) = journal.past.done.count();
+    out.verbose(&shown, "read", &format!("{done} contents are done"));
+    match compared.missing {
+        0 => {
+            let newest = journal.past.newest_upload;
+            server.newest_upload.fetch_max(newest, Ordering::Relaxed);
+        }
+        missing => {
+            let message = format!(
+                "of {} files that it must have, {missing} are not there: it was set back to a backup, or \
+                 ebooks were removed; {in_doubt} files that were done are asked about again",
+                compared.asked
+            );
+            if in_doubt > 0 {
+                out.warn(&shown, "compare with the server", &message);
+            }
+        }
+    }
     let halves = std::mem::take(&mut journal.past.halves);
-    server.newest_upload.fetch_max(
-        journal.past.newest_upload,
-        std::sync::atomic::Ordering::Relaxed,
-    );
     if journal.log.is_some() {
         journal.doubts = std::mem::take(&mut journal.past.doubts).into();
         journal.halves = settle::settle(&mut journal, halves, server)?;
@@ -109,9 +134,16 @@ pub fn begin(
 }
 
 impl Journal {
-    /// Has the server this content, as earlier runs found?
-    pub fn is_done(&self, content: &Content) -> bool {
-        self.past.is_done(content)
+    /// The duplicate that this content is, where the server has it, as earlier runs found. What became of
+    /// it then is said again.
+    pub fn done(&self, content: &Content) -> Option<Outcome> {
+        let done = &self.past.done;
+        let file = self.file.as_ref();
+        done.has(content).then(|| {
+            let ends = done.ends(content);
+            file.and_then(|file| told(file, ends))
+                .unwrap_or_else(|| Outcome::duplicate("journal"))
+        })
     }
 
     /// What is known of the server's clock.

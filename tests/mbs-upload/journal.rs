@@ -103,7 +103,15 @@ fn a_second_run_asks_nothing_about_what_is_done() {
             (&json!("journal"), &json!(0))
         );
     }
-    assert_eq!(bench.posts(), asked, "{}", second.report());
+    // But for the samples by which the server is known again, which are all of so few.
+    let samples = books.len();
+    let [checks, rest @ ..] = bench.posts();
+    assert_eq!(
+        (checks, &rest[..]),
+        (asked[0] + samples, &asked[1..]),
+        "{}",
+        second.report()
+    );
     bench.holds(&books);
     // The journal has not grown.
     assert_eq!(ends(&bench.journal()).len(), 6);
@@ -131,6 +139,36 @@ fn every_step_is_written_before_it_is_taken_and_the_outcome_before_it_is_printed
         "attempts",
     ] {
         assert_eq!(end[field], printed[field], "{field}");
+    }
+}
+
+/// What is said of a file's place on the server.
+fn place(record: &Value) -> [Value; 3] {
+    ["ebook_id", "source_id", "notes"].map(|field| record[field].clone())
+}
+
+#[test]
+fn a_duplicate_of_the_journal_says_where_its_upload_went_and_what_was_noted() {
+    let bench = Bench::new();
+    let mut books = bench.books(3);
+    for (i, book) in books.iter_mut().enumerate() {
+        book["tags"] = json!([format!("No genre {i}")]);
+    }
+    let first = bench.journaled(&books).ok();
+    let told = |ran: &Ran| {
+        books
+            .iter()
+            .map(|b| place(&outcome(ran, b)))
+            .collect::<Vec<_>>()
+    };
+    let places = told(&first);
+    assert!(places.iter().all(|[ebook, source, notes]| ebook.is_i64()
+        && source.is_i64()
+        && notes[0].as_str().unwrap().contains("No genre")));
+    for extra in [&["-v"][..], &["--dry-run"], &["-v"]] {
+        let again = bench.journaled(&books).args(extra).ok();
+        assert_eq!(counts(&again), [("duplicate".into(), 3)].into());
+        assert_eq!(told(&again), places, "{}", again.report());
     }
 }
 

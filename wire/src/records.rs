@@ -361,6 +361,8 @@ records! {
         ebook_id: Option<i64>,
         /// adding: true where this file's way made the ebook.
         made: Option<bool>,
+        /// adding: as in upload.
+        notes: Option<Vec<String>>,
     }
 
     /// In a journal: what became of one file, written before the record on standard output.
@@ -389,6 +391,8 @@ records! {
         seconds: f64,
         /// Why, where the outcome is not plain success.
         reason: Option<String>,
+        /// As in upload.
+        notes: Option<Vec<String>>,
         /// What it was refused for, where that may change: size, format, engine (which cannot deal with
         /// a format that the server takes) or language.
         refused: Option<String>,

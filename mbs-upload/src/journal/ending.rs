@@ -1,17 +1,21 @@
-//! The end of a file's way, written down.
+//! The end of a file's way, written down, and read again.
 
-use std::time::Duration;
+use std::{fs::File, io, os::unix::fs::FileExt, time::Duration};
 
 use wire::{Line, records::JournalEnd};
 
 use super::{
-    Journal, now,
+    Journal,
+    done::Place,
+    entry::Entry,
+    now,
+    past::LONGEST_LINE,
     terms::{Refused, Terms},
 };
 use crate::{
     input::job::Job,
     known::Content,
-    run::outcome::{Kind, Outcome},
+    run::outcome::{Kind, Outcome, short},
     server::Server,
 };
 
@@ -75,10 +79,55 @@ impl Journal {
     /// An earlier run's file turned out to be on the server.
     pub(super) fn arrived(&mut self, content: &Content, outcome: &Outcome) -> Result<(), String> {
         if let Some(log) = &self.log {
-            log.sync(log.append(&Line::of(&ended(content, outcome)))?)?;
+            let line = Line::of(&ended(content, outcome));
+            let length = log.append(&line)?;
+            log.sync(length)?;
+            self.past.done.add(*content, length - line.len() as Place);
         }
-        self.past.now_done(*content);
         Ok(())
+    }
+}
+
+/// Notes as a line of the journal holds them; nothing where there are none.
+pub fn listed(notes: &[String]) -> Option<Vec<String>> {
+    let notes: Vec<String> = short(notes).into_iter().map(String::from).collect();
+    (!notes.is_empty()).then_some(notes)
+}
+
+/// What the journal tells at these places of the ends of one content: of its upload, where that is told,
+/// else of the first.
+pub(super) fn told(file: &File, ends: impl Iterator<Item = Place>) -> Option<Outcome> {
+    let mut first = None;
+    for place in ends {
+        let line = line_at(file, place).ok()?;
+        let entry = serde_json::from_slice::<Entry<'_>>(&line).ok()?;
+        let uploaded = entry.outcome.as_ref().is_some_and(|o| o.0 == "uploaded");
+        let outcome = Outcome {
+            ebook: entry.ebook_id,
+            source: entry.source_id,
+            notes: entry.notes.unwrap_or_default(),
+            ..Outcome::duplicate("journal")
+        };
+        if uploaded {
+            return Some(outcome);
+        }
+        first.get_or_insert(outcome);
+    }
+    first
+}
+
+/// A line without its end.
+fn line_at(file: &File, place: Place) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    let mut part = [0; 2048];
+    loop {
+        let read = file.read_at(&mut part, place + line.len() as Place)?;
+        let part = &part[..read];
+        let end = part.iter().position(|&byte| byte == b'\n');
+        line.extend_from_slice(&part[..end.unwrap_or(read)]);
+        if end.is_some() || read == 0 || line.len() > LONGEST_LINE {
+            return Ok(line);
+        }
     }
 }
 
@@ -93,6 +142,7 @@ fn ended(content: &Content, outcome: &Outcome) -> JournalEnd {
         source_id: outcome.source,
         attempts: outcome.attempts.into(),
         reason: outcome.short_reason().map(String::from),
+        notes: listed(&outcome.notes),
         ..JournalEnd::default()
     }
 }

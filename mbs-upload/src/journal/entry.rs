@@ -46,6 +46,7 @@ pub(super) struct Entry<'a> {
     pub(super) languages: Option<Vec<String>>,
     pub(super) server_languages: Option<Vec<String>>,
     pub(super) default_language: Option<String>,
+    pub(super) notes: Option<Vec<String>>,
 }
 
 /// A string that is borrowed where JSON's form of it is the string itself.

@@ -7,6 +7,8 @@ use crate::metadata::wanted::Wanted;
 /// How far a file's way went that was cut short.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Half {
+    /// Where in the journal it begins.
+    pub from: Option<u64>,
     /// When the last of it was written.
     pub at: Option<Timestamp>,
     /// Its extension.
@@ -21,6 +23,8 @@ pub struct Half {
     pub making: Option<Box<Wanted>>,
     /// The ebook that it was about to become part of, and whether that was made for it.
     pub adding: Option<(i64, bool)>,
+    /// What was changed in its metadata on the way.
+    pub notes: Vec<String>,
     /// What that is like, if it was.
     pub made: Option<Box<Wanted>>,
 }

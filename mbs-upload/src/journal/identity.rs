@@ -1,15 +1,24 @@
-//! Is this the server that the journal is about? It has no name of its own, and its address may
-//! change. What it cannot lose is what we gave it: the newest files that the journal says it has
-//! are rows of its ebooks, by ids that another server, or an emptied one, gave to other files.
+//! Is this the server that the journal is about, and has it still all that the journal says? It has no name
+//! of its own, and its address may change. What it cannot lose is what we gave it: files that the journal
+//! says it has are rows of its ebooks, by ids that another server, or an emptied one, gave to other
+//! files. Of these a few are asked for. Where one is not there, what was done around it is in doubt:
+//! after the newest that is there, where the server was set back to a backup; or in the middle.
+
+use std::ops::Range;
 
 use serde_json::Value;
 use wire::{Exit, Fatal, Line, records::Journal};
 
 use super::{
+    done::{Done, Place},
     now,
     past::{Part, Past},
 };
 use crate::{
+    known::{
+        Content,
+        samples::{Sampled, doubtful},
+    },
     patience::attempt::patiently,
     server::{
         Server,
@@ -39,7 +48,7 @@ impl Mismatch {
                 Exit::Refused,
                 format!(
                     "{journal}: compare with the server: {why}; it is another server, or has been \
-                     emptied or set back: if so, --new-server sends it everything"
+                     emptied: if so, --new-server sends it everything"
                 ),
             ),
             Mismatch::Unknown(failure) => Fatal::new(
@@ -56,76 +65,119 @@ impl From<Failure> for Mismatch {
     }
 }
 
-/// Asks the server for what it must have.
+/// What came of asking a server for samples of what it must have.
+#[derive(Debug, Default)]
+pub struct Compared {
+    /// How many it was asked for.
+    pub asked: usize,
+    /// How many of these are not there.
+    pub missing: usize,
+    /// Where the journal is not to be believed.
+    pub doubtful: Vec<Range<Place>>,
+}
+
+/// Asks the server for some of what it must have.
 ///
 /// # Errors
-/// It has not, or did not answer.
-pub fn verify(past: &Past, server: &Server) -> Result<(), Mismatch> {
-    past.parts.iter().try_for_each(|part| know(part, server))
+/// It has none of it, or did not answer.
+pub fn compare(past: &Past, server: &Server) -> Result<Compared, Mismatch> {
+    let mut compared = Compared::default();
+    for part in &past.parts {
+        know(part, &past.done, server, &mut compared)?;
+    }
+    Ok(compared)
 }
 
-fn know(part: &Part, server: &Server) -> Result<(), Mismatch> {
-    if !part.sent.is_empty() {
-        let newest_first = part.sent.iter().rev();
-        let there = newest_first.map(|sent| {
-            let ebook = patiently(server.policy, || ebook::get(&server.api, sent.ebook))?;
-            let is_it = |s: &ebook::Source| s.id == sent.source && s.size == sent.content.size();
-            Ok(ebook.is_some_and(|ebook| ebook.sources.iter().any(is_it)))
-        });
-        return mostly(there, "the last files that were sent");
-    }
-    if !part.anchors.is_empty() {
-        let there = part.anchors.iter().map(|named| {
-            let id = named.split(' ').next().unwrap_or_default();
-            Ok(name(server, id)?.as_ref() == Some(named))
-        });
-        some(there, "the ebooks that it had at first")?;
-    }
-    let newest_first = part.had.iter().rev();
-    let there = newest_first.map(|content| {
-        let question = Question {
-            content: *content,
-            extension: "epub".into(),
-        };
-        let verdict = patiently(server.policy, || check::one(&server.api, &question))?;
-        Ok(verdict == Verdict::Exists)
-    });
-    mostly(there, "the last files that it had")
-}
-
-/// The first is there, or at least half of all: people remove single ebooks. A server that was set
-/// back to a backup lacks just the newest.
-fn mostly(
-    there: impl ExactSizeIterator<Item = Result<bool, Failure>>,
-    what: &str,
+fn know(
+    part: &Part,
+    done: &Done,
+    server: &Server,
+    compared: &mut Compared,
 ) -> Result<(), Mismatch> {
-    let (all, mut found) = (there.len(), 0);
-    if all == 0 {
-        return Ok(());
-    }
-    for (i, there) in there.enumerate() {
-        found += usize::from(there?);
-        if found > i / 2 || found * 2 >= all {
-            return Ok(());
+    let sampled = |from, at, there| Sampled { from, at, there };
+    // Of what had to be sent a second time, the first place is of no interest any more.
+    let sent = part.sent.kept();
+    let sent = sent.filter(|s| done.is_newest(&s.content, s.at));
+    let sent = sent.map(|s| {
+        let there = is_there(server, &s.content, Some((s.ebook, s.source)))?;
+        Ok(sampled(s.from, s.at, there))
+    });
+    let sent = sent.collect::<Result<Vec<_>, Failure>>()?;
+    let had = part.had.kept();
+    let had = had.filter(|(content, at)| done.is_newest(content, *at));
+    let had = had.map(|(content, at)| {
+        let there = is_there(server, content, None)?;
+        Ok(sampled(*at, *at, there))
+    });
+    let had = had.collect::<Result<Vec<_>, Failure>>()?;
+    if !sent.iter().any(|sample| sample.there) {
+        match (part.anchors.as_slice(), sent.len()) {
+            ([], 0) => mostly(&had)?,
+            ([], all) => {
+                let why = format!("of the files that were sent, none of {all} is there");
+                return Err(Mismatch::Other(why));
+            }
+            (anchors, _) => some(anchors, server)?,
         }
     }
-    let why = format!("of {what}, {} of {all} are not there", all - found);
+    for samples in [sent, had] {
+        compared.asked += samples.len();
+        compared.missing += samples.iter().filter(|sample| !sample.there).count();
+        let all = part.lines.clone();
+        compared.doubtful.extend(doubtful(&samples, all));
+    }
+    Ok(())
+}
+
+/// Has the server this content, in this row of that ebook where it is known? By ids and size alone it might
+/// be another one's, since a server that was set back gives the same ids again.
+///
+/// # Errors
+/// It does not answer.
+pub fn is_there(
+    server: &Server,
+    content: &Content,
+    ids: Option<(i64, i64)>,
+) -> Result<bool, Failure> {
+    if let Some((ebook, source)) = ids {
+        let ebook = patiently(server.policy, || ebook::get(&server.api, ebook))?;
+        let is_it = |s: &ebook::Source| s.id == source && s.size == content.size();
+        if !ebook.is_some_and(|ebook| ebook.sources.iter().any(is_it)) {
+            return Ok(false);
+        }
+    }
+    let question = Question {
+        content: *content,
+        extension: "epub".into(),
+    };
+    let verdict = patiently(server.policy, || check::one(&server.api, &question))?;
+    Ok(verdict == Verdict::Exists)
+}
+
+/// The newest is there, or at least half of all: of files that others brought, another server may have
+/// some, too.
+fn mostly(had: &[Sampled]) -> Result<(), Mismatch> {
+    let found = had.iter().filter(|sample| sample.there).count();
+    let newest = had.last().is_none_or(|sample| sample.there);
+    if newest || found * 2 >= had.len() {
+        return Ok(());
+    }
+    let (all, missing) = (had.len(), had.len() - found);
+    let why = format!("of the files that it had, {missing} of {all} are not there");
     Err(Mismatch::Other(why))
 }
 
-fn some(
-    there: impl ExactSizeIterator<Item = Result<bool, Failure>>,
-    what: &str,
-) -> Result<(), Mismatch> {
-    let all = there.len();
-    for there in there {
-        if there? {
+/// One of the ebooks that it had at first is there.
+fn some(anchors: &[String], server: &Server) -> Result<(), Mismatch> {
+    for named in anchors {
+        let id = named.split(' ').next().unwrap_or_default();
+        if name(server, id)?.as_ref() == Some(named) {
             return Ok(());
         }
     }
-    Err(Mismatch::Other(format!(
-        "of {what}, none of {all} is there"
-    )))
+    let all = anchors.len();
+    let why = format!("of the ebooks that it had at first, none of {all} is there");
+    Err(Mismatch::Other(why))
 }
 
 /// The header for this server. `again`: what stands before it is about another one.
@@ -170,16 +222,20 @@ mod tests {
     use super::*;
 
     fn told(there: &[bool]) -> bool {
-        mostly(there.iter().map(|&there| Ok(there)), "x").is_ok()
+        let sampled = |&there| Sampled {
+            from: 0,
+            at: 0,
+            there,
+        };
+        mostly(&there.iter().map(sampled).collect::<Vec<_>>()).is_ok()
     }
 
     #[test]
-    fn single_ebooks_may_be_removed_but_not_all_of_the_newest() {
-        assert!(told(&[]) && told(&[true]));
+    fn of_what_others_brought_the_newest_or_half_is_there() {
+        assert!(told(&[]) && told(&[true]) && told(&[false, false, true]));
         assert!(!told(&[false]));
-        assert!(told(&[true, false, false]));
-        assert!(told(&[false, true]) && told(&[false, true, true]));
-        assert!(!told(&[false, false, true]));
+        assert!(told(&[true, false]) && told(&[true, true, false]));
+        assert!(!told(&[true, false, false]));
         assert!(!told(&[false; 16]));
     }
 }

@@ -20,6 +20,8 @@ pub struct Opened {
     pub(super) shown: String,
     /// Nothing in a dry run, which writes nothing.
     pub(super) log: Option<Log>,
+    /// What was read of it can be read once more.
+    pub(super) file: Option<File>,
     pub(super) past: Past,
 }
 
@@ -38,30 +40,37 @@ pub fn open(path: &Path, dry_run: bool) -> Result<Opened, Fatal> {
     };
     let read = |file: &File| Past::read(BufReader::with_capacity(1 << 18, file)).map_err(wrong);
     if dry_run {
-        let past = match fs::metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Past::default(),
+        let (past, file) = match fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (Past::default(), None),
             Ok(metadata) if !metadata.is_file() => {
                 return Err(wrong(io::Error::new(
                     io::ErrorKind::InvalidData,
                     NO_JOURNAL,
                 )));
             }
-            _ => read(&File::open(path).or_fatal(Exit::Usage, format_args!("{shown}: open"))?)?,
+            _ => {
+                let file = File::open(path);
+                let file = file.or_fatal(Exit::Usage, format_args!("{shown}: open"))?;
+                (read(&file)?, Some(file))
+            }
         };
         return Ok(Opened {
             shown: shown.to_string(),
             log: None,
+            file,
             past,
         });
     }
     let log = Log::open(path)?;
     let past = read(log.reader())?;
+    let file = log.reader().try_clone().map_err(wrong)?;
     if past.torn {
         log.mark_torn();
     }
     Ok(Opened {
         shown: shown.to_string(),
         log: Some(log),
+        file: Some(file),
         past,
     })
 }

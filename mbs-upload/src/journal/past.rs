@@ -1,26 +1,31 @@
-//! What a journal tells of earlier runs, read as a stream and kept small: 28 bytes for a content
+//! What a journal tells of earlier runs, read as a stream and kept small: 34 bytes for a content
 //! that is done.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet},
     io::{self, BufRead},
+    ops::Range,
 };
 
 use wire::read::{Ended, next_line};
 
-use super::{doubt::Doubt, entry::Entry, half::Half, terms::Terms};
-use crate::known::Content;
+use super::{
+    done::{Done, Place},
+    doubt::Doubt,
+    entry::Entry,
+    half::Half,
+    terms::Terms,
+};
+use crate::known::{Content, samples::Samples};
 
-/// Newest files of each part of a journal by which its server is known again.
-const SAMPLES: usize = 16;
 /// No line of a journal is longer; only two paths of the longest kind could make it so.
-const LONGEST_LINE: usize = 64 << 10;
+pub(super) const LONGEST_LINE: usize = 64 << 10;
 
 /// What earlier runs did.
 #[derive(Debug, Default)]
 pub struct Past {
-    /// Contents that the server has, sorted.
-    done: Vec<Content>,
+    /// Contents that the server has, as far as it still has them.
+    pub(super) done: Done,
     /// Refusals that hold on their terms, by number.
     pub refused: HashSet<u64>,
     /// The smallest size that the server refused.
@@ -47,10 +52,12 @@ pub struct Past {
 pub struct Part {
     /// Ebooks that it had at first, as `ID CREATED`.
     pub anchors: Vec<String>,
-    /// The newest files that were sent to it.
-    pub sent: VecDeque<Sent>,
-    /// The newest files that it had already.
-    pub had: VecDeque<Content>,
+    /// Where its lines are.
+    pub lines: Range<Place>,
+    /// Some of the files that were sent to it.
+    pub sent: Samples<Sent>,
+    /// Some of those that it had already.
+    pub had: Samples<(Content, Place)>,
 }
 
 /// A file that was sent.
@@ -62,6 +69,10 @@ pub struct Sent {
     pub ebook: i64,
     /// Its row there.
     pub source: i64,
+    /// Where its way begins.
+    pub from: Place,
+    /// Where it ends.
+    pub at: Place,
 }
 
 /// What is wrong with a file that is no journal.
@@ -72,11 +83,13 @@ impl Past {
     ///
     /// # Errors
     /// It cannot be read, or (as invalid data) it is none.
-    pub fn read(mut input: impl BufRead) -> io::Result<Past> {
+    pub fn read(input: impl BufRead) -> io::Result<Past> {
         let mut past = Past::default();
         let mut line = Vec::with_capacity(1024);
+        let mut input = Counted { input, at: 0 };
         loop {
             line.clear();
+            let at = input.at;
             let Some(Ended { fits, torn }) = next_line(&mut input, LONGEST_LINE, &mut line)? else {
                 break;
             };
@@ -90,7 +103,7 @@ impl Past {
                     if past.parts.is_empty() && !begins {
                         return Err(io::Error::new(io::ErrorKind::InvalidData, NO_JOURNAL));
                     }
-                    past.take(entry);
+                    past.take(entry, at);
                 }
                 None if past.parts.is_empty() && !(fits && may_be_head(&line)) => {
                     return Err(io::Error::new(io::ErrorKind::InvalidData, NO_JOURNAL));
@@ -98,30 +111,14 @@ impl Past {
                 None => past.unusable += u64::from(!fits || !line.trim_ascii().is_empty()),
             }
         }
-        past.done.sort_unstable();
-        past.done.dedup();
-        past.done.shrink_to_fit();
+        past.done.sort();
+        if let Some(part) = past.parts.last_mut() {
+            part.lines.end = Place::MAX;
+        }
         Ok(past)
     }
 
-    /// Has the server this content?
-    pub fn is_done(&self, content: &Content) -> bool {
-        self.done.binary_search(content).is_ok()
-    }
-
-    /// From now on it has.
-    pub fn now_done(&mut self, content: Content) {
-        if let Err(at) = self.done.binary_search(&content) {
-            self.done.insert(at, content);
-        }
-    }
-
-    /// How many contents are done.
-    pub fn count(&self) -> usize {
-        self.done.len()
-    }
-
-    fn take(&mut self, entry: Entry<'_>) {
+    fn take(&mut self, entry: Entry<'_>, at: Place) {
         match entry.kind.0.as_ref() {
             "journal" => {
                 if entry.new_server == Some(true) {
@@ -131,26 +128,30 @@ impl Past {
                         ..Past::default()
                     };
                 }
+                if let Some(before) = self.parts.last_mut() {
+                    before.lines.end = at;
+                }
                 self.parts.push(Part {
                     anchors: entry.anchors.unwrap_or_default(),
+                    lines: at..Place::MAX,
                     ..Part::default()
                 });
             }
             "journal_step" => {
                 if let Some(content) = entry.content() {
-                    self.step(content, entry);
+                    self.step(content, entry, at);
                 }
             }
             "journal_end" => {
                 if let Some(content) = entry.content() {
-                    self.end(content, entry);
+                    self.end(content, entry, at);
                 }
             }
             _ => {}
         }
     }
 
-    fn step(&mut self, content: Content, entry: Entry<'_>) {
+    fn step(&mut self, content: Content, entry: Entry<'_>, place: Place) {
         self.newest_upload = self
             .newest_upload
             .max(entry.upload_id.or(entry.since).unwrap_or(0));
@@ -180,6 +181,7 @@ impl Past {
         }
         let half = self.halves.entry(content).or_default();
         half.at = at;
+        half.from.get_or_insert(place);
         match step {
             "claimed" => half.format = entry.format.unwrap_or_default(),
             "sent" => half.file = entry.file.map(|file| (file, entry.since.unwrap_or(0))),
@@ -190,33 +192,30 @@ impl Past {
             }
             "adding" => {
                 half.adding = entry.ebook_id.map(|id| (id, entry.made == Some(true)));
+                half.notes = entry.notes.unwrap_or_default();
                 half.made = half.making.take().or(half.made.take());
             }
             _ => {}
         }
     }
 
-    fn end(&mut self, content: Content, entry: Entry<'_>) {
+    fn end(&mut self, content: Content, entry: Entry<'_>, at: Place) {
         let outcome = entry.outcome.as_ref().map_or("", |outcome| &outcome.0);
         let part = self.parts.last_mut();
+        let half = self.halves.remove(&content);
         match outcome {
             "uploaded" | "duplicate" => {
-                if self.done.len() == self.done.capacity() {
-                    // Doubling would cost twice the memory just after it.
-                    self.done.reserve_exact(1024 + self.done.len() / 4);
-                }
-                self.done.push(content);
+                self.done.push(content, at);
                 let ids = entry.ebook_id.zip(entry.source_id);
                 match (part, ids.filter(|_| outcome == "uploaded")) {
-                    (Some(part), Some((ebook, source))) => {
-                        let sent = Sent {
-                            content,
-                            ebook,
-                            source,
-                        };
-                        keep(&mut part.sent, sent);
-                    }
-                    (Some(part), None) => keep(&mut part.had, content),
+                    (Some(part), Some((ebook, source))) => part.sent.push(Sent {
+                        content,
+                        ebook,
+                        source,
+                        from: half.as_ref().and_then(|half| half.from).unwrap_or(at),
+                        at,
+                    }),
+                    (Some(part), None) => part.had.push((content, at)),
                     (None, _) => {}
                 }
             }
@@ -235,7 +234,7 @@ impl Past {
             _ => {}
         }
         // An ebook that could not be cleared away is still to be looked at.
-        match self.halves.remove(&content) {
+        match half {
             Some(half) if half.has_made() && outcome != "uploaded" => {
                 let rest = Half {
                     file: None,
@@ -250,11 +249,29 @@ impl Past {
     }
 }
 
-fn keep<T>(newest: &mut VecDeque<T>, one: T) {
-    if newest.len() == SAMPLES {
-        newest.pop_front();
+/// Counts the bytes that were read.
+struct Counted<R> {
+    input: R,
+    at: Place,
+}
+
+impl<R: BufRead> io::Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        self.at += read as Place;
+        Ok(read)
     }
-    newest.push_back(one);
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.input.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.at += amount as Place;
+        self.input.consume(amount);
+    }
 }
 
 /// May this be a header that a crash has cut short?

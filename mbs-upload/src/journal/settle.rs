@@ -155,6 +155,7 @@ fn look(content: &Content, half: &Half, clock: Clock, server: &Server) -> Result
             return Ok(Found::File(Outcome {
                 ebook: Some(id),
                 source: Some(source),
+                notes: half.notes.clone(),
                 ..Outcome::new(Kind::Uploaded)
             }));
         }
@@ -165,7 +166,10 @@ fn look(content: &Content, half: &Half, clock: Clock, server: &Server) -> Result
     let Turn::Ours(_grip) = turn(content, half.ebook(), server)? else {
         return Ok(Found::Nothing);
     };
-    if let Some((id, true)) = half.adding {
+    if let (Some((id, true)), Some(at)) = (half.adding, half.at)
+        // A server that was set back may have given its id to somebody else's.
+        && ebook::get(api, id)?.is_some_and(|ebook| may_be_ours(&ebook, at, clock, server))
+    {
         ebook::remove_if_empty(api, id)?;
     }
     let Some((wanted, at)) = half.making.as_deref().zip(half.at) else {
@@ -202,6 +206,14 @@ fn turn<'a>(
     })
 }
 
+/// May it be one that we made at this time? Nobody has changed it since.
+fn may_be_ours(ebook: &ebook::Ebook, at: Timestamp, clock: Clock, server: &Server) -> bool {
+    ebook.created_by.is_some()
+        && ebook.created_by == server.api.user_id()
+        && !ebook.changed
+        && clock.may_be_of(at, ebook.created)
+}
+
 /// Removes what was made of this book and stayed empty, but for `kept`: there was none like it before,
 /// so an empty one of ours and of that time, which nobody has changed since, is that. Says whether there
 /// was one.
@@ -217,13 +229,8 @@ pub fn remove_empty(
     let api = &server.api;
     let mut found = false;
     for id in matching::twins(api, &doubt.wanted)? {
-        let ours = |e: &ebook::Ebook| {
-            e.created_by.is_some()
-                && e.created_by == api.user_id()
-                && !e.changed
-                && clock.may_be_of(doubt.at, e.created)
-        };
-        if Some(id) != kept && ebook::get(api, id)?.is_some_and(|ebook| ours(&ebook)) {
+        let ours = |ebook: ebook::Ebook| may_be_ours(&ebook, doubt.at, clock, server);
+        if Some(id) != kept && ebook::get(api, id)?.is_some_and(ours) {
             found |= ebook::remove_if_empty(api, id)?;
         }
     }

@@ -122,8 +122,7 @@ impl Run<'_> {
             return Ok(true);
         }
         let journal = &self.server.journal;
-        if journal.is_done(&job.content) {
-            let outcome = Outcome::duplicate("journal");
+        if let Some(outcome) = journal.done(&job.content) {
             self.report.end(self.out, &job, &outcome, Instant::now())?;
             return Ok(true);
         }

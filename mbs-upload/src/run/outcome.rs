@@ -156,7 +156,8 @@ fn head(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
 }
 
-fn short(notes: &[String]) -> Vec<&str> {
+/// Notes, each once, short enough for a record.
+pub fn short(notes: &[String]) -> Vec<&str> {
     let mut left = NOTES;
     let mut kept: Vec<&str> = Vec::new();
     for note in notes.iter().map(|note| head(note, NOTES / 2)) {

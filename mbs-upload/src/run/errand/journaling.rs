@@ -8,7 +8,10 @@ use wire::records::JournalStep;
 
 use super::{Errand, Step, Stepped};
 use crate::{
-    journal::doubt::{Doubt, describe},
+    journal::{
+        doubt::{Doubt, describe},
+        ending::listed,
+    },
     metadata::wanted::Wanted,
     server::{
         extract::{self, Since},
@@ -43,6 +46,7 @@ impl Errand<'_> {
             Step::Add { ebook, .. } => {
                 line.ebook_id = Some(*ebook);
                 line.made = Some(self.made == Some(*ebook));
+                line.notes = listed(&self.book.notes);
                 "adding"
             }
         }
