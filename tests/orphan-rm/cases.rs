@@ -318,6 +318,8 @@ fn a_store_that_cannot_be_believed_keeps_everything() {
             "no link was found",
             |world| {
                 fs::remove_file(world.books("Linked/linked.epub")).unwrap();
+                // A row of the file's own bytes, too, which may be a link to it.
+                world.row("Away/x.epub", b"copy");
             },
         ),
         (
@@ -437,4 +439,43 @@ fn a_tracked_duplicate_goes_only_while_calibre_says_the_same() {
         .with_file_name("remove_format.sh");
     let commands = fs::read_to_string(tidy).unwrap();
     assert!(commands.contains("2 EPUB"), "{commands}");
+}
+
+/// One file of the server's was gone, and nothing could be removed any more.
+#[test]
+fn a_stored_file_that_is_gone_keeps_only_what_it_may_be_a_link_to() {
+    let world = World::new();
+    let findings = [
+        world.orphan("A/x.epub", b"copy"),
+        world.orphan("A/y.epub", b"more"),
+        world.finding(&world.stray("A/z.epub", b"sole"), "untracked"),
+        world.finding("A/linked.epub", "untracked_on_server"),
+    ];
+    // No link is left, and of two rows nothing is there.
+    fs::remove_file(world.books("Linked/linked.epub")).unwrap();
+    world.row("Away/y.epub", b"more");
+    let run = world.rm(&findings).arg(APPLY);
+    let ran = run
+        .args(["--classes", "untracked_on_server,untracked"])
+        .ok();
+    let hint = "2 of the database's 5 files are not there either";
+    assert!(ran.stderr().contains(hint), "{}", ran.report());
+    let hint = "orphan-scan --server-ebooks names them";
+    assert!(ran.stderr().contains(hint), "{}", ran.report());
+    let removals = ran.of_type("removal");
+    let of = |name: &str| {
+        let named = |end: &&Value| end["path"].as_str().unwrap().ends_with(name);
+        removals.iter().find(named).unwrap()
+    };
+    assert_eq!(of("x.epub")["outcome"], "removed", "{}", ran.report());
+    for name in ["y.epub", "z.epub"] {
+        assert_eq!(of(name)["outcome"], "kept", "{}", ran.report());
+        assert!(of(name)["why"].as_str().unwrap().contains("may be links"));
+    }
+    assert_eq!(of("/linked.epub")["outcome"], "kept", "{}", ran.report());
+    assert_eq!(world.trash(), [("A/x.epub".to_string(), b"copy".to_vec())]);
+    // So is what is freed.
+    let purge = world.base().arg("--purge").arg(&world.journals()[0]);
+    let ran = purge.args(["--older-than", "0"]).ok();
+    assert_eq!(ran.summary()["purged"], 1, "{}", ran.report());
 }

@@ -85,6 +85,8 @@ pub(crate) struct Prover<'a> {
     others: Others,
     server: Server<'a>,
     links: Result<Links, String>,
+    /// Why there may be links that are not seen, where that is so.
+    pub hidden: Option<String>,
     /// The store has had links in this run.
     had_links: bool,
     mark: Option<Mark>,
@@ -122,6 +124,7 @@ impl<'a> Prover<'a> {
             others,
             server,
             links: Err("they were not listed yet".into()),
+            hidden: None,
             had_links: false,
             mark: None,
             tracked: None,
@@ -283,7 +286,10 @@ impl<'a> Prover<'a> {
         let stamp = entry.stamp();
         self.ask_copy(case, facts, &rows, &stamp, sha1, reading)?;
         let folders = self.folder_ids(case.relative);
-        let told = self.no_link(folders.as_deref(), &stamp, &entry.name, &rows);
+        let told = match self.may_be_linked(case.class, &rows) {
+            Some(why) => Told::Unknown(why),
+            None => self.no_link(folders.as_deref(), &stamp, &entry.name, &rows),
+        };
         facts.note(Question::NoLink, told).then_some(())
     }
 }

@@ -79,7 +79,12 @@ fn prover<'a>(
 fn list_links(prover: &mut Prover<'_>, out: &Writer) {
     let listed = prover.list_links(|| out.progress().step(Unit::Discovery));
     match listed {
-        Ok(count) => out.verbose("store", "list links", &format!("{count} links")),
+        Ok(count) => {
+            out.verbose("store", "list links", &format!("{count} links"));
+            if let Some(why) = &prover.hidden {
+                out.warn("store", "list links", why);
+            }
+        }
         // Every file will be kept, and say so.
         Err(why) => out.warn("store", "list links", &why),
     }

@@ -48,12 +48,17 @@ impl Prover<'_> {
     pub(crate) fn afterwards(&mut self, case: &Case<'_>, away: Away<'_>) -> Facts {
         let mut facts = Facts::default();
         let name = case.relative.file_name().unwrap_or_default();
-        facts.note(Question::NoLink, self.links_say(away, name));
+        let rows = away.sha1.and_then(|sha1| self.read.get(sha1));
+        let rows = rows.cloned().unwrap_or_default();
+        let no_link = match self.may_be_linked(case.class, &rows) {
+            Some(why) => Told::Unknown(why),
+            None => self.links_say(away, name),
+        };
+        facts.note(Question::NoLink, no_link);
         facts.note(Question::Row, self.row(case));
         facts.note(Question::NoHeal, self.heal(case));
         // What is not there in a store that cannot be listed may be in one that is not mounted.
         if let (Some(sha1), Ok(_), None) = (away.sha1, &self.links, &self.down) {
-            let rows = self.read.get(sha1).cloned().unwrap_or_default();
             self.ask_copy(case, &mut facts, &rows, away.stamp, sha1, Reading::Once);
         }
         facts

@@ -10,7 +10,11 @@ use orphan_scan::{
 use rustix::io::Errno;
 
 use super::Prover;
-use crate::{links::none_leads_to, proof::Told, server::Row};
+use crate::{
+    links::none_leads_to,
+    proof::{Class, Question, Told},
+    server::Row,
+};
 
 impl Prover<'_> {
     /// Lists all links of the store.
@@ -34,42 +38,61 @@ impl Prover<'_> {
         // Before the listing: what is written while it runs is new, too.
         let mark = self.server.mark().map_err(|failure| self.lost(&failure))?;
         let links = self.store.links(|_| (), |_| tick())?;
+        let mut hidden = None;
         if links.count == 0 {
             if self.had_links {
                 return Err("the store has no links any more".into());
             }
-            self.no_link_is_believable(&links)?;
+            hidden = self.hidden_links(&links)?;
         }
+        self.hidden = hidden;
         self.had_links |= links.count > 0;
         self.mark = Some(mark);
         Ok(links)
     }
 
-    /// No link at all is believed only where each row's file is there in the store as a file: a store
-    /// that is not mounted, or another one, has none either.
-    fn no_link_is_believable(&mut self, links: &Links) -> Result<(), String> {
+    /// A store without any link may be one whose links are on a disk that is not mounted, or another
+    /// server's. Where all files of the database are there as files, it has none. Where some are not, those
+    /// may be links; gives how this is told.
+    fn hidden_links(&mut self, links: &Links) -> Result<Option<String>, String> {
         let locations = self.server.locations();
         let locations = locations.map_err(|failure| self.lost(&failure))?;
-        let absent = |location: &&Vec<u8>| {
-            let place = self.store.place(location);
-            place.is_none_or(|place| std::fs::symlink_metadata(place).is_err())
-        };
+        let books = self.store.books.display();
         if links.entries == 0 && !locations.is_empty() {
             return Err(format!(
-                "{} is empty, but the database has {} files in it: is it mounted, and the server's?",
-                self.store.books.display(),
+                "{books} is empty, but the database has {} files in it: is it mounted, and the server's?",
                 locations.len()
             ));
         }
-        match locations.iter().find(absent) {
-            None => Ok(()),
-            Some(location) => Err(format!(
-                "no link was found in {}, and files that the database has are not there either ({}): \
-                 is it the server's, and all mounted?",
-                self.store.books.display(),
-                String::from_utf8_lossy(location)
-            )),
-        }
+        let mut absent = locations
+            .iter()
+            .filter(|location| !self.is_stored(location));
+        let first = absent
+            .next()
+            .map(|location| String::from_utf8_lossy(location));
+        Ok(first.map(|first| {
+            format!(
+                "no link was found in {books}, and {} of the database's {} files are not there either, \
+                 like {first}, which may be links: is all mounted? orphan-scan --server-ebooks names them",
+                1 + absent.count(),
+                locations.len()
+            )
+        }))
+    }
+
+    /// Is anything there under this name?
+    fn is_stored(&self, location: &[u8]) -> bool {
+        let place = self.store.place(location);
+        place.is_some_and(|place| std::fs::symlink_metadata(place).is_ok())
+    }
+
+    /// Why a link may lead to a file that is not seen. The row of a link has the hash of what the link
+    /// leads to: so it is not hidden where every row of a file's hash is there in the store, one of them
+    /// as a file.
+    pub(super) fn may_be_linked(&self, class: Class, rows: &[Row]) -> Option<String> {
+        let why = self.hidden.as_ref()?;
+        let all = rows.iter().all(|row| self.is_stored(&row.location));
+        (!all || !Question::Stored.concerns(class)).then(|| why.clone())
     }
 
     pub(super) fn no_link(
