@@ -19,6 +19,10 @@ mod cases;
 #[path = "orphan-rm/copies.rs"]
 mod copies;
 
+/// Files that Calibre needs, though no record names them.
+#[path = "orphan-rm/needs.rs"]
+mod needs;
+
 /// What changes between the scan, the proof and the removal.
 #[path = "orphan-rm/races.rs"]
 mod races;

@@ -23,10 +23,14 @@ mod borders;
 mod calibre;
 #[path = "orphan-scan/classes.rs"]
 mod classes;
+
 #[path = "orphan-scan/ebooks.rs"]
 mod ebooks;
 #[path = "orphan-scan/links.rs"]
 mod links;
+/// Files that Calibre needs, though no record names them.
+#[path = "orphan-scan/needs.rs"]
+mod needs;
 #[path = "orphan-scan/odd.rs"]
 mod odd;
 #[path = "orphan-scan/original.rs"]

@@ -6,7 +6,7 @@ mod verdict;
 
 use std::fmt;
 
-pub use facts::{Answer, Facts, Kind, Linked, Server};
+pub use facts::{Answer, Claim, Facts, Kind, Linked, Server};
 pub use verdict::{Verdict, classify};
 
 /// What an entry is. The order is that of the decision but for [`Class::Missing`], which is no entry.

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`classes`] | one entry and what is known of it, to its class: a pure decision |
 //! | [`zones`] | the parts of a library that belong to Calibre or to other programs |
+//! | [`needs`] | what Calibre has on record, each file found as Calibre finds it |
 //! | [`names`] | when two names are one, but for case or Unicode normalisation |
 //! | [`books`] | the extensions that e-books have |
 //! | [`store`] | the server's store: one listing of it for all who ask, links followed as the server sees them |
@@ -17,6 +18,7 @@ pub mod classes;
 pub mod folders;
 pub mod links;
 pub mod names;
+pub mod needs;
 pub mod report;
 pub mod store;
 pub mod tracked;

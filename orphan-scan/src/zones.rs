@@ -1,6 +1,10 @@
 //! The parts of a library that belong to Calibre itself or to other programs, by their names alone
 //! (calibre.md, C3). Nothing in them is ever called untracked.
 
+use std::ffi::CStr;
+
+use crate::needs::numbers;
+
 /// What part of a library an entry is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Zone {
@@ -67,6 +71,29 @@ impl Place {
             zone => zone,
         }
     }
+}
+
+/// Entries that Calibre makes at the top of a library: a folder that has one is a library of its own.
+pub const LIBRARY_MARKS: [&CStr; 6] = [
+    c"metadata.db",
+    c"metadata_db_prefs_backup.json",
+    c"metadata_pre_restore.db",
+    c"full-text-search.db",
+    c".caltrash",
+    c".calnotes",
+];
+
+/// Is a file, by its path below the library, in a folder of a book that is deeper than Calibre puts them?
+/// It puts them at `Author/Title (12)`; so it may be another library's, or have been moved.
+pub fn in_another_library(path: &[u8]) -> bool {
+    let mut folders = path.split(|&byte| byte == b'/').rev().skip(1);
+    // The last two are the author's and the book's own, or above.
+    let depth = path.iter().filter(|&&byte| byte == b'/').count();
+    let deep = depth.saturating_sub(2);
+    folders
+        .by_ref()
+        .take(deep)
+        .any(|folder| numbers(folder).next().is_some())
 }
 
 const CALIBRE_FOLDERS: [&str; 3] = [".caltrash", ".calnotes", ".calnotes-staging"];
@@ -203,6 +230,25 @@ mod tests {
             "A/.caltrash/b/a.epub",
         ] {
             assert!(matches!(zone(path), Zone::Foreign(_)), "{path}");
+        }
+    }
+
+    #[test]
+    fn books_that_lie_too_deep_are_another_library_s() {
+        for path in [
+            "Old/Ann/Title (7)/x.epub",
+            "a/b/c/Title (7)/x/y.epub",
+            "Old/Ann/Title (7) /x",
+        ] {
+            assert!(in_another_library(path.as_bytes()), "{path}");
+        }
+        for path in [
+            "Ann/Title (7)/x.epub",
+            "Title (7)/x.epub",
+            "x.epub",
+            "a/b/c/x (7).epub",
+        ] {
+            assert!(!in_another_library(path.as_bytes()), "{path}");
         }
     }
 

@@ -154,7 +154,7 @@ fn calibre_would_take_a_file_for_the_one_that_is_missing() {
     stage.put("Ann Author/First (1)/other.kepub.epub", "first epub");
     stage.put(
         "Ann Author/First (1)/other.EPUB",
-        "not for Calibre, whose extensions are lower case",
+        "not for Calibre, but perhaps the missing one",
     );
     stage.put("Ann Author/First (1)/._x.epub", "AppleDouble");
     stage.put("Ann Author/First (1)/other.pdf", "the pdf is there");
@@ -165,9 +165,9 @@ fn calibre_would_take_a_file_for_the_one_that_is_missing() {
         (FIRST, "missing"),
         ("Ann Author/First (1)/Old Name.epub", "heal_candidate"),
         ("Ann Author/First (1)/other.kepub.epub", "heal_candidate"),
-        ("Ann Author/First (1)/other.EPUB", "untracked"),
+        ("Ann Author/First (1)/other.EPUB", "heal_candidate"),
         ("Ann Author/First (1)/._x.epub", "foreign"),
-        ("Ann Author/First (1)/other.pdf", "untracked"),
+        ("Ann Author/First (1)/other.pdf", "heal_candidate"),
         ("Ann Author/another.epub", "untracked"),
         (PDF, "not_uploaded"),
         (SECOND, "not_uploaded"),

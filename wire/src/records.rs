@@ -795,6 +795,8 @@ records! {
         rows: Option<u64>,
         /// Those among them that are there, be it under another normalisation or case.
         rows_found: Option<u64>,
+        /// Those of which it is not known, for the walk did not come to them; each has a finding.
+        rows_unknown: Option<u64>,
         /// Those that are not; each has a finding.
         missing: Option<u64>,
         /// Distinct contents that the server is known to have.

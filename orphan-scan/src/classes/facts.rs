@@ -40,6 +40,19 @@ pub enum Kind {
     Unseen,
 }
 
+/// Why Calibre may need a file beside or against what its own name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It needs it for nothing else.
+    None,
+    /// Another record leads to this very file by another path.
+    Tracked,
+    /// A record's file is missing, and this may be it.
+    Missing,
+    /// It could not be told; why.
+    Unknown(&'static str),
+}
+
 /// Has the server these bytes?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
@@ -78,6 +91,10 @@ pub struct Facts {
     /// Is a tracked format with this extension missing in its folder, so that Calibre may take this
     /// file for it?
     pub heals: bool,
+    /// Why Calibre may need it all the same.
+    pub claim: Claim,
+    /// Does another file lie in its folder that Calibre would take for it, were it gone?
+    pub rival: bool,
     /// Has it an e-book's extension?
     pub book: bool,
     /// May it be read? Only what nobody tracks is asked.

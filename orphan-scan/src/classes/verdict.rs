@@ -5,7 +5,7 @@ mod tests;
 
 use std::borrow::Cow;
 
-use super::{Answer, Class, Facts, Kind, Linked, Server};
+use super::{Answer, Claim, Class, Facts, Kind, Linked, Server};
 use crate::{names::Likeness, zones::Zone};
 
 /// The class of an entry, and why.
@@ -41,6 +41,9 @@ pub fn classify(facts: &Facts) -> Verdict {
                 "Calibre has it on record, its name in another Unicode normalisation",
             );
         }
+        None if facts.claim == Claim::Tracked && facts.kind == Kind::File => {
+            return tracked(facts, "Calibre has it on record by another path");
+        }
         Some(Likeness::Case) | None => {}
     }
     match (facts.zone, facts.kind) {
@@ -61,6 +64,12 @@ pub fn classify(facts: &Facts) -> Verdict {
              this one for it",
         );
     }
+    if facts.claim == Claim::Missing {
+        return keep(
+            HealCandidate,
+            "a tracked file is missing, and by its name, its folder's number or its bytes this may be it",
+        );
+    }
     if facts.kind == Kind::Unseen {
         return Verdict::new(Unreadable, Answer::Unknown, "it cannot be looked at");
     }
@@ -74,29 +83,41 @@ fn tracked(facts: &Facts, why: &'static str) -> Verdict {
     use Class::*;
     let say =
         |class, removable, more: &str| Verdict::new(class, removable, format!("{why}; {more}"));
-    match (facts.server, facts.linked) {
-        (Server::NotAsked, _) => Verdict::new(Tracked, Answer::No, why),
-        (_, Linked::Yes) => say(InUse, Answer::No, "a link of the server's store leads here"),
+    match (facts.server, facts.linked, facts.claim) {
+        (Server::NotAsked, ..) => Verdict::new(Tracked, Answer::No, why),
+        (_, Linked::Yes, _) => say(InUse, Answer::No, "a link of the server's store leads here"),
         _ if facts.kind != Kind::File => say(Unknown, Answer::Unknown, "it is no regular file"),
-        (Server::Lacks, _) => say(NotUploaded, Answer::No, "the server has not these bytes"),
-        (Server::Unknown(reason), _) => say(Unknown, Answer::Unknown, reason),
-        (Server::Has, Linked::No) if facts.shared => say(
+        (Server::Lacks, ..) => say(NotUploaded, Answer::No, "the server has not these bytes"),
+        (Server::Unknown(reason), ..) => say(Unknown, Answer::Unknown, reason),
+        (Server::Has, _, Claim::Tracked) => say(
+            Unknown,
+            Answer::Unknown,
+            "the server has these bytes, but more than one record of Calibre's leads to the file",
+        ),
+        (Server::Has, _, Claim::Unknown(reason)) => say(Unknown, Answer::Unknown, reason),
+        (Server::Has, Linked::No, _) if facts.rival => say(
+            DuplicateOfServer,
+            Answer::No,
+            "the server has these bytes, but another file with its extension lies in its folder, and \
+             Calibre would take that one in its place",
+        ),
+        (Server::Has, Linked::No, _) if facts.shared => say(
             DuplicateOfServer,
             Answer::Unknown,
             "the server has these bytes, and no link leads here, but the file has other names (hard \
              links), and the server's own may be one",
         ),
-        (Server::Has, Linked::No) => say(
+        (Server::Has, Linked::No, _) => say(
             DuplicateOfServer,
             Answer::Yes,
             "the server has these bytes, and no link leads here",
         ),
-        (Server::Has, Linked::NotAsked) => say(
+        (Server::Has, Linked::NotAsked, _) => say(
             Unknown,
             Answer::Unknown,
             "the server has these bytes, but the links of its store were not listed (--store)",
         ),
-        (Server::Has, Linked::Unknown(reason)) => say(Unknown, Answer::Unknown, reason),
+        (Server::Has, Linked::Unknown(reason), _) => say(Unknown, Answer::Unknown, reason),
     }
 }
 
@@ -119,6 +140,9 @@ fn untracked(facts: &Facts) -> Verdict {
         );
     }
     if let Linked::Unknown(reason) = facts.linked {
+        return unknown(reason);
+    }
+    if let Claim::Unknown(reason) = facts.claim {
         return unknown(reason);
     }
     match facts.server {

@@ -8,7 +8,10 @@ use std::{
 
 use wire::{Exit, Fatal, Writer, path::printable, stop};
 
-use crate::limits::{Consent, consent, sentence};
+use crate::{
+    forget::Forget,
+    limits::{Consent, consent, sentence},
+};
 
 /// What a person must know.
 #[derive(Debug)]
@@ -19,28 +22,14 @@ pub(crate) struct Plan<'p> {
     pub bytes: u64,
     /// What becomes of them.
     pub fate: String,
-    /// Files that Calibre has on record: book and format.
-    pub tracked: &'p [(i64, String)],
+    /// Files that Calibre has on record.
+    pub tracked: &'p [Forget],
     /// The library.
     pub library: &'p Path,
 }
 
 /// So many commands are shown; all of them are in a file afterwards.
 const SHOWN: usize = 5;
-
-/// The command that makes Calibre forget a file that is gone.
-pub(crate) fn tidy_up(library: &Path, book_id: i64, format: &str) -> String {
-    format!(
-        "calibredb remove_format --with-library {} {book_id} {}",
-        quoted(library),
-        format.to_uppercase()
-    )
-}
-
-/// A path as a shell takes it.
-pub(crate) fn quoted(path: &Path) -> String {
-    format!("'{}'", path.to_string_lossy().replace('\'', r"'\''"))
-}
 
 impl Plan<'_> {
     /// The plan, a line each.
@@ -58,9 +47,8 @@ impl Plan<'_> {
                  told to forget them; so for each:",
                 self.tracked.len()
             ));
-            for (book_id, format) in self.tracked.iter().take(SHOWN) {
-                lines.push(tidy_up(self.library, *book_id, format));
-            }
+            let shown = self.tracked.iter().take(SHOWN);
+            lines.extend(shown.map(|gone| gone.command(self.library)));
             if self.tracked.len() > SHOWN {
                 lines.push("… and so on; all commands will be in remove_format.sh there".into());
             }

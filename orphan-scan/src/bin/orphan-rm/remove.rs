@@ -20,9 +20,6 @@ use crate::{
 pub(crate) use quarantine::Quarantine;
 use quarantine::Taken;
 
-/// The file in the run's folder with the commands that make Calibre forget what is gone.
-pub(crate) const COMMANDS: &str = "remove_format.sh";
-
 /// The journal of a run where none is asked for, in the run's folder.
 pub(crate) const OWN_JOURNAL: &str = "journal.ndjson";
 

@@ -1,7 +1,7 @@
 //! Undoing a run: every file of its journal is put back where it was, under its name, with its times; the
 //! times of folders too, as far as nobody else has changed them since. Nothing is ever replaced.
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
 use hash_files::{Stamp, stamp::time_text};
 use rustix::{
@@ -15,9 +15,10 @@ use wire::{
 
 use crate::{
     args::Args,
+    forget::{self, Forget},
     journal::{Entry, Journal, Past, Step, Where, head_paths},
     place::{Tree, look},
-    proof::Reason,
+    proof::{Class, Reason},
     report::{End, Outcome},
     setup::{library_of, tell_unread},
     tally::{Remarks, Tally},
@@ -53,6 +54,14 @@ pub(crate) fn restore(args: &Args, path: &Path, out: Writer) -> anyhow::Result<E
     let mut tally = Tally::new(&args.report, [tree.path.clone(), tree.real.clone()])?;
     tell_unread(&journal.path, &unread, &out)?;
     let mut before = 0;
+    // What comes back must not be forgotten, nor deleted by a command that is run late.
+    forget::withdraw(&folder);
+    let out_of_place = |entry: &&Entry| !entry.step.is_settled() || entry.step == Step::Purged;
+    let mut gone: HashMap<u64, Forget> = entries
+        .iter()
+        .filter(out_of_place)
+        .filter_map(|entry| Some((entry.intent.seq, forgotten(entry, &tree.path)?)))
+        .collect();
     // The last is the first: so the times of a folder go back through all that they were.
     for entry in entries.iter().rev() {
         if wire::stop::requested() {
@@ -70,6 +79,9 @@ pub(crate) fn restore(args: &Args, path: &Path, out: Writer) -> anyhow::Result<E
                 (Outcome::Kept, Reason::new(why, why))
             }
         };
+        if outcome == Outcome::Restored {
+            gone.remove(&entry.intent.seq);
+        }
         let end = End {
             outcome,
             path: &at,
@@ -82,6 +94,11 @@ pub(crate) fn restore(args: &Args, path: &Path, out: Writer) -> anyhow::Result<E
             input: None,
         };
         end.write(&out, &mut tally)?;
+    }
+    if !gone.is_empty() {
+        // Of what did not come back; a folder that is gone needs none.
+        let gone: Vec<Forget> = gone.into_values().collect();
+        let _ = forget::add(&folder, &tree.path, &gone);
     }
     let mut summary = Summary {
         complete: true,
@@ -116,6 +133,18 @@ fn left(restored: u64, before: u64, left: &[String]) -> Option<String> {
         (_, true) => None,
         (restored, false) => Some(format!("{restored} put back; {}", rest.join("; "))),
     }
+}
+
+/// What Calibre has on record of it and should forget.
+fn forgotten(entry: &Entry, library: &Path) -> Option<Forget> {
+    let of = entry.intent.book_id.zip(entry.intent.format.clone());
+    let (book_id, format) = of.filter(|_| entry.class() == Some(Class::DuplicateOfServer))?;
+    let folder = library.join(entry.relative.parent()?);
+    Some(Forget {
+        book_id,
+        format,
+        folder,
+    })
 }
 
 fn one(

@@ -59,8 +59,7 @@ fn prover<'a>(
         out.warn(&shown, "connect", why)
     })
     .map_err(|failure| failure.fatal(&shown, "connect"))?;
-    let first = Tracked::read(&library, std::iter::empty())
-        .map_err(|error| Fatal::new(error.exit(), error))?;
+    let first = Tracked::read(&library, &[]).map_err(|error| Fatal::new(error.exit(), error))?;
     let aside = args.trash.clone().into_iter();
     let aside = aside
         .chain(trash::beside(&tree).ok())

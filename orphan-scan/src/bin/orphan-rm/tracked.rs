@@ -9,10 +9,16 @@ use std::{
 };
 
 use calibre_list::{Error, Library, Snapshot, place, snapshot::Options};
-use orphan_scan::names::{self, Likeness};
+use orphan_scan::{
+    names::{self, Likeness},
+    needs::{Found, Record, look_for_all},
+};
 use rusqlite::Connection;
 
-use crate::proof::{Class, Told};
+use crate::{
+    needed::{Needed, Wanted},
+    proof::{Class, Told},
+};
 
 /// One file on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +39,8 @@ pub(crate) struct Tracked {
     state: Vec<State>,
     /// By the folded path of the folder.
     rows: HashMap<Vec<u8>, Vec<Row>>,
+    /// Those elsewhere that may need one of the files.
+    pub needed: Needed,
     /// The library's uuid.
     pub library: Option<String>,
     /// When it was read.
@@ -70,21 +78,20 @@ fn parent(path: &[u8]) -> &[u8] {
 }
 
 impl Tracked {
-    /// Reads the rows of the folders that hold these files, their paths relative to the library.
+    /// Reads the rows of the folders that hold these files, their paths relative to the library, and those
+    /// elsewhere that may need one.
     ///
     /// # Errors
     /// As [`Snapshot::take`].
-    pub(crate) fn read<'a>(
-        library: &Library,
-        files: impl Iterator<Item = &'a [u8]>,
-    ) -> Result<Tracked, Error> {
+    pub(crate) fn read(library: &Library, files: &[PathBuf]) -> Result<Tracked, Error> {
         library.still()?;
         let state = state(library);
         let snapshot = Snapshot::take(&library.database, &Options::default())?;
-        let wanted: HashSet<Vec<u8>> = files.map(|file| key(parent(file))).collect();
         let failed = |error| Error::sqlite(&library.database, error);
+        let (rows, needed) = rows(&snapshot.readers[0], &library.root, files).map_err(failed)?;
         Ok(Tracked {
-            rows: rows(&snapshot.readers[0], &wanted).map_err(failed)?,
+            rows,
+            needed,
             library: snapshot.library_id(),
             place: library.clone(),
             state,
@@ -97,7 +104,8 @@ impl Tracked {
         self.state == state(&self.place) && self.place.still().is_ok()
     }
 
-    fn beside(&self, file: &[u8]) -> &[Row] {
+    /// The rows in this file's folder.
+    pub(crate) fn beside(&self, file: &[u8]) -> &[Row] {
         let rows = self.rows.get(&key(parent(file)));
         rows.map_or(&[], Vec::as_slice)
     }
@@ -165,42 +173,38 @@ impl Tracked {
     }
 }
 
+type Rows = HashMap<Vec<u8>, Vec<Row>>;
+
 fn rows(
     snapshot: &Connection,
-    wanted: &HashSet<Vec<u8>>,
-) -> rusqlite::Result<HashMap<Vec<u8>, Vec<Row>>> {
-    let mut books = snapshot.prepare("SELECT id, CAST(path AS BLOB) FROM books")?;
-    let mut data = snapshot
-        .prepare("SELECT CAST(name AS BLOB), CAST(format AS BLOB) FROM data WHERE book = ?1")?;
-    let mut rows: HashMap<Vec<u8>, Vec<Row>> = HashMap::new();
-    let mut found = books.query([])?;
-    while let Some(book) = found.next()? {
-        let (id, path): (i64, Option<Vec<u8>>) = (book.get(0)?, book.get(1)?);
-        // A path that is unsafe leads out of the library, and so to none of its folders.
-        let Some(folder) = path.and_then(|path| relative(&path)) else {
-            continue;
-        };
-        let folder_key = key(&folder);
-        if !wanted.contains(&folder_key) {
-            continue;
-        }
-        let mut files = data.query([id])?;
-        while let Some(file) = files.next()? {
-            let (name, format): (Option<Vec<u8>>, Option<Vec<u8>>) = (file.get(0)?, file.get(1)?);
-            let (Some(name), Some(format)) = (name, format) else {
-                continue;
-            };
-            let Ok(name) = place::file_name(&name, &format) else {
-                continue;
-            };
-            rows.entry(folder_key.clone()).or_default().push(Row {
-                path: [&folder, &b"/"[..], &name].concat(),
-                book_id: id,
-                format: String::from_utf8_lossy(&place::lower(&format)).into_owned(),
+    library: &Path,
+    files: &[PathBuf],
+) -> rusqlite::Result<(Rows, Needed)> {
+    use std::os::unix::ffi::OsStrExt;
+    let (mut rows, mut needed) = (Rows::new(), Needed::default());
+    if files.is_empty() {
+        return Ok((rows, needed));
+    }
+    let wanted = Wanted::of(library, files);
+    let folders: HashSet<Vec<u8>> = files
+        .iter()
+        .map(|file| key(parent(file.as_os_str().as_bytes())))
+        .collect();
+    look_for_all(snapshot, library, |record: Record, found: Found| {
+        // A path that is unsafe leads out of the library, or to a folder by another name.
+        if let Some(folder) = relative(&record.folder)
+            && !record.name.contains(&b'/')
+            && folders.contains(&key(&folder))
+        {
+            rows.entry(key(&folder)).or_default().push(Row {
+                path: [&folder, &b"/"[..], &record.name].concat(),
+                book_id: record.book_id,
+                format: String::from_utf8_lossy(&record.format).into_owned(),
             });
         }
-    }
-    Ok(rows)
+        needed.note(&wanted, record, &found);
+    })?;
+    Ok((rows, needed))
 }
 
 /// The folder of a book without doubled slashes and dots, where it is below the library.
@@ -235,6 +239,7 @@ mod tests {
             },
             state: vec![],
             rows: by_folder,
+            needed: Needed::default(),
             library: None,
             at: "now".into(),
         }

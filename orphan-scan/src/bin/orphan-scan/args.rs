@@ -97,7 +97,7 @@ Classes, the first that fits:
   internal, foreign    Calibre's own; another program's, a link, another library or file system
   extra_data           in the data folder of a book
   case_mismatch        its name is a tracked one but for case
-  heal_candidate       Calibre would take it for a tracked file that is missing
+  heal_candidate       a tracked file is missing, and this may be it
   unreadable           it cannot be looked at or read
   untracked            nobody has it on record
   untracked_on_server  nobody has it on record, and the server has the bytes

@@ -30,6 +30,10 @@ pub(crate) struct Counts {
     pub(crate) walked: Sum,
     /// Entries that were gone.
     pub(crate) vanished: u64,
+    /// Findings of records to which no entry was met, and that are not known to be missing.
+    pub(crate) unwalked: u64,
+    /// Folders that could not be looked into.
+    pub(crate) blind: u64,
     /// Files that were hashed, and those whose digest was in the cache.
     pub(crate) hashed: u64,
     pub(crate) cached: u64,
@@ -52,6 +56,8 @@ impl Counts {
     pub(crate) fn merge(&mut self, other: &Counts) {
         self.walked.merge(other.walked);
         self.vanished += other.vanished;
+        self.unwalked += other.unwalked;
+        self.blind += other.blind;
         self.hashed += other.hashed;
         self.cached += other.cached;
         for (sum, more) in self.classes.iter_mut().zip(other.classes) {
@@ -82,11 +88,12 @@ impl Ledger {
             told.merge(self.counts.of(class));
         }
         let missing = self.counts.of(Class::Missing).files;
+        let unwalked = self.counts.unwalked;
         let (known, met, unmet) = self.known.unwrap_or_default();
         let sides = [
             (
                 "entries walked and findings",
-                self.counts.walked.files,
+                self.counts.walked.files + unwalked,
                 told.files,
             ),
             (
@@ -95,9 +102,9 @@ impl Ledger {
                 told.bytes,
             ),
             (
-                "tracked paths, and those found or missing",
+                "tracked paths, and those found, missing or unknown",
                 self.rows,
-                self.found + missing,
+                self.found + missing + unwalked,
             ),
             ("known contents, and those met or not", known, met + unmet),
         ];
@@ -115,6 +122,7 @@ impl Ledger {
         summary.vanished = Some(counts.vanished);
         summary.rows = Some(self.rows);
         summary.rows_found = Some(self.found);
+        summary.rows_unknown = Some(counts.unwalked);
         if let Some((known, met, unmet)) = self.known {
             summary.known = Some(known);
             summary.known_matched = Some(met);

@@ -8,6 +8,7 @@ mod gate;
 mod ledger;
 mod list;
 mod matching;
+mod needed;
 mod outcome;
 mod scan;
 mod shard;
@@ -36,6 +37,7 @@ use answers::Answers;
 use args::Args;
 use gate::Database;
 use list::List;
+use needed::Needed;
 use scan::Job;
 
 const TOOL: Tool = Tool {
@@ -67,12 +69,13 @@ fn scan(out: Writer, args: &Args) -> Result<Exit> {
         false => Some(Answers::read(&args.known)?),
     };
     let begun = jiff::Timestamp::now().as_nanosecond();
-    let (list, database) = read_list(args, &library, answers.as_ref())?;
+    let (list, database, needed) = read_list(args, &library, answers.as_ref())?;
     let mut job = Job {
         out: &out,
         root: &library.root,
         listed_root: &list.root,
         tracked: &list.tracked,
+        needed: &needed,
         answers: answers.as_ref(),
         links: None,
         database: library.ids(),
@@ -88,6 +91,8 @@ fn scan(out: Writer, args: &Args) -> Result<Exit> {
         report: !args.report.is_empty(),
         silent: false,
         mending: Default::default(),
+        unlooked: Default::default(),
+        aliases: Default::default(),
     };
     let mut flaws = gate::flaws(&list, &database, answers.as_ref());
     if !any_match(&mut job)? {
@@ -144,14 +149,18 @@ fn read_list(
     args: &Args,
     library: &Library,
     answers: Option<&Answers>,
-) -> Result<(List, Database), Fatal> {
+) -> Result<(List, Database, Needed), Fatal> {
     let snapshot = Snapshot::take(&library.database, &snapshot::Options::default())
         .map_err(|error| Fatal::new(error.exit(), error))?;
     let database = Database::of(&snapshot, &library.database)?;
     let file = args.tracked.as_deref().unwrap_or(Path::new("-"));
     let known = answers.map(|answers| &answers.set);
     let list = list::read(file, &library.root, &snapshot.readers[0], known)?;
-    Ok((list, database))
+    let shown = library.database.display();
+    let needed = Needed::read(&snapshot.readers[0], &library.root)
+        .or_fatal(Exit::GaveUp, format_args!("{shown}: read"))?;
+    let needed = needed.with_list(&list.tracked, known);
+    Ok((list, database, needed))
 }
 
 /// Is any tracked file here? One that is there by its very name is found at once; else the whole

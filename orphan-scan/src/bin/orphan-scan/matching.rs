@@ -1,7 +1,11 @@
 //! Which entry of a folder is which tracked file: names alone.
 
+use std::ffi::CStr;
+
 use orphan_scan::{
+    folders::Entries,
     names::{self, Likeness},
+    needs::has_format,
     tracked::Row,
 };
 
@@ -45,6 +49,22 @@ impl Rows {
             Some((names::likeness(&row.name, name)?.max(row.likeness), at))
         });
         degrees.min().map(|(likeness, at)| (at, likeness))
+    }
+
+    /// The formats of rows of which the folder has more than one file: Calibre would take one for another.
+    pub(crate) fn formats_of_more_than_one(&self, entries: &Entries) -> Vec<String> {
+        let mut formats: Vec<&String> = self.rows.iter().map(|row| &row.format).collect();
+        formats.sort_unstable();
+        formats.dedup();
+        let more = |format: &&String| {
+            let named = |name: &CStr| has_format(name.to_bytes(), format.as_bytes());
+            entries
+                .iter()
+                .filter(|entry| named(entry.name))
+                .nth(1)
+                .is_some()
+        };
+        formats.into_iter().filter(more).cloned().collect()
     }
 
     /// An entry of exactly this row's name is there.

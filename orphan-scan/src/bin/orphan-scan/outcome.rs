@@ -46,7 +46,10 @@ impl Ended<'_> {
             })?;
         }
         let mut summary = Summary {
-            complete: self.scanned.whole && flaws.is_empty() && self.flaws.is_empty(),
+            complete: self.scanned.whole
+                && self.scanned.counts.blind == 0
+                && flaws.is_empty()
+                && self.flaws.is_empty(),
             library: self.database.uuid.clone(),
             selection: self.job.partial.then(|| "--partial".into()),
             shard: self.job.shard.map(|shard| shard.to_string()),

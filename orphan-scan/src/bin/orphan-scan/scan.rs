@@ -206,6 +206,8 @@ impl Visitor<Here> for Walker<'_> {
             let why = error.to_string();
             let seen = itself(folder).ok();
             self.whole_folder(&folder.path, &unreadable(), seen, Some(("list", &why)))?;
+            self.counts.blind += 1;
+            job.not_looked_into(&folder.path);
         }
         self.entries(folder, rows, entries, enter)
     }
@@ -229,15 +231,20 @@ impl Visitor<Here> for Walker<'_> {
         let zone = context.place.zone;
         match (why, zone) {
             // It was removed, or something else took its place: both while we looked.
-            (Closed::Replaced(_), _) => self.counts.vanished += 1,
+            (Closed::Replaced(_), _) => {
+                self.job.not_looked_into(&below);
+                self.counts.vanished += 1;
+            }
             (Closed::Border, _) => {
                 let verdict = foreign("another file system, or something is mounted here");
                 self.whole_folder(&below, &verdict, seen, None)?;
             }
             (Closed::Failed(_), Zone::Foreign(why)) => {
+                self.job.not_looked_into(&below);
                 self.whole_folder(&below, &foreign(why), seen, None)?;
             }
             (Closed::Failed(_), Zone::Internal(why)) => {
+                self.job.not_looked_into(&below);
                 let verdict = Verdict {
                     class: Class::Internal,
                     ..foreign(why)
@@ -245,6 +252,8 @@ impl Visitor<Here> for Walker<'_> {
                 self.whole_folder(&below, &verdict, seen, None)?;
             }
             (Closed::Failed(error), _) => {
+                self.counts.blind += 1;
+                self.job.not_looked_into(&below);
                 let why = error.to_string();
                 self.whole_folder(&below, &unreadable(), seen, Some(("open", &why)))?;
             }

@@ -37,21 +37,39 @@ fn facts() -> impl Strategy<Value = Facts> {
         Just(Linked::No),
         Just(Linked::Unknown("l")),
     ];
+    let claim = prop_oneof![
+        5 => Just(Claim::None),
+        1 => Just(Claim::Tracked),
+        1 => Just(Claim::Missing),
+        1 => Just(Claim::Unknown("c")),
+    ];
     let seldom = || prop::bool::weighted(0.2);
-    let flags = (any::<bool>(), any::<bool>(), seldom(), seldom(), seldom());
-    (row, zone, kind, readable, server, linked, flags).prop_map(
-        |(row, zone, kind, readable, server, linked, (heals, book, late, partial, shared))| Facts {
-            row,
-            zone,
-            kind,
-            heals,
-            book,
-            readable,
-            server,
-            linked,
-            shared,
-            late,
-            partial,
+    let flags = (
+        any::<bool>(),
+        any::<bool>(),
+        seldom(),
+        seldom(),
+        seldom(),
+        seldom(),
+    );
+    (row, zone, kind, readable, server, linked, claim, flags).prop_map(
+        |(row, zone, kind, readable, server, linked, claim, flags)| {
+            let (heals, book, late, partial, shared, rival) = flags;
+            Facts {
+                row,
+                zone,
+                kind,
+                heals,
+                claim,
+                rival,
+                book,
+                readable,
+                server,
+                linked,
+                shared,
+                late,
+                partial,
+            }
         },
     )
 }
@@ -67,7 +85,8 @@ proptest! {
         let provable = facts.kind == Kind::File
             && facts.server == Server::Has
             && facts.linked == Linked::No
-            && !facts.shared;
+            && !facts.shared
+            && !matches!(facts.claim, Claim::Tracked | Claim::Unknown(_));
         if verdict.removable == Answer::Yes {
             prop_assert!(provable, "{facts:?}: {verdict:?}");
             let tracked = matches!(facts.row, Some(Likeness::Same | Likeness::Normalised));
@@ -77,8 +96,10 @@ proptest! {
             };
             prop_assert_eq!(verdict.class, expected);
             prop_assert!(
-                tracked
-                    || (!facts.heals
+                (tracked && !facts.rival)
+                    || (!tracked
+                        && facts.claim == Claim::None
+                        && !facts.heals
                         && !facts.partial
                         && !facts.late
                         && facts.row.is_none()
@@ -121,6 +142,9 @@ proptest! {
             Some(Likeness::Same | Likeness::Normalised) => prop_assert!(one_of(
                 &[Tracked, InUse, DuplicateOfServer, NotUploaded, Unknown]
             )),
+            None if facts.claim == Claim::Tracked && facts.kind == Kind::File => {
+                prop_assert!(one_of(&[Tracked, InUse, NotUploaded, Unknown]))
+            }
             row => match (facts.zone, facts.kind) {
                 (Zone::Internal(_), _) => prop_assert_eq!(class, Internal),
                 (Zone::Foreign(_), _) | (_, Kind::Link | Kind::Special | Kind::Border(_)) => {
@@ -128,7 +152,9 @@ proptest! {
                 }
                 (Zone::ExtraData, _) => prop_assert_eq!(class, ExtraData),
                 (_, Kind::File) if row.is_some() => prop_assert_eq!(class, CaseMismatch),
-                _ if facts.heals => prop_assert_eq!(class, HealCandidate),
+                _ if facts.heals || facts.claim == Claim::Missing => {
+                    prop_assert_eq!(class, HealCandidate)
+                }
                 (_, Kind::Unseen) => prop_assert_eq!(class, Unreadable),
                 _ => prop_assert!(one_of(
                     &[Unreadable, InUse, Unknown, Untracked, UntrackedOnServer]

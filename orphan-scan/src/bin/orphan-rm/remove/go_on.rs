@@ -3,7 +3,6 @@
 
 use std::{
     collections::HashMap,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -13,9 +12,10 @@ use wire::{
     records::{JournalMove, JournalRun},
 };
 
-use super::{COMMANDS, Moved, Quarantine, Run};
+use super::{Moved, Quarantine, Run};
 use crate::{
     candidate::{Candidate, Seen, relative},
+    forget,
     journal::{Entry, Journal, Step, Where, come_to, head_paths},
     prover::Prover,
     trash::Trash,
@@ -189,13 +189,8 @@ impl Run<'_, '_> {
 
     /// They are written anew, of what is in the quarantine after the second look.
     fn forget_commands(&self) {
-        let folder = self
-            .quarantine
-            .as_ref()
-            .map(|to: &Quarantine| &to.trash.folder);
-        if let Some(folder) = folder {
-            // Most often there is none.
-            let _ = fs::remove_file(folder.join(COMMANDS));
+        if let Some(quarantine) = &self.quarantine {
+            forget::withdraw(&quarantine.trash.folder);
         }
     }
 }

@@ -1,12 +1,10 @@
 //! The second look: after a batch all links of the store are listed again, Calibre's records and the
 //! server's rows and files asked once more, and what should not have gone by now is put back.
 
-use std::{fs, io::Write};
-
 use super::{Moved, Run};
 use crate::{
-    confirm::tidy_up,
-    proof::{Reason, Told, was_right},
+    forget::{self, COMMANDS, Forget},
+    proof::{Class, Reason, Told, was_right},
     prover::Away,
     report::{End, Outcome},
 };
@@ -117,7 +115,7 @@ impl Run<'_, '_> {
             let journal = quarantine.journal.path.clone();
             let (outcome, reason, in_trash) = match fate {
                 Fate::Away | Fate::Unseen => {
-                    tidy.extend(moved.tracked.clone());
+                    tidy.extend(moved.forget());
                     // One of an earlier life of this run that was not found again has had its record.
                     if moved.record.is_none() {
                         continue;
@@ -172,21 +170,28 @@ impl Run<'_, '_> {
     }
 
     /// The commands that make Calibre forget what is gone.
-    fn write_commands(&self, tracked: &[(i64, String)]) {
-        let Some(quarantine) = self.quarantine.as_ref().filter(|_| !tracked.is_empty()) else {
+    fn write_commands(&self, gone: &[Forget]) {
+        let Some(quarantine) = self.quarantine.as_ref().filter(|_| !gone.is_empty()) else {
             return;
         };
-        let path = quarantine.trash.folder.join(super::COMMANDS);
-        let root = &self.prover.tree.path;
-        let commands: String = tracked
-            .iter()
-            .map(|(book, format)| tidy_up(root, *book, format) + "\n")
-            .collect();
-        let file = fs::OpenOptions::new().create(true).append(true).open(&path);
-        if let Err(error) = file.and_then(|mut file| file.write_all(commands.as_bytes())) {
-            let path = path.display().to_string();
-            self.out.warn(&path, "write", &error.to_string());
+        let run = &quarantine.trash.folder;
+        if let Err(error) = forget::add(run, &self.prover.tree.path, gone) {
+            let shown = run.join(COMMANDS).display().to_string();
+            self.out.warn(&shown, "write", &error.to_string());
         }
+    }
+}
+
+impl Moved {
+    /// What Calibre has on record of it and should forget.
+    fn forget(&self) -> Option<Forget> {
+        let (book_id, format) = self.tracked.clone()?;
+        let folder = self.path.parent()?.into();
+        (self.class == Class::DuplicateOfServer).then_some(Forget {
+            book_id,
+            format,
+            folder,
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use wire::{Custody, Exit, Item, OrFatal, Reader, Writer, custody::Verdict};
 
 use crate::{
     candidate::{self, Candidate},
+    forget::Forget,
     limits::Load,
     proof::Class,
 };
@@ -14,7 +15,7 @@ use crate::{
 pub(super) struct Input {
     pub lines: Vec<Box<[u8]>>,
     pub load: Load,
-    pub tracked: Vec<(i64, String)>,
+    pub tracked: Vec<Forget>,
     pub verdict: Verdict,
 }
 
@@ -48,9 +49,12 @@ pub(super) fn read(classes: &[Class], out: &Writer) -> anyhow::Result<Input> {
                 input.load.count += 1;
                 input.load.bytes += candidate.seen.size.unwrap_or(0);
                 if candidate.class == Class::DuplicateOfServer {
-                    input
-                        .tracked
-                        .extend(candidate.book_id.zip(candidate.format));
+                    let known = candidate.book_id.zip(candidate.format);
+                    input.tracked.extend(known.map(|(book_id, format)| Forget {
+                        book_id,
+                        format,
+                        folder: candidate.path.parent().unwrap_or(&candidate.path).into(),
+                    }));
                 }
                 input.lines.push(record.line().into());
             }

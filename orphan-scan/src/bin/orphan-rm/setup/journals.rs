@@ -31,8 +31,7 @@ pub(crate) fn library_of(
     let library = Library::find(Some(at), database.as_deref())
         .map_err(|error| Fatal::new(error.exit(), error))?;
     let shown = library.root.display();
-    let found = Tracked::read(&library, std::iter::empty())
-        .map_err(|error| Fatal::new(error.exit(), error))?;
+    let found = Tracked::read(&library, &[]).map_err(|error| Fatal::new(error.exit(), error))?;
     if found.library != head.library {
         return Err(refuse(format_args!(
             "{}: it is the journal of another library than {shown}, of the one that was in {}",

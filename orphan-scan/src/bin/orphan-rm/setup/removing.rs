@@ -8,9 +8,10 @@ use wire::{Exit, Fatal, OrFatal, Writer};
 use super::{calibre_is_away, findings, gave_up, list_links, needed, prover, refuse};
 use crate::{
     args::Args,
-    confirm::{Plan, quoted},
+    confirm::Plan,
+    forget::{COMMANDS, quoted},
     journal::{Entry, Journal, is_unfinished},
-    remove::{COMMANDS, Manner, OWN_JOURNAL, Quarantine, Run},
+    remove::{Manner, OWN_JOURNAL, Quarantine, Run},
     report::Outcome,
     tally::{Remarks, Tally},
     trash,

@@ -64,7 +64,7 @@ impl Walker<'_> {
         let (Some(answers), Some(seen)) = (self.job.answers, entry.seen) else {
             return (Server::NotAsked, None);
         };
-        if !answers.has_size(seen.size) {
+        if !answers.has_size(seen.size) && !self.job.needed.has_size(seen.size) {
             return (self.lacks(), None);
         }
         let begun = SystemTime::now();

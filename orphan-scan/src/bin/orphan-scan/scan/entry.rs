@@ -11,10 +11,12 @@ use std::{
 use mbs_hashes::known::Content;
 use orphan_scan::{
     books,
-    classes::{Answer, Class, Facts, Kind, Linked, Server, Verdict, classify},
+    classes::{Answer, Claim, Class, Facts, Kind, Linked, Server, Verdict, classify},
     folders::{Entries, Folder},
     links::Lead,
     names::Likeness,
+    needs::has_format,
+    tracked::Row,
     zones::{Place, Zone},
 };
 use rustix::{
@@ -51,6 +53,7 @@ impl Walker<'_> {
             let shard = self.job.shard.filter(|_| folder.path.is_empty());
             shard.is_none_or(|shard| shard.holds(name.to_bytes()))
         };
+        let rivals = rows.formats_of_more_than_one(entries);
         // The tracked ones first: what they are decides what Calibre would take the others for.
         let mut looked = HashMap::new();
         for (at, entry) in entries.iter().enumerate() {
@@ -89,7 +92,13 @@ impl Walker<'_> {
             };
             match what {
                 Looked::Folder => enter(entry.name),
-                Looked::Gone => self.counts.vanished += 1,
+                Looked::Gone => {
+                    if matched.is_some() {
+                        self.job
+                            .not_looked_into(&folder.below(entry.name.to_bytes()));
+                    }
+                    self.counts.vanished += 1;
+                }
                 Looked::Entry(kind, seen, error) => {
                     self.counts.walked.add(seen.map_or(0, |seen| seen.size));
                     if !self.job.silent {
@@ -100,6 +109,8 @@ impl Walker<'_> {
                             kind,
                             seen,
                             error,
+                            cut: entries.error().is_some(),
+                            rivals: &rivals,
                         };
                         self.one(&entry, &rows, matched)?;
                     }
@@ -127,6 +138,10 @@ impl Walker<'_> {
         let hashed = matched_at
             .is_none_or(|(at, likeness)| likeness == Likeness::Same || !rows.is_there(at));
         let (verdict, content) = self.judge(entry, &path, (matched, hashed), heals.is_some());
+        if let (None, Some(seen), Claim::Tracked) = (matched, entry.seen, self.claim(entry, false))
+        {
+            self.job.tell_of((seen.dev, seen.inode));
+        }
         let row = match verdict.class {
             Class::HealCandidate => heals,
             _ => matched.map(|(row, _)| row),
@@ -170,6 +185,8 @@ impl Walker<'_> {
             },
             kind: entry.kind,
             heals,
+            claim: self.claim(entry, matched.is_some()),
+            rival: matched.is_some_and(|(row, _)| entry.has_rival(row)),
             book: books::is_book(name),
             readable: Answer::Unknown,
             server: Server::NotAsked,
@@ -207,7 +224,34 @@ impl Walker<'_> {
                 };
             }
         }
+        if facts.claim == Claim::None
+            && matched.is_none()
+            && content.is_some_and(|content| self.job.needed.has_content(&content))
+        {
+            facts.claim = Claim::Missing;
+        }
         (classify(&facts), content)
+    }
+
+    /// Why Calibre may need it beside or against what its name says.
+    fn claim(&self, entry: &One<'_>, matched: bool) -> Claim {
+        let needed = self.job.needed;
+        let cut = "its folder could not be listed to its end";
+        let tracked = |seen: Seen| {
+            let file = (seen.dev, seen.inode);
+            needed.has_twice(file) || !matched && needed.has(file)
+        };
+        if entry.kind == Kind::File && entry.seen.is_some_and(tracked) {
+            return Claim::Tracked;
+        }
+        let claim = match matched {
+            true => Claim::None,
+            false => needed.claim(&entry.folder.below(entry.name.to_bytes())),
+        };
+        match claim {
+            Claim::None if entry.cut => Claim::Unknown(cut),
+            claim => claim,
+        }
     }
 
     fn linked(&self, entry: &One<'_>) -> Linked {
@@ -245,6 +289,18 @@ pub(super) struct One<'a> {
     pub(super) kind: Kind,
     pub(super) seen: Option<Seen>,
     pub(super) error: Option<Errno>,
+    /// Its folder could not be listed to its end.
+    pub(super) cut: bool,
+    /// The formats of the rows in its folder of which there is more than one file.
+    pub(super) rivals: &'a [String],
+}
+
+impl One<'_> {
+    /// Lies another file with this row's extension in the folder?
+    fn has_rival(&self, row: &Row) -> bool {
+        let own = has_format(self.name.to_bytes(), row.format.as_bytes());
+        own && self.rivals.contains(&row.format)
+    }
 }
 
 fn look(folder: &Folder<Here>, name: &CStr) -> Looked {

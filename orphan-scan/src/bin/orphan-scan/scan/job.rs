@@ -1,22 +1,23 @@
 //! What a scan needs to know.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Mutex, PoisonError},
 };
 
 use hash_files::Cache;
 use orphan_scan::{
     folders::Entries,
     links::Links,
+    names,
     store::{self, Id},
     tracked::Tracked,
-    zones::{Place, Zone},
+    zones::{LIBRARY_MARKS, Place, Zone},
 };
 use wire::Writer;
 
-use crate::{answers::Answers, shard::Shard};
+use crate::{answers::Answers, needed::Needed, shard::Shard};
 
 /// All that a scan needs to know.
 pub(crate) struct Job<'a> {
@@ -26,6 +27,8 @@ pub(crate) struct Job<'a> {
     /// The same as the list of tracked files names it.
     pub(crate) listed_root: &'a Path,
     pub(crate) tracked: &'a Tracked,
+    /// What Calibre's records lead to.
+    pub(crate) needed: &'a Needed,
     pub(crate) answers: Option<&'a Answers>,
     /// The store's links, or why they are not known; nothing without `--store`.
     pub(crate) links: Option<Result<Links, &'static str>>,
@@ -44,9 +47,46 @@ pub(crate) struct Job<'a> {
     pub(crate) silent: bool,
     /// By the number of a row that is missing: the file that would mend it.
     pub(crate) mending: Mutex<HashMap<u32, PathBuf>>,
+    /// Folders, and files on record, that were not looked into or went while the walk was on.
+    pub(crate) unlooked: Mutex<Vec<Vec<u8>>>,
+    /// Files that were told of as on record by another path.
+    pub(crate) aliases: Mutex<HashSet<Id>>,
 }
 
 impl Job<'_> {
+    /// Nothing is known of what is below this path.
+    pub(super) fn not_looked_into(&self, below: &[u8]) {
+        let unlooked = self.unlooked.lock();
+        unlooked
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(below.into());
+    }
+
+    /// This file was told of as on record by another path.
+    pub(super) fn tell_of(&self, file: Id) {
+        let aliases = self.aliases.lock();
+        aliases.unwrap_or_else(PoisonError::into_inner).insert(file);
+    }
+
+    /// Was this file told of as on record by another path?
+    pub(super) fn was_told(&self, file: Id) -> bool {
+        let aliases = self.aliases.lock();
+        aliases
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&file)
+    }
+
+    /// Is it below a path of which nothing is known?
+    pub(super) fn was_unlooked(&self, below: &[u8]) -> bool {
+        let unlooked = self.unlooked.lock();
+        let unlooked = unlooked.unwrap_or_else(PoisonError::into_inner);
+        let below = names::folded(below);
+        unlooked.iter().any(|folder| {
+            let rest = below.strip_prefix(&*names::folded(folder));
+            rest.is_some_and(|rest| folder.is_empty() || rest.is_empty() || rest[0] == b'/')
+        })
+    }
+
     /// Does a link of the store lead to this folder?
     pub(super) fn links_to_folder(&self, folder: Id) -> bool {
         matches!(&self.links, Some(Ok(links)) if links.lead_to_folder(folder))
@@ -73,7 +113,8 @@ impl Job<'_> {
         } else if self.store.contains(&folder) {
             Some("the server's store")
         } else {
-            entries.has(c"metadata.db").then_some("another library")
+            let marked = LIBRARY_MARKS.iter().any(|mark| entries.has(mark));
+            marked.then_some("another library")
         }
     }
 }
