@@ -16,9 +16,11 @@ mod connect;
 mod grip;
 mod index;
 mod line;
+mod probe;
 pub mod rivals;
 mod same;
 mod turn;
+mod waiting;
 
 use std::{
     sync::{
@@ -38,6 +40,7 @@ use wire::Voice;
 
 use crate::{claims::claim::Claim, known::Content, patience::halt::Halt, server::failure::Failure};
 use line::{Backend, Line};
+use waiting::Told;
 
 /// How long others may hold what a file needs before that is a failure of the file. Theirs may be a
 /// large file on a slow line, tried several times.
@@ -63,6 +66,7 @@ pub struct Claims {
     state: Mutex<State>,
     /// Counts the connections; what was locked on an earlier one is not locked any more.
     epoch: AtomicU64,
+    told: Mutex<Told>,
 }
 
 #[derive(Debug)]
@@ -113,6 +117,7 @@ impl Claims {
                 gone: None,
             }),
             epoch: AtomicU64::new(0),
+            told: Mutex::default(),
         })
     }
 
@@ -167,7 +172,7 @@ impl Claims {
             };
             match ask(line) {
                 Ok(answer) => return Ok((answer, self.epoch.load(Ordering::Relaxed))),
-                Err(wrong @ mbs_hashes::Failure::Protocol(_)) => return Err(self.gone(&wrong)),
+                Err(wrong @ mbs_hashes::Failure::Unsafe(_)) => return Err(self.gone(&wrong)),
                 Err(lost) if lost.ends_session() => {
                     self.back(&mut state, &lost.to_string())?;
                     if losses >= LOSSES {

@@ -1,7 +1,13 @@
-use std::{process::Child, thread};
+use std::{
+    io::{BufRead, Read},
+    process::Child,
+    thread,
+};
+
+use harness::Pooler;
 
 use mbs_upload::{
-    claims::{self, claim},
+    claims::{self, Claims, Stand, claim},
     known::Content,
 };
 use postgres::Client;
@@ -222,7 +228,7 @@ fn what_was_held_is_asked_about_again_after_the_locks_were_lost() {
                 .unwrap_or(0)
     };
     bench.fault(json!({"on": "TASK metadata", "kind": "delay", "millis": 2500}));
-    let tool = started(
+    let mut tool = started(
         bench.claiming(std::slice::from_ref(&book)),
         std::slice::from_ref(&book),
     );
@@ -243,13 +249,14 @@ fn what_was_held_is_asked_about_again_after_the_locks_were_lost() {
     let rival = waiting.join().unwrap();
     // It goes the whole way in the time that was lost.
     bench.tool(std::slice::from_ref(&book)).ok();
-    harness::wait_for("the connection to be back", DEADLINE, || {
-        let back = "select 1 from pg_stat_activity where application_name = 'mbs-upload'";
-        (!bench.server.query(back).is_empty()).then_some(())
-    });
     assert_eq!(bench.server.count("POST", "/api/ebooks"), 1);
     drop(rival);
+    // Whether it came back before the rival had ended or after that, it asked again.
+    let mut said = tool.stderr.take().unwrap();
     let records = ended(tool);
+    let mut text = String::new();
+    said.read_to_string(&mut text).unwrap();
+    assert!(text.contains("locks: connected again"), "{text}");
     assert_eq!(
         (&records[0]["outcome"], &records[0]["by"]),
         (&json!("duplicate"), &json!("add"))
@@ -331,6 +338,207 @@ fn an_ebook_whose_locks_were_lost_is_not_removed_from_under_another_uploader() {
     drop(rival);
     run().ok();
     assert_eq!(bench.ebooks(), 0);
+}
+
+/// A pool of one user, as the web server has it.
+fn pooled(bench: &mut Bench, mode: &str, more: &[&str]) -> Pooler {
+    let users =
+        "do $$ begin create role web superuser login; exception when others then null; end $$";
+    bench.server.cluster().execute("ebooks", users);
+    Pooler::start(bench.server.cluster(), mode, more)
+}
+
+#[test]
+fn locks_that_hold_for_nobody_behind_a_pooler_are_refused_before_anything_is_sent() {
+    let mut bench = Bench::new();
+    let books = bench.books(2);
+    for (mode, more, why) in [
+        (
+            "transaction",
+            "default_pool_size = 1",
+            "two connections share one session",
+        ),
+        (
+            "transaction",
+            "default_pool_size = 20",
+            "a pooler is in the way",
+        ),
+        (
+            "transaction",
+            "server_round_robin = 1",
+            "a pooler is in the way",
+        ),
+        (
+            "statement",
+            "default_pool_size = 20",
+            "a pooler is in the way",
+        ),
+        // The session, and its locks, outlive the client.
+        (
+            "session",
+            "server_reset_query =",
+            "a closed connection's lock stays held",
+        ),
+    ] {
+        let pooler = pooled(&mut bench, mode, &[more]);
+        let url = pooler.url("web", "ebooks");
+        let run = |records: &[Value]| bench.tool(records).args(["--db", &url]);
+        for _ in 0..2 {
+            let ran = run(&books).code(3);
+            ran.one_line(&["connect: ", why, "name the server itself"]);
+            assert_eq!(ran.of_type("upload").len(), 0, "{mode} {more}");
+        }
+        // Nor is a session left in the pool that the web server could stumble over.
+        let left = "select count(*) from pg_locks where locktype = 'advisory' and mode <> 'x'";
+        if mode == "transaction" {
+            assert_eq!(bench.number(left), 0, "{mode} {more}");
+        }
+    }
+    assert_eq!(bench.server.count("POST", "/api/upload"), 0);
+    let session = pooled(&mut bench, "session", &[]);
+    let url = session.url("web", "ebooks");
+    bench.tool(&books).args(["--db", &url]).ok();
+    bench.holds(&books);
+}
+
+#[test]
+fn who_is_waited_for_is_told_after_ten_seconds() {
+    let bench = Bench::new();
+    let books = bench.books(2);
+    let mut rival = bench.rival();
+    lock(&mut rival, claim::book("Book 0", "Novák"));
+    lock(&mut rival, claim::content(&content(&books[1])));
+    let pid: i32 = rival
+        .query_one("select pg_backend_pid()", &[])
+        .unwrap()
+        .get(0);
+    let mut tool = started(bench.claiming(&books), &books);
+    let mut said = std::io::BufReader::new(tool.stderr.take().unwrap());
+    let mut lines = Vec::new();
+    // The tool ends after the lines, or never: a test that hangs is ended by its runner.
+    while lines.len() < 2 {
+        let mut line = String::new();
+        assert!(said.read_line(&mut line).unwrap() > 0, "{lines:?}");
+        if line.contains("is locked by") {
+            lines.push(line);
+        }
+    }
+    lines.sort();
+    let end =
+        format!("is locked by session {pid} (without an application_name, connected since 20");
+    let names = [
+        "its book, \"Book 0\", ".to_string(),
+        format!("its content, {}, ", books[1]["sha1"].as_str().unwrap()),
+    ];
+    for name in names {
+        let told = |line: &&String| {
+            line.contains(&format!("wait: {name}{end}")) && line.contains("idle since")
+        };
+        assert_eq!(lines.iter().filter(told).count(), 1, "{name}: {lines:?}");
+    }
+    drop(rival);
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert!(!rest.contains("is locked by"), "{rest}");
+    ended(tool);
+    bench.holds(&books);
+}
+
+#[test]
+fn a_book_that_only_the_engine_could_name_is_locked_before_it_is_made() {
+    let bench = Bench::new();
+    let file = bench.file("Same.epub", "bytes", json!({}));
+    let mut rival = bench.rival();
+    lock(&mut rival, claim::book("Same", ""));
+    lock(&mut rival, claim::book("Same", "Unknown"));
+    let run = bench.claiming(&[]).args(["--default-language", "en"]);
+    let mut tool = started(run, std::slice::from_ref(&file));
+    let mut said = std::io::BufReader::new(tool.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("is locked by") {
+        line.clear();
+        // Who did not want the lock comes to an end without a word of it.
+        assert!(said.read_line(&mut line).unwrap() > 0, "{:?}", ended(tool));
+    }
+    assert_eq!(bench.ebooks(), 0);
+    drop(rival);
+    ended(tool);
+    bench.holds(&[file]);
+}
+
+/// Claims on a database, with `work` to be done with them.
+fn with_claims(bench: &Bench, work: impl FnOnce(&Claims)) {
+    let tool = wire::Tool {
+        name: "mbs-upload",
+        emits: &[],
+        acts: true,
+    };
+    let output = wire::Output {
+        schema: None,
+        csv: false,
+        progress: Default::default(),
+        quiet: false,
+        verbose: false,
+    };
+    tool.run(&output, |out| -> anyhow::Result<wire::Exit> {
+        let url = bench.server.db_url();
+        let settings = mbs_hashes::Settings::resolve(Some(url), |_| None)?;
+        let halt = mbs_upload::patience::halt::Halt::new()?;
+        let claims = Claims::open(settings, DEADLINE, &halt, out.voice())?;
+        work(&claims);
+        Ok(wire::Exit::Done)
+    });
+}
+
+#[test]
+fn locks_of_a_connection_that_is_lost_are_not_taken_for_held() {
+    let bench = Bench::new();
+    let mut rival = bench.rival();
+    let mut done = 0;
+    with_claims(&bench, |claims| {
+        let file = |letter: &str| Content::new(&letter.repeat(40), 7).unwrap();
+        let hold = |key: u64| claims.take(&[key]).unwrap().unwrap();
+        let mut free = |key: u64| {
+            let sql = "select pg_try_advisory_lock($1), pg_advisory_unlock($1)";
+            let row = rival.query_one(sql, &[&(key as i64)]).unwrap();
+            row.get::<_, bool>(0)
+        };
+        let mut grip = hold(1);
+        assert_eq!(grip.stand(&file("a")).unwrap(), Stand::Firm);
+        assert!(grip.still().unwrap() && !free(1));
+        // Lost and had again: what others did meanwhile has to be looked for.
+        bench.cut_locks();
+        assert_eq!(grip.stand(&file("a")).unwrap(), Stand::Shaken);
+        assert_eq!(grip.stand(&file("a")).unwrap(), Stand::Firm);
+        assert!(!free(1));
+        bench.cut_locks();
+        assert!(grip.still().unwrap() && !free(1));
+        // Further ones, taken on another connection than the first: none is held then.
+        bench.cut_locks();
+        grip.widen(&[2]).unwrap();
+        assert!(free(1) && free(2));
+        assert!(grip.stand(&file("a")).unwrap() == Stand::Shaken && !free(1) && !free(2));
+        // One that is another's: none is held either.
+        let mut other = bench.rival();
+        lock(&mut other, 3);
+        grip.widen(&[3]).unwrap();
+        assert!(free(1) && free(2));
+        assert!(!grip.still().unwrap() && free(1));
+        // Two grips, of which one was taken before the loss and one after it.
+        let names = hold(4);
+        let mut book = hold(5);
+        assert!(book.is_with(&names));
+        bench.cut_locks();
+        assert!(book.still().unwrap() && !book.is_with(&names));
+        // What a lost connection held is not given back on the next: it is another's there.
+        let again = hold(4);
+        drop(names);
+        assert!(!free(4));
+        drop((again, book, other));
+        assert!(free(4) && free(5) && free(3));
+        done += 1;
+    });
+    assert_eq!(done, 1);
 }
 
 #[test]

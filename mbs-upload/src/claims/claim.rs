@@ -38,6 +38,14 @@ pub fn series(title: &str) -> Claim {
     number(&["mbs-upload series", &fold(title)])
 }
 
+/// A number for a lock that only one process knows of, at one moment.
+pub(super) fn probe(process: u32, nanoseconds: u128, round: u32) -> Claim {
+    number(&[
+        "mbs-upload probe",
+        &format!("{process} {nanoseconds} {round}"),
+    ])
+}
+
 fn fold(text: &str) -> String {
     let lower = text.trim().nfkc().flat_map(char::to_lowercase);
     // Lower case may come apart again: İ.

@@ -126,8 +126,13 @@ impl<'a> Grip<'a> {
     }
 
     pub(super) fn wait(&mut self) -> Result<(), Failure> {
-        let deadline = Instant::now() + OTHERS_WITHIN;
+        let start = Instant::now();
+        let deadline = start + OTHERS_WITHIN;
         while !self.take()? {
+            let object = self.claims.database();
+            let name = |_| "a book, content, author or series that a file needs".into();
+            self.claims
+                .tell_of_wait(&object, &self.wanted, start.elapsed(), name);
             // A signal leaves a file under way its grace.
             if Instant::now() >= deadline || self.claims.halt.sleep(AGAIN) {
                 return Err(super::too_long());

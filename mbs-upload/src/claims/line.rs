@@ -7,7 +7,7 @@ use mbs_hashes::{
     session::{Terms, connect},
 };
 
-use super::There;
+use super::{There, probe::probe};
 use crate::{claims::claim::Claim, known::Content};
 
 const TERMS: Terms = Terms {
@@ -29,6 +29,19 @@ pub(super) struct Backend {
     since: String,
 }
 
+/// A session that holds a lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Holder {
+    pub(super) claim: Claim,
+    pub(super) pid: String,
+    /// Its application_name.
+    pub(super) name: String,
+    /// Since when it is connected, where we may know that.
+    pub(super) since: Option<String>,
+    /// Since when it does nothing.
+    pub(super) idle: Option<String>,
+}
+
 /// The connection.
 pub(super) struct Line {
     session: Session,
@@ -42,11 +55,16 @@ impl std::fmt::Debug for Line {
 }
 
 impl Line {
-    /// Connects, with a few tries.
+    /// Connects, with a few tries, and makes sure that locks hold there.
     pub(super) fn first(settings: &Settings, mut warn: impl FnMut(&str)) -> Result<Line, Failure> {
         for tries in 1.. {
             let session = connect(settings, TERMS, &mut warn)?;
-            match Line::prepare(session, None) {
+            let sound = || -> Result<Line, Failure> {
+                let line = Line::prepare(session, None)?;
+                probe(&line.session, || Session::open(settings, TERMS))?;
+                Ok(line)
+            };
+            match sound() {
                 Err(failure) if failure.may_pass() && tries < TRIES => warn(&failure.to_string()),
                 other => return other,
             }
@@ -61,35 +79,59 @@ impl Line {
     }
 
     fn prepare(session: Session, before: Option<&Backend>) -> Result<Line, Failure> {
-        // A machine that dies must not hold its locks for hours, nor may silence end them.
-        session.query(
-            "SELECT set_config(name, CASE name WHEN 'tcp_keepalives_idle' THEN '30' \
-             WHEN 'tcp_keepalives_interval' THEN '10' WHEN 'tcp_keepalives_count' THEN '3' \
-             ELSE '0' END, false) FROM pg_settings WHERE name IN ('tcp_keepalives_idle', \
-             'tcp_keepalives_interval', 'tcp_keepalives_count', 'idle_session_timeout')",
-        )?;
+        if session.is_standby() {
+            return Err(Failure::Unsafe(
+                "a standby: locks taken there hold for nobody else: name the primary".into(),
+            ));
+        }
         let about = session.query(
-            "SELECT pg_backend_pid(), pg_is_in_recovery()::int, \
+            "SELECT pg_backend_pid(), \
              (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())",
         )?;
         let value = |column: usize| about.first().and_then(|row| row.get(column)?.clone());
-        if value(1).as_deref() != Some("0") {
-            return Err(Failure::Protocol(
-                "a standby: locks taken there hold for nobody else: name the primary",
-            ));
-        }
         let nobody = Failure::Protocol("the server does not say who we are");
         let backend = Backend {
             pid: value(0).ok_or(nobody)?,
-            since: value(2).unwrap_or_default(),
+            since: value(1).unwrap_or_default(),
         };
         if let Some(Backend { pid, since }) = before.filter(|before| !before.since.is_empty()) {
             session.query(&format!(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                 WHERE pid = {pid} AND backend_start = '{since}' AND usename = current_user",
+                 WHERE pid = {pid} AND backend_start = '{since}' AND usename = current_user \
+                 AND application_name = current_setting('application_name')",
             ))?;
         }
         Ok(Line { session, backend })
+    }
+
+    /// Who else holds which of these locks.
+    pub(super) fn holders(&mut self, claims: &[Claim]) -> Result<Vec<Holder>, Failure> {
+        let time = |column: &str| {
+            format!("to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")
+        };
+        let rows = self.session.query(&format!(
+            "SELECT claim, lock.pid, application_name, {}, \
+             CASE WHEN state LIKE 'idle%' THEN {} END \
+             FROM {} AS claim JOIN pg_locks AS lock \
+             ON locktype = 'advisory' AND granted AND objsubid = 1 AND lock.pid <> pg_backend_pid() \
+             AND (classid::bigint << 32) | objid::bigint = claim \
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+             LEFT JOIN pg_stat_activity AS session ON session.pid = lock.pid",
+            time("backend_start"),
+            time("state_change"),
+            list(claims)
+        ))?;
+        let holder = |row: Vec<Option<String>>| {
+            let mut values = row.into_iter();
+            Some(Holder {
+                claim: values.next()??.parse::<i64>().ok()? as Claim,
+                pid: values.next()??,
+                name: values.next().flatten().unwrap_or_default(),
+                since: values.next().flatten(),
+                idle: values.next().flatten(),
+            })
+        };
+        Ok(rows.into_iter().filter_map(holder).collect())
     }
 
     /// Takes all these locks or none; says whether it did.
@@ -118,8 +160,8 @@ impl Line {
             .iter()
             .any(|row| row.get(2).and_then(Option::as_ref) != Some(&self.backend.pid));
         if elsewhere {
-            return Err(Failure::Protocol(
-                "a pooler lends another session to each statement, so no lock holds: name the server itself",
+            return Err(Failure::Unsafe(
+                "a pooler lends another session to each statement, so no lock holds: name the server itself".into(),
             ));
         }
         if taken.len() < claims.len() {

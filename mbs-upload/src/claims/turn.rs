@@ -1,6 +1,6 @@
 //! Whose turn a file is.
 
-use super::{Claims, Grip, OTHERS_WITHIN};
+use super::{Claims, Grip, OTHERS_WITHIN, claim};
 use crate::{
     input::job::Job,
     patience::attempt::{Policy, patiently},
@@ -24,6 +24,17 @@ impl Claims {
     pub fn turn(&self, job: &Job, policy: Policy) -> Result<Turn<'_>, Failure> {
         if let Some(grip) = patiently(policy, || self.take(&job.claims))? {
             return Ok(Turn::Ours(Some(grip)));
+        }
+        if let Some(off) = job.put_off {
+            let content = claim::content(&job.content);
+            let name = |claim| match claim == content {
+                true => format!("its content, {},", job.content.sha1()),
+                false => format!(
+                    "its book, {:?},",
+                    job.book.title.as_deref().unwrap_or_default()
+                ),
+            };
+            self.tell_of_wait(&job.shown(), &job.claims, off.since.elapsed(), name);
         }
         match job.put_off {
             Some(off) if off.since.elapsed() > OTHERS_WITHIN => Err(super::too_long()),
