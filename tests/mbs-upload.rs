@@ -95,6 +95,10 @@ mod journal;
 #[path = "mbs-upload/links.rs"]
 mod links;
 
+/// A server that says too much.
+#[path = "mbs-upload/bounds.rs"]
+mod bounds;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use harness::{

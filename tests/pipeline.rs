@@ -280,3 +280,50 @@ fn make_migrate_moves_a_library_and_says_so_twice() {
     let kept = std::fs::read_to_string(dir.join("migration/uploads.ndjson")).unwrap();
     assert!(records(&kept).len() > 30);
 }
+
+/// A URL in there may hold a password, and help ends in issues and logs.
+#[test]
+fn c7_help_shows_nothing_of_the_environment() {
+    let dir = Workdir::new();
+    let names = [
+        "MBS_API",
+        "MBS_WS",
+        "MBS_USER",
+        "MBS_PASSWORD",
+        "MBS_PASSWORD_FILE",
+        "MBS_DB",
+        "PGHOST",
+        "PGUSER",
+        "PGPASSWORD",
+        "PGDATABASE",
+        "PGSERVICE",
+        "CALIBRE_LIBRARY",
+        "CALIBRE_OVERRIDE_DATABASE_PATH",
+        "STALL_PROGRESS_FD",
+        "SSL_CERT_FILE",
+        "HTTPS_PROXY",
+    ];
+    for tool in [
+        "calibre-list",
+        "hash-files",
+        "mbs-hashes",
+        "mbs-stats",
+        "mbs-upload",
+        "orphan-scan",
+        "orphan-rm",
+        "stall-watch",
+        "stall-pool",
+    ] {
+        for help in ["-h", "--help"] {
+            let run = names
+                .iter()
+                .fold(dir.tool(tool), |run, name| run.env(name, "s3cret"));
+            let ran = run.arg(help).run();
+            assert!(ran.stdout().contains("Usage"), "{tool}: {}", ran.report());
+            assert!(
+                !ran.report().replace("=\"s3cret\"", "").contains("s3cret"),
+                "{tool} {help}"
+            );
+        }
+    }
+}

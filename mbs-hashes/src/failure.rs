@@ -3,7 +3,7 @@
 use std::{error::Error, io, time::Duration};
 
 use tokio_postgres::error::{Severity, SqlState};
-use wire::{Exit, Fatal};
+use wire::{Exit, Fatal, secret::said as masked};
 
 use crate::tls;
 
@@ -123,9 +123,12 @@ fn describe(error: &tokio_postgres::Error) -> String {
     if let Some(said) = error.as_db_error() {
         return match *said.code() {
             SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_COLUMN => {
-                format!("{}: is this MyBookshelf2's database?", said.message())
+                format!(
+                    "{}: is this MyBookshelf2's database?",
+                    masked(said.message())
+                )
             }
-            _ => said.message().to_string(),
+            _ => masked(said.message()),
         };
     }
     if let Some(error) = cause::<rustls::Error>(error) {

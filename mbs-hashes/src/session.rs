@@ -278,6 +278,7 @@ fn configure(settings: &Settings, endpoint: &Endpoint, ssl: SslMode, tool: &str)
         config.hostaddr(address);
     }
     if let Some(password) = settings.password(endpoint) {
+        wire::secret::keep(&password.0);
         config.password(&password.0);
     }
     if let Some(options) = &settings.options {

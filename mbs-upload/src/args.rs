@@ -24,6 +24,7 @@ pub struct Args {
     #[arg(
         long,
         env = "MBS_API",
+        hide_env_values = true,
         value_name = "URL",
         default_value = "http://localhost:6006"
     )]
@@ -32,15 +33,21 @@ pub struct Args {
     #[arg(
         long,
         env = "MBS_WS",
+        hide_env_values = true,
         value_name = "URL",
         default_value = "ws://localhost:8080/ws"
     )]
     pub ws: String,
     /// Whom to log in as
-    #[arg(long, env = "MBS_USER", value_name = "NAME")]
+    #[arg(long, env = "MBS_USER", hide_env_values = true, value_name = "NAME")]
     pub user: Option<String>,
     /// File with the password; else MBS_PASSWORD holds it
-    #[arg(long, env = "MBS_PASSWORD_FILE", value_name = "FILE")]
+    #[arg(
+        long,
+        env = "MBS_PASSWORD_FILE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
     pub password_file: Option<PathBuf>,
     /// What the server has, from mbs-hashes; a pipe of mbs-hashes --follow is read on during the run;
     /// may be given several times

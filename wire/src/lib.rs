@@ -15,6 +15,7 @@
 //! | [`mod@write`] | whole lines to stdout, failed items reported and counted by one call |
 //! | [`csv`] | the same records for spreadsheets (`--csv`) |
 //! | [`progress`] | the bar, the plain line, the work units for a watchdog |
+//! | [`secret`] | what no message may hold, masked in what a server says |
 //! | [`tool`], [`exit`], [`stop`] | the frame around a `main`: flags, exit codes, signals |
 
 pub mod csv;
@@ -29,6 +30,7 @@ pub mod read;
 pub mod record;
 pub mod records;
 pub mod schema;
+pub mod secret;
 mod sink;
 pub mod stop;
 pub mod tool;

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read},
     sync::Arc,
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -35,6 +36,11 @@ impl Api {
     /// The server's address.
     pub fn base(&self) -> &str {
         self.http.base()
+    }
+
+    /// An answer that does not come within this never will.
+    pub fn patience(&self) -> Duration {
+        self.http.patience()
     }
 
     /// Our user's id on the server, once logged in.

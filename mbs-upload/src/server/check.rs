@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use serde_json::{Value, json};
+use wire::secret::said;
 
 use crate::{
     known::Content,
@@ -148,8 +149,8 @@ fn verdict(error: &str) -> Result<Verdict, Failure> {
     Ok(match error {
         "file already exists" => Verdict::Exists,
         "file too big" => Verdict::TooBig(error.into()),
-        other if other.starts_with("unsupported") => Verdict::Unsupported(other.into()),
-        other => return Err(Failure::Refused(format!("check: {other}"))),
+        other if other.starts_with("unsupported") => Verdict::Unsupported(said(other)),
+        other => return Err(Failure::Refused(format!("check: {}", said(other)))),
     })
 }
 

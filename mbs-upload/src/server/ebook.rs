@@ -144,15 +144,21 @@ impl Ebook {
     }
 }
 
+/// A row's number: below what JSON keeps exact, so that one can be counted on from.
+pub fn row(value: Option<&Value>) -> Option<i64> {
+    let number = value.and_then(Value::as_i64);
+    number.filter(|number| (1..1 << 53).contains(number))
+}
+
 fn id(answer: &Value) -> Result<i64, Failure> {
-    let id = answer.get("id").and_then(Value::as_i64);
+    let id = row(answer.get("id"));
     id.ok_or_else(|| Failure::Server("the answer holds no id".into()))
 }
 
 fn read(answer: &Value) -> Option<Ebook> {
     let sources = answer.get("sources")?.as_array()?.iter().map(|source| {
         Some(Source {
-            id: source.get("id")?.as_i64()?,
+            id: row(source.get("id"))?,
             size: source.get("size")?.as_u64()?,
             format: source.get("format")?.as_str()?.into(),
             location: source

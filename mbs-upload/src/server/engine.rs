@@ -41,8 +41,8 @@ pub enum Event {
     Started,
     /// It is being worked on still.
     Progress,
-    /// It is done; the task's result.
-    Done(Value),
+    /// It is done, and made this row.
+    Done(Option<i64>),
     /// It ended with an error.
     Failed(String),
     /// The engine did not take it.
@@ -90,7 +90,7 @@ impl Engine {
     ) -> Result<Engine, Failure> {
         let session = format!("{:016x}{:016x}", chance(), chance());
         let address = Address::new(url, session)?;
-        let socket = address.connect(api)?;
+        let socket = address.connect(api, halt)?;
         let broken = |error: std::io::Error| Failure::NotReached(format!("engine thread: {error}"));
         let (wake, woken) = UnixStream::pair().map_err(broken)?;
         wake.set_nonblocking(true).map_err(broken)?;

@@ -83,6 +83,11 @@ impl Http {
         }
     }
 
+    /// An answer that does not come within this never will.
+    pub fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// The address that it asks.
     pub fn base(&self) -> &str {
         &self.base

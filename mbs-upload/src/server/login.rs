@@ -7,11 +7,15 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
+use wire::secret;
 
 use crate::server::{failure::Failure, http::Http};
 
 /// A token is renewed this long before its end, or after four fifths of a short life.
 const AHEAD: Duration = Duration::from_secs(300);
+
+/// Bytes of a token; servers take headers of 8 KiB.
+const LONGEST: usize = 8000;
 
 /// One user's login.
 pub struct Login {
@@ -40,6 +44,7 @@ impl std::fmt::Debug for Login {
 impl Login {
     /// A user and a password; nothing is asked yet.
     pub fn new(user: &str, password: &str) -> Login {
+        secret::keep(password.as_bytes());
         Login {
             user: user.into(),
             password: password.into(),
@@ -109,25 +114,33 @@ impl Login {
 
 impl Tokens {
     fn take(&mut self, answer: &Value) -> Result<(), Failure> {
-        let text = |name: &str| answer.get(name).and_then(Value::as_str).map(String::from);
-        let Some(access) = text("access_token") else {
-            return Err(Failure::Server(
-                "the login answer holds no access_token".into(),
-            ));
-        };
+        let text = |name: &str| answer.get(name).and_then(Value::as_str);
+        let access = token(text("access_token").unwrap_or_default())
+            .ok_or_else(|| Failure::Server("the login answer holds no access_token".into()))?;
         let claims = claims(&access);
         self.user_id = claims.get("id").and_then(Value::as_i64);
         self.renew_at = claims
             .get("exp")
             .and_then(Value::as_u64)
             .and_then(|end| life(end, SystemTime::now()))
-            .map(|life| Instant::now() + life.saturating_sub(AHEAD.min(life / 5)));
+            // One that ends beyond all clocks is not renewed before it is refused.
+            .and_then(|life| Instant::now().checked_add(life.saturating_sub(AHEAD.min(life / 5))));
         self.access = access;
-        if let Some(refresh) = text("refresh_token") {
+        if let Some(refresh) = text("refresh_token").and_then(token) {
             self.refresh = refresh;
         }
         Ok(())
     }
+}
+
+/// A token as it fits into a header and a URL, unseen by anybody from now on.
+fn token(text: &str) -> Option<String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    let is_one = (1..=LONGEST).contains(&text.len()) && text.bytes().all(fits);
+    is_one.then(|| {
+        secret::keep(text.as_bytes());
+        text.into()
+    })
 }
 
 /// How long a token that ends at `end` (seconds since 1970) will live; nothing when our clock says
@@ -161,9 +174,38 @@ mod tests {
         tokens.take(&answer).unwrap();
         assert_eq!(tokens.user_id, Some(7));
         assert!(tokens.renew_at.unwrap() > Instant::now() + Duration::from_secs(3600));
-        tokens.take(&json!({"access_token": "no JWT"})).unwrap();
+        tokens.take(&json!({"access_token": "no.JWT"})).unwrap();
         assert_eq!((tokens.renew_at, tokens.refresh.as_str()), (None, "r"));
         assert!(tokens.take(&json!({})).is_err());
+    }
+
+    #[test]
+    fn c7_a_token_that_ends_beyond_all_clocks_is_no_panic() {
+        for end in [
+            "18446744073709551615",
+            "9223372036854775807",
+            "1e308",
+            "-1",
+            "253402300800",
+        ] {
+            let body = URL_SAFE_NO_PAD.encode(format!(r#"{{"id":7,"exp":{end}}}"#));
+            let mut tokens = Tokens::default();
+            let answer = json!({"access_token": format!("h.{body}.s")});
+            tokens.take(&answer).unwrap();
+            assert_eq!(tokens.user_id, Some(7), "{end}");
+        }
+    }
+
+    #[test]
+    fn c7_what_fits_no_header_is_no_token() {
+        let long = "x".repeat(LONGEST + 1);
+        for text in ["", "a\r\nX: y", "a b", "á", "a&b=c", &long] {
+            let mut tokens = Tokens::default();
+            assert!(
+                tokens.take(&json!({"access_token": text})).is_err(),
+                "{text:?}"
+            );
+        }
     }
 
     #[test]

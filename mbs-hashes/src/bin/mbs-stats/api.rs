@@ -10,6 +10,10 @@ use ureq::{
     http::Response,
     tls::{Certificate, RootCerts, TlsConfig},
 };
+use wire::secret::{self, said};
+
+/// Bytes of an answer.
+const LONGEST: u64 = 1 << 20;
 
 /// How to ask it.
 pub(crate) struct Api {
@@ -38,6 +42,7 @@ impl Api {
     /// # Errors
     /// `act: reason`, one line.
     pub(crate) fn ebooks(&self) -> Result<u64, String> {
+        secret::keep(&self.password.0);
         let start = std::time::Instant::now();
         let login = self
             .agent(self.timeout)
@@ -51,8 +56,9 @@ impl Api {
             let reason = login
                 .error
                 .unwrap_or_else(|| "no token in the answer".into());
-            return Err(format!("log in as {}: {reason}", self.user));
+            return Err(format!("log in as {}: {}", self.user, said(&reason)));
         };
+        secret::keep(token.as_bytes());
         let left = self.timeout.saturating_sub(start.elapsed());
         let page = self
             .agent(left)
@@ -77,6 +83,9 @@ impl Api {
         Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(timeout))
+            // Neither password nor token go to another address.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
             .tls_config(TlsConfig::builder().root_certs(roots).build())
             .build()
             .into()
@@ -84,13 +93,14 @@ impl Api {
 }
 
 fn answer<T: DeserializeOwned>(got: Result<Response<Body>, ureq::Error>) -> Result<T, String> {
-    let mut response = got.map_err(|error| error.to_string())?;
+    let mut response = got.map_err(|error| said(&error.to_string()))?;
     if !response.status().is_success() {
         return Err(format!("the server answers {}", response.status()));
     }
     let body = response.body_mut();
-    body.read_json().map_err(|error| match error {
+    let read = body.with_config().limit(LONGEST).read_json();
+    read.map_err(|error| match error {
         ureq::Error::Json(_) => "the answer is not MyBookshelf2's".into(),
-        other => other.to_string(),
+        other => said(&other.to_string()),
     })
 }

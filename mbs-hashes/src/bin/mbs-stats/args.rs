@@ -31,13 +31,20 @@ pub(crate) struct Args {
     )]
     api: Option<String>,
     /// Whom to log in as
-    #[arg(long, value_name = "NAME", env = "MBS_USER", help_heading = "API")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "MBS_USER",
+        hide_env_values = true,
+        help_heading = "API"
+    )]
     user: Option<String>,
     /// File that holds the password; or set MBS_PASSWORD
     #[arg(
         long,
         value_name = "FILE",
         env = "MBS_PASSWORD_FILE",
+        hide_env_values = true,
         help_heading = "API"
     )]
     password_file: Option<PathBuf>,

@@ -1,8 +1,10 @@
 //! The engine's messages: JSON arrays.
 
 use serde_json::Value;
+use wire::secret::said;
 
 use super::Event;
+use crate::server::ebook::row;
 
 /// The call that a message is about, and what it says; nothing for a message that is none of ours.
 pub(super) fn read(text: &str) -> Option<(u64, Event)> {
@@ -10,8 +12,8 @@ pub(super) fn read(text: &str) -> Option<(u64, Event)> {
     let (kind, id) = (message.first()?.as_str()?, message.get(1)?.as_u64()?);
     let body = message.get(2).cloned().unwrap_or_default();
     let words = |value: Option<&Value>| match value {
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
+        Some(Value::String(text)) => said(text),
+        Some(other) => said(&other.to_string()),
         None => String::new(),
     };
     let event = match kind {
@@ -19,7 +21,7 @@ pub(super) fn read(text: &str) -> Option<(u64, Event)> {
         "e" => Event::Refused(words(Some(&body))),
         "m" => match body.get("status")?.as_str()? {
             "started" => Event::Started,
-            "success" => Event::Done(body.get("result").cloned().unwrap_or_default()),
+            "success" => Event::Done(row(body.get("result"))),
             "error" => Event::Failed(words(body.get("error"))),
             // None is known today; whatever it says, the task is alive.
             _ => Event::Progress,
@@ -43,7 +45,7 @@ mod tests {
             ),
             (
                 r#"["m",1,{"status":"success","result":2,"duration":8.09,"task_id":"b"}]"#,
-                Some((1, Event::Done(2.into()))),
+                Some((1, Event::Done(Some(2)))),
             ),
             (
                 r#"["m",4,{"status":"error","error":"no '\/srv\/x'","duration":null}]"#,

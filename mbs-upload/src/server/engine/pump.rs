@@ -32,6 +32,11 @@ const PING_AFTER: Duration = Duration::from_secs(20);
 /// And so long after that it is taken for dead.
 const DEAD_AFTER: Duration = Duration::from_secs(25);
 
+/// Messages that are read before anything else is looked at; a flood must not keep it from that.
+const AT_A_TIME: usize = 64;
+/// Words about one call in a second that its caller hears; the engine says two in all.
+const WORDS: u32 = 16;
+
 pub(super) enum Command {
     Call {
         id: u64,
@@ -48,6 +53,20 @@ struct Pending {
     sent: bool,
     started: bool,
     overtaken: bool,
+    /// Words passed on since then.
+    words: (Instant, u32),
+}
+
+impl Pending {
+    /// May another word of this second be passed on? More say nothing, and would fill the memory.
+    fn may_hear(&mut self, now: Instant) -> bool {
+        let (since, count) = &mut self.words;
+        if now.duration_since(*since) >= Duration::from_secs(1) {
+            (*since, *count) = (now, 0);
+        }
+        *count += 1;
+        *count <= WORDS
+    }
 }
 
 pub(super) struct Pump {
@@ -63,6 +82,8 @@ pub(super) struct Pump {
     pinged: bool,
     /// Bytes wait for room in the socket.
     blocked: bool,
+    /// There is more to be read.
+    more: bool,
     /// Nothing was heard yet on this connection: an engine may take it and drop it at once.
     fresh: bool,
     /// No try before.
@@ -91,6 +112,7 @@ impl Pump {
             heard: Instant::now(),
             pinged: false,
             blocked: false,
+            more: false,
             fresh: true,
             not_before: Instant::now(),
             quit: false,
@@ -106,7 +128,11 @@ impl Pump {
             if self.converse().is_err() {
                 self.lose();
             } else if !self.quit {
-                self.wait(self.until_ping());
+                self.wait(if self.more {
+                    Some(Duration::ZERO)
+                } else {
+                    self.until_ping()
+                });
             }
             self.take_commands();
         }
@@ -136,8 +162,13 @@ impl Pump {
         let flushed = socket.flush();
         self.blocked = flushed.is_err();
         not_now(flushed)?;
-        let mut news = Vec::new();
+        let (mut news, mut left) = (Vec::new(), AT_A_TIME);
         let end = loop {
+            self.more = left == 0;
+            if self.more {
+                break Ok(());
+            }
+            left -= 1;
             match socket.read() {
                 Ok(Message::Text(text)) => news.extend(message::read(text.as_str())),
                 Ok(Message::Close(_)) => break Err(Error::ConnectionClosed),
@@ -166,7 +197,9 @@ impl Pump {
             }
         }
         let last = matches!(event, Event::Done(_) | Event::Failed(_) | Event::Refused(_));
-        if let Some(pending) = self.pending.get_mut(&id) {
+        if let Some(pending) = self.pending.get_mut(&id)
+            && (last || pending.may_hear(Instant::now()))
+        {
             pending.started |= event == Event::Started;
             // A caller that has gone needs no news.
             let _ = pending.events.send(event);
@@ -179,6 +212,7 @@ impl Pump {
     /// The connection is gone.
     fn lose(&mut self) {
         self.socket = None;
+        self.more = false;
         for pending in self.pending.values() {
             let _ = pending.events.send(Event::Lost);
         }
@@ -198,7 +232,7 @@ impl Pump {
                 self.end_if_halted();
                 continue;
             }
-            match self.address.connect(&self.api) {
+            match self.address.connect(&self.api, &self.halt) {
                 Ok(socket) => {
                     self.socket = Some(socket);
                     (self.heard, self.pinged, self.fresh) = (Instant::now(), false, true);
@@ -253,6 +287,7 @@ impl Pump {
                         sent: false,
                         started: false,
                         overtaken: false,
+                        words: (Instant::now(), 0),
                     };
                     self.pending.insert(id, pending);
                 }

@@ -4,22 +4,35 @@ use std::{
     net::{TcpStream, ToSocketAddrs},
     os::fd::{AsFd, BorrowedFd},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tungstenite::{
     Connector, Error, HandshakeError, WebSocket,
     http::Uri,
+    protocol::WebSocketConfig,
     stream::{MaybeTlsStream, Mode},
 };
+use wire::secret::said;
 
-use crate::server::{api::Api, failure::Failure};
+use crate::{
+    patience::{
+        halt::{Halt, STOPPED},
+        stall::spell,
+    },
+    server::{api::Api, failure::Failure},
+};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
 /// The server may first have to close the connection that this one replaces, which takes it 10 s
 /// when the other end is dead.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(30);
+/// Longest pause in between, shorter than a second.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// Bytes of a message. The engine's are small; its tracebacks have some thousands.
+const LONGEST: usize = 1 << 20;
 
 pub(super) type Socket = WebSocket<MaybeTlsStream<TcpStream>>;
 
@@ -39,24 +52,21 @@ impl Address {
     }
 
     /// A new connection; a token that is refused is replaced once. The socket does not block.
-    pub(super) fn connect(&self, api: &Api) -> Result<Socket, Failure> {
+    pub(super) fn connect(&self, api: &Api, halt: &Halt) -> Result<Socket, Failure> {
+        let within = api.patience().min(HANDSHAKE_WITHIN);
+        let connect = |token: &str| self.connect_with(token, within, halt);
         let token = api.token()?;
-        match self.connect_with(&token) {
-            Err(Failure::Denied(_)) => self.connect_with(&api.replace_token(&token)?),
+        match connect(&token) {
+            Err(Failure::Denied(_)) => connect(&api.replace_token(&token)?),
             other => other,
         }
     }
 
-    fn connect_with(&self, token: &str) -> Result<Socket, Failure> {
+    fn connect_with(&self, token: &str, within: Duration, halt: &Halt) -> Result<Socket, Failure> {
         let unreached = |error: std::io::Error| Failure::NotReached(error.to_string());
         let stream = self.reach().map_err(unreached)?;
         stream.set_nodelay(true).map_err(unreached)?;
-        stream
-            .set_read_timeout(Some(HANDSHAKE_WITHIN))
-            .map_err(unreached)?;
-        stream
-            .set_write_timeout(Some(HANDSHAKE_WITHIN))
-            .map_err(unreached)?;
+        stream.set_nonblocking(true).map_err(unreached)?;
         let glue = if self.uri.query().is_some() { '&' } else { '?' };
         // Tokens and session ids need no escapes in a query.
         let url = format!(
@@ -67,10 +77,39 @@ impl Address {
             Ok(Mode::Tls) => Some(Connector::Rustls(Arc::new(trust()?))),
             _ => None,
         };
-        let (socket, _) =
-            tungstenite::client_tls_with_config(url, stream, None, tls).map_err(refused)?;
-        tcp(&socket).set_nonblocking(true).map_err(unreached)?;
-        Ok(socket)
+        let bounds = WebSocketConfig::default()
+            .max_message_size(Some(LONGEST))
+            .max_frame_size(Some(LONGEST));
+        let deadline = Instant::now() + within;
+        let mut made = tungstenite::client_tls_with_config(url, stream, Some(bounds), tls);
+        loop {
+            let half = match made {
+                Ok((socket, _)) => return Ok(socket),
+                Err(HandshakeError::Failure(error)) => return Err(refused(error)),
+                Err(HandshakeError::Interrupted(half)) => half,
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let time = spell(within);
+                let why = format!("no answer to the WebSocket's handshake for {time}");
+                return Err(Failure::NotReached(why));
+            }
+            if halt.pulled() {
+                return Err(Failure::NotReached(STOPPED.into()));
+            }
+            // Now and then also without news: it may wait for room.
+            let pause = Timespec {
+                tv_sec: 0,
+                tv_nsec: i64::from(left.min(LOOK_AGAIN).subsec_nanos()),
+            };
+            let stream = raw(half.get_ref().get_ref());
+            let mut fds = [
+                PollFd::new(stream, PollFlags::IN),
+                PollFd::new(halt, PollFlags::IN),
+            ];
+            let _ = poll(&mut fds, Some(&pause));
+            made = half.handshake();
+        }
     }
 
     fn reach(&self) -> std::io::Result<TcpStream> {
@@ -103,19 +142,18 @@ fn trust() -> Result<ClientConfig, Failure> {
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-fn refused<R: tungstenite::handshake::HandshakeRole>(error: HandshakeError<R>) -> Failure {
+fn refused(error: Error) -> Failure {
     match error {
-        HandshakeError::Failure(Error::Http(response)) => match response.status().as_u16() {
+        Error::Http(response) => match response.status().as_u16() {
             401 => Failure::Denied("HTTP 401: the token is refused".into()),
             status => Failure::NotReached(format!("HTTP {status} instead of a WebSocket")),
         },
-        HandshakeError::Failure(other) => Failure::NotReached(other.to_string()),
-        HandshakeError::Interrupted(_) => Failure::NotReached("no answer to the handshake".into()),
+        other => Failure::NotReached(said(&other.to_string())),
     }
 }
 
-fn tcp(socket: &Socket) -> &TcpStream {
-    match socket.get_ref() {
+fn raw(stream: &MaybeTlsStream<TcpStream>) -> &TcpStream {
+    match stream {
         MaybeTlsStream::Rustls(stream) => &stream.sock,
         MaybeTlsStream::Plain(stream) => stream,
         _ => unreachable!("no other kind of stream is compiled in"),
@@ -124,5 +162,5 @@ fn tcp(socket: &Socket) -> &TcpStream {
 
 /// The descriptor to wait on.
 pub(super) fn descriptor(socket: &Socket) -> BorrowedFd<'_> {
-    tcp(socket).as_fd()
+    raw(socket.get_ref()).as_fd()
 }

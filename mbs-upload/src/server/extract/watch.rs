@@ -119,9 +119,9 @@ impl Watch {
                 clock.waits(now);
             }
             Event::Done(row) => {
-                return Some(match row.as_i64() {
+                return Some(match row {
                     Some(id) => End::Row(id),
-                    None => End::Failed(Failure::Task(format!("strange result {row}"))),
+                    None => End::Failed(Failure::Task("its result is no row".into())),
                 });
             }
             Event::Failed(why) => return Some(End::Failed(Failure::Task(why))),

@@ -11,10 +11,12 @@ use ureq::{
     http::{Response, header},
 };
 
+use wire::secret::said;
+
 use crate::server::failure::Failure;
 
 /// Answers are small; more than this is none.
-const LONGEST: u64 = 16 << 20;
+const LONGEST: u64 = 4 << 20;
 
 /// What came of a request; `late` says in words what a limit means that was passed.
 pub(super) fn answer(
@@ -92,9 +94,9 @@ fn broken(error: ureq::Error) -> Failure {
         _ => false,
     };
     if unreached {
-        Failure::NotReached(text)
+        Failure::NotReached(said(&text))
     } else {
-        Failure::NoAnswer(format!("connection broken: {text}"))
+        Failure::NoAnswer(format!("connection broken: {}", said(&text)))
     }
 }
 
@@ -126,7 +128,7 @@ fn understand(
         },
         300..=399 => Err(Failure::Refused(format!(
             "HTTP {status}: redirects to {}; use that address",
-            location.unwrap_or("nowhere")
+            said(location.unwrap_or("nowhere"))
         ))),
         401 => Err(Failure::Denied(message())),
         404 => Err(Failure::NotFound(message())),
@@ -143,9 +145,9 @@ fn understand(
 /// A JSON value as a person reads it.
 fn words(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => said(text),
         Value::Null => String::new(),
-        other => other.to_string(),
+        other => said(&other.to_string()),
     }
 }
 
@@ -158,6 +160,7 @@ fn told(status: u16, value: Option<&Value>, text: &str) -> String {
 
 /// The first words of an HTML page or another long text.
 fn short(text: &str) -> String {
+    let text = said(text);
     let mut shown = String::new();
     let mut in_tag = false;
     for c in text.chars() {

@@ -40,10 +40,20 @@ was changed; 255 gave up: the database went away, a disk is full.";
 )]
 pub(crate) struct Args {
     /// The library's folder
-    #[arg(long, env = "CALIBRE_LIBRARY", value_name = "DIR")]
+    #[arg(
+        long,
+        env = "CALIBRE_LIBRARY",
+        hide_env_values = true,
+        value_name = "DIR"
+    )]
     pub library: Option<PathBuf>,
     /// Its database, where that is not in the folder
-    #[arg(long, env = "CALIBRE_OVERRIDE_DATABASE_PATH", value_name = "FILE")]
+    #[arg(
+        long,
+        env = "CALIBRE_OVERRIDE_DATABASE_PATH",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
     pub metadata_db: Option<PathBuf>,
     #[command(flatten)]
     pub database: Database,
