@@ -181,3 +181,40 @@ impl<C: Collect> Visitor<()> for Walker<'_, C> {
         Err(format!("{}: open: {reason}", folder.display()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nothing;
+
+    impl Collect for Nothing {
+        fn entry(&mut self, _: &Stored<'_>) -> Result<Option<PathBuf>, String> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn a_listing_that_ends_with_an_error_in_mid_folder_fails() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut walker = Walker {
+            collect: Nothing,
+            root: dir.path(),
+            folders: Vec::new(),
+            seen: &|_| (),
+            count: &AtomicU64::new(0),
+        };
+        let mut folder = folders::open_root(dir.path(), ()).unwrap();
+        let listed = walker.folder(&mut folder, &Entries::cut(Errno::IO), &mut |_| ());
+        assert!(listed.unwrap_err().contains("list"));
+        for why in [
+            Closed::Failed(Errno::MFILE),
+            Closed::Replaced(Errno::LOOP),
+            Closed::Border,
+        ] {
+            assert!(walker.closed(&folder, c"x", (), why).is_err(), "{why:?}");
+        }
+        let removed = Closed::Replaced(Errno::NOENT);
+        assert!(walker.closed(&folder, c"x", (), removed).is_ok());
+    }
+}
