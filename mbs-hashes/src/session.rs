@@ -84,6 +84,7 @@ pub fn connect(
     (|| Session::open(settings, terms))
         .retry(pauses)
         .sleep(|pause| {
+            let _waits = wire::waits::on("the database", pause);
             wire::stop::sleep(pause);
         })
         .when(|failure: &Failure| failure.may_pass() && goes_on())

@@ -212,6 +212,7 @@ impl Claims {
         let paused = format!("{lost}; nothing is sent until the connection is back");
         self.voice.warn(&object, "locks", &paused);
         let deadline = Instant::now() + self.outage;
+        let _waits = wire::waits::on(&object, self.outage);
         let mut pause = Duration::from_secs(1);
         loop {
             match Line::open(&self.settings, &state.backend) {

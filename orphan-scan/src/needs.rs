@@ -93,7 +93,7 @@ const THREADS: usize = 8;
 /// damaged.
 ///
 /// # Errors
-/// The database cannot be read, or the process is to stop: a part of the records is none.
+/// The database cannot be read.
 pub fn look_for_all(
     database: &Connection,
     library: &Path,
@@ -125,10 +125,6 @@ pub fn look_for_all(
         }
         if chunk.len() == CHUNK || !more {
             let found = look_for(&chunk, library);
-            if wire::stop::requested() {
-                let stopped = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_INTERRUPT);
-                return Err(rusqlite::Error::SqliteFailure(stopped, None));
-            }
             chunk
                 .drain(..)
                 .zip(found)

@@ -134,7 +134,9 @@ pub fn patiently<T>(
             return Err(failed);
         };
         warn(&format!("{failed}; again in {pause} s"));
-        if stop::sleep(Duration::from_secs(pause)) {
+        let pause = Duration::from_secs(pause);
+        let _waits = wire::waits::on(&failed, pause);
+        if stop::sleep(pause) {
             return Err("stopped".into());
         }
     }

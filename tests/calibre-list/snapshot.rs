@@ -179,6 +179,14 @@ fn a_lock_that_is_kept_is_told() {
         .code(255);
     ran.one_line(&["metadata.db: read: another program has kept it locked for 1 s"]);
     assert!(ran.stdout.is_empty());
+    // A watchdog is told that this is on purpose.
+    let told = dir.tool("calibre-list").env("STALL_PROGRESS_FD", "2");
+    let told = told.args(["--lock-wait", "1", "books"]).code(255).stderr();
+    assert!(
+        told.lines()
+            .any(|line| line.starts_with("waiting ") && line.ends_with("the database is locked")),
+        "{told}"
+    );
     db.execute_batch("COMMIT").unwrap();
     // A writer that has not begun to write its pages is no obstacle.
     db.execute_batch("BEGIN IMMEDIATE; UPDATE books SET title = 'x'")

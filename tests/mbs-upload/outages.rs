@@ -115,6 +115,24 @@ fn a_server_that_comes_back_is_waited_for_and_no_file_failed() {
     bench.holds(&books);
 }
 
+/// A watchdog took the half hour for which a server may be away for a stall, and killed the upload.
+#[test]
+fn a_watchdog_is_told_how_long_the_server_may_be_waited_for() {
+    let mut bench = slow();
+    let books = bench.books(12);
+    let tool = bench.tool(&[]).args(["-j", "3"]);
+    let mut running = Running::start(tool.env("STALL_PROGRESS_FD", "2"), &books);
+    harness::wait_for("a file", DEADLINE, || {
+        (bench.stored().len() >= 2).then_some(())
+    });
+    bench.server.stop();
+    // Of thirty minutes.
+    running.says("waiting 179");
+    bench.server.resume();
+    running.says("waiting 0\n");
+    assert_eq!(running.end().outcomes("uploaded"), 12);
+}
+
 #[test]
 fn an_engine_that_comes_back_is_waited_for_and_no_file_failed() {
     let mut bench = slow();

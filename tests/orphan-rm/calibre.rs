@@ -159,9 +159,12 @@ fn noticed(world: &World, holder: Holder, by: &str) {
     assert!(ran.stderr().contains(by), "{}", ran.report());
     assert!(world.lib("A/x.epub").exists());
     let run = world.rm(&finding).args(["--apply", "--wait-for-calibre"]);
-    let mut waiting = run.start();
+    let mut waiting = run.env("STALL_PROGRESS_FD", "2").start();
     let mut stderr = BufReader::new(waiting.stderr.take().unwrap()).lines();
     let told = stderr.find(|line| line.as_ref().unwrap().contains("wait: "));
+    assert!(told.unwrap().unwrap().contains(by));
+    // A watchdog is told that this is on purpose.
+    let told = stderr.find(|line| line.as_ref().unwrap().starts_with("waiting "));
     assert!(told.unwrap().unwrap().contains(by));
     assert!(world.lib("A/x.epub").exists() && world.trash().is_empty());
     drop(holder);

@@ -16,6 +16,7 @@
 //! | [`csv`] | the same records for spreadsheets (`--csv`) |
 //! | [`progress`] | the bar, the plain line, the work units for a watchdog |
 //! | [`secret`] | what no message may hold, masked in what a server says |
+//! | [`waits`] | waiting on purpose, told to a watchdog |
 //! | [`tool`], [`exit`], [`stop`] | the frame around a `main`: flags, exit codes, signals |
 
 pub mod csv;
@@ -34,6 +35,7 @@ pub mod secret;
 mod sink;
 pub mod stop;
 pub mod tool;
+pub mod waits;
 pub mod write;
 
 pub use custody::Custody;

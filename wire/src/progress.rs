@@ -2,7 +2,8 @@
 //!
 //! On a terminal a bar; with `--progress=plain` a line every 30 s; else silence. Where
 //! `STALL_PROGRESS_FD` names a descriptor, one line a unit is written to it, `work` or `discovery`,
-//! so that a watchdog believes units rather than guess from output.
+//! so that a watchdog believes units rather than guess from output; what is waited for on purpose is
+//! told there, too ([`waits`](crate::waits)).
 
 use std::{
     fs::{File, OpenOptions},
@@ -16,6 +17,8 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::waits::Teller;
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -57,7 +60,7 @@ struct Told {
 }
 
 struct Watchdog {
-    descriptor: Mutex<File>,
+    descriptor: Mutex<(File, Teller)>,
     work: AtomicU64,
     discovery: AtomicU64,
 }
@@ -189,11 +192,10 @@ impl Watchdog {
         let text: String = units
             .map(|(count, word)| word.repeat(count.swap(0, Ordering::Relaxed) as usize))
             .concat();
-        if let Ok(mut descriptor) = self.descriptor.lock()
-            && !text.is_empty()
-        {
+        if let Ok(mut to) = self.descriptor.lock() {
+            let waits = to.1.line().unwrap_or_default();
             // A watchdog that does not read must not stop the work it watches.
-            let _ = descriptor.write_all(text.as_bytes());
+            let _ = to.0.write_all((text + &waits).as_bytes());
         }
     }
 }
@@ -207,7 +209,7 @@ fn watchdog() -> Option<Watchdog> {
         .open(format!("/dev/fd/{number}"))
         .ok()?;
     Some(Watchdog {
-        descriptor: Mutex::new(descriptor),
+        descriptor: Mutex::new((descriptor, Teller::default())),
         work: AtomicU64::new(0),
         discovery: AtomicU64::new(0),
     })

@@ -605,7 +605,8 @@ records! {
 
     /// What became of a watched command, as its watchdog saw it.
     Event EVENT "event" {
-        /// started, progress, warned, stalled, killed, ended, restarted, scaled, paused or heartbeat.
+        /// started, progress, waiting (on purpose), warned, stalled, killed, ended, restarted, scaled, paused
+        /// or heartbeat.
         event: String,
         /// When.
         at: String,
@@ -700,7 +701,7 @@ records! {
         state: String,
         /// When this start of it began.
         begun: Option<String>,
-        /// It is not started before.
+        /// It is not started before; running: until then it waits on purpose.
         until: Option<String>,
         /// The process that keeps it; all of the worker hangs under it.
         pid: Option<u64>,
@@ -722,7 +723,7 @@ records! {
         idle: Option<f64>,
         /// done: its exit code.
         code: Option<i64>,
-        /// paused: why.
+        /// paused: why; running: what it waits for on purpose.
         reason: Option<String>,
         /// Its log.
         log: Option<String>,

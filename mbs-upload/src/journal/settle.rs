@@ -41,7 +41,9 @@ pub fn settle(
     if let Some(last) = last {
         let since = Timestamp::now().duration_since(last);
         let since = since.try_into().unwrap_or_default();
-        wire::stop::sleep(server.policy.wait.saturating_sub(since));
+        let pause = server.policy.wait.saturating_sub(since);
+        let _waits = wire::waits::on("what a former run sent may still arrive", pause);
+        wire::stop::sleep(pause);
         journal.clock = clock(&halves, server);
     }
     look_again(journal, server, Time::Start);

@@ -73,9 +73,12 @@ pub fn patiently<T>(
             Ok(answer) => return Ok(answer),
             Err(failure) => failure,
         };
-        match policy.next(&failure, failed, chance()) {
-            Next::Wait(pause) if !wire::stop::sleep(pause) => {}
-            _ => return Err(failure),
+        let Next::Wait(pause) = policy.next(&failure, failed, chance()) else {
+            return Err(failure);
+        };
+        let _waits = wire::waits::on(&failure.to_string(), pause);
+        if wire::stop::sleep(pause) {
+            return Err(failure);
         }
     }
     unreachable!("the policy gives up in the end")

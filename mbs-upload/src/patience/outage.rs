@@ -11,6 +11,8 @@ use std::{
 
 pub use absence::{Absence, Next, Part};
 
+use wire::waits::{self, Waits};
+
 use crate::{
     patience::{
         attempt::{Policy, chance},
@@ -50,6 +52,8 @@ struct State {
     round: u64,
     last: Standing,
     gone: Option<String>,
+    /// It is away, and waited for.
+    waits: Option<Waits>,
 }
 
 impl fmt::Debug for Outage {
@@ -76,6 +80,7 @@ impl Outage {
                 round: 0,
                 last: Standing::There,
                 gone: None,
+                waits: None,
             }),
             change: Condvar::new(),
             say: Box::new(say),
@@ -132,6 +137,7 @@ impl Outage {
                     let Some(pause) = self.missed(Part::Api, &failure.to_string()) else {
                         break;
                     };
+                    let _waits = waits::on(&failure.to_string(), pause);
                     if self.halt.sleep(pause) {
                         return self.give_up(STOPPED);
                     }
@@ -159,6 +165,7 @@ impl Outage {
         match state.absence.missed(part, Instant::now(), chance()) {
             Next::Wait { pause, tell } => {
                 if let Some(most) = tell {
+                    state.waits = Some(waits::on(why, most));
                     (self.say)(&format!("{why}; waiting for it for up to {}", spell(most)));
                 }
                 Some(pause)
@@ -168,6 +175,7 @@ impl Outage {
                     Duration::ZERO => format!("gone: {why}"),
                     after => format!("gone for {}: {why}", spell(after)),
                 });
+                state.waits = None;
                 self.change.notify_all();
                 None
             }
@@ -176,8 +184,10 @@ impl Outage {
 
     /// `part` answers.
     pub fn heard(&self, part: Part) {
-        let was = self.lock().absence.heard(part, Instant::now());
+        let mut state = self.lock();
+        let was = state.absence.heard(part, Instant::now());
         if let Some(was) = was {
+            state.waits = None;
             (self.say)(&format!("back after {}", spell(was)));
         }
     }
@@ -185,6 +195,7 @@ impl Outage {
     /// The run is over for this reason, unless it is for another one already.
     pub fn give_up(&self, why: &str) -> Standing {
         let mut state = self.lock();
+        state.waits = None;
         let why = state.gone.get_or_insert_with(|| why.into()).clone();
         self.change.notify_all();
         Standing::Gone(why)

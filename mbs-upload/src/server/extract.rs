@@ -149,7 +149,12 @@ fn read_firmly(server: &Server, id: i64) -> Result<Value, Failure> {
             Err(failure) => failure,
         };
         match server.policy.next(&failure, failed, chance()) {
-            attempt::Next::Wait(pause) if failed <= FIRMLY && !server.halt.sleep(pause) => {}
+            attempt::Next::Wait(pause) if failed <= FIRMLY => {
+                let _waits = wire::waits::on(&failure.to_string(), pause);
+                if server.halt.sleep(pause) {
+                    return Err(failure);
+                }
+            }
             _ => return Err(failure),
         }
     }

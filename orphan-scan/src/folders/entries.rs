@@ -73,15 +73,6 @@ impl Entries {
         }
     }
 
-    /// A folder whose listing ended with an error in its middle.
-    #[cfg(test)]
-    pub(crate) fn cut(error: Errno) -> Entries {
-        Entries {
-            error: Some(error),
-            ..Entries::default()
-        }
-    }
-
     /// Why these may not be all, where the folder could not be read to its end.
     pub fn error(&self) -> Option<Errno> {
         self.error
@@ -110,19 +101,5 @@ impl Entries {
     /// Is there one of this name?
     pub fn has(&self, name: &CStr) -> bool {
         self.iter().any(|entry| entry.name == name)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::fd::AsFd;
-
-    use super::*;
-
-    #[test]
-    fn a_listing_that_ends_with_an_error_is_not_taken_for_whole() {
-        let mut entries = Entries::default();
-        entries.read(tempfile::tempfile().unwrap().as_fd());
-        assert_eq!(entries.error(), Some(Errno::NOTDIR));
     }
 }

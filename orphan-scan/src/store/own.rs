@@ -49,9 +49,10 @@ impl Others {
     /// Why what is at this place, a path without links, belongs to them.
     fn hold(&self, real: &Path, mounts: &Mounts) -> Option<String> {
         let below = |folder: &PathBuf| real.starts_with(folder);
+        // Whatever name a run's folder has: its files are beside its journal.
         let put_aside = |folder: &Path| {
             let run = folder.parent().filter(|_| folder.ends_with("files"));
-            run.is_some_and(is_run)
+            run.is_some_and(|run| run.join("journal.ndjson").symlink_metadata().is_ok())
         };
         if self.quarantines.iter().any(below) || real.ancestors().any(put_aside) {
             Some("it is in a quarantine of the library".into())
@@ -125,21 +126,6 @@ impl Store {
         };
         names.into_iter().flatten().find_map(led)
     }
-}
-
-/// Is it the folder of a run of orphan-rm, wherever that is? By its name, or by the journal in it.
-fn is_run(folder: &Path) -> bool {
-    let like = |name: &str| {
-        let shape = |(at, byte): (usize, u8)| match at {
-            8 => byte == b'T',
-            15 => byte == b'Z',
-            16 => byte == b'-',
-            _ => byte.is_ascii_digit(),
-        };
-        name.len() > 17 && name.bytes().enumerate().all(shape)
-    };
-    let name = folder.file_name().and_then(|name| name.to_str());
-    name.is_some_and(like) || folder.join("journal.ndjson").symlink_metadata().is_ok()
 }
 
 /// A place on a file system, whatever it is mounted as: the file system, and the path there.
@@ -230,20 +216,6 @@ mod tests {
 33 30 8:3 /sub /disk/books/Mounted rw - ext4 /dev/sdb1 rw
 34 22 8:3 / /srv/third rw - ext4 /dev/sdb1 rw
 ";
-
-    #[test]
-    fn what_any_run_put_aside_is_no_copy() {
-        assert!(is_run(Path::new("/anywhere/20260131T235959Z-4711")));
-        for other in [
-            "/a/20260131",
-            "/a/2026-01-31T23:59Z-1",
-            "/a/20260131T235959Z-",
-            "/",
-            "/a/files",
-        ] {
-            assert!(!is_run(Path::new(other)), "{other}");
-        }
-    }
 
     #[test]
     fn a_file_of_the_library_is_one_by_any_mount() {

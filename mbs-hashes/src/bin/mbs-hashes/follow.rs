@@ -156,6 +156,7 @@ enum Woken {
 /// Pauses, but no longer than until a stop is requested or the reader of our pipe is gone: without
 /// new rows nothing would be written that could tell.
 fn wait(time: Duration) -> io::Result<Woken> {
+    let _waits = wire::waits::on("the next look for new rows", time);
     let stdout = io::stdout();
     let piped = fstat(stdout.as_fd())
         .is_ok_and(|about| FileType::from_raw_mode(about.st_mode) == FileType::Fifo);

@@ -212,6 +212,8 @@ pub(crate) fn away(library: &Library, patience: Patience, mut say: impl FnMut(&s
             say(who);
             told = true;
         }
+        // Until a person closes it; whoever watches us knows how long that may take.
+        let _waits = wire::waits::on(who, Duration::MAX);
         if wire::stop::sleep(Duration::from_millis(500)) {
             return found;
         }

@@ -33,26 +33,17 @@ pub(crate) fn none_leads_to(links: &Links, file: Id, folders: &[Id], name: &OsSt
     }
 }
 
-/// Is the server's stored file a copy of this one: another file with the same bytes? Each with its SHA-1.
-pub(crate) fn is_copy(stored: (&Stamp, &str), file: (&Stamp, &str)) -> Told {
-    match is_other(stored.0, file.0) {
-        Told::Yes(_) if (stored.1, stored.0.size) == (file.1, file.0.size) => {
-            Told::Yes("the same bytes".into())
-        }
-        Told::Yes(_) => Told::No("it has other bytes than its row says".into()),
-        told => told,
-    }
-}
-
 /// Is the server's stored file another file than this one? A copy that keeps inode, size and time on
 /// another device is the same file seen through another mount, as far as can be told.
-fn is_other(stored: &Stamp, file: &Stamp) -> Told {
+pub(crate) fn is_other(stored: &Stamp, file: &Stamp) -> Told {
     if (stored.dev, stored.inode) == (file.dev, file.inode) {
-        return Told::No("it is this very file, by a link".into());
+        return Told::No("the server's stored file is this very file, by a link".into());
     }
     if (stored.inode, stored.size, stored.mtime) == (file.inode, file.size, file.mtime) {
         return Told::Unknown(
-            "it may be this very file on another mount: inode, size and time are the same".into(),
+            "the server's stored file may be this very file on another mount: inode, size and time \
+             are the same"
+                .into(),
         );
     }
     Told::Yes("another file".into())
@@ -61,28 +52,6 @@ fn is_other(stored: &Stamp, file: &Stamp) -> Told {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_perhaps_the_same_file_is_no_copy() {
-        let file = Stamp {
-            dev: 1,
-            inode: 2,
-            size: 3,
-            mtime: 4,
-            ctime: 5,
-        };
-        let copy = Stamp { inode: 9, ..file };
-        let is_copy = |stored: &Stamp, sha1: &str| is_copy((stored, sha1), (&file, "a"));
-        assert!(is_copy(&copy, "a").yes());
-        assert!(matches!(is_copy(&copy, "b"), Told::No(_)));
-        assert!(matches!(
-            is_copy(&Stamp { size: 9, ..copy }, "a"),
-            Told::No(_)
-        ));
-        let perhaps = Stamp { dev: 9, ..file };
-        assert!(matches!(is_copy(&perhaps, "a"), Told::Unknown(_)));
-        assert!(matches!(is_copy(&file, "a"), Told::No(_)));
-    }
 
     #[test]
     fn the_same_file_by_any_link_or_mount_is_no_copy() {

@@ -87,8 +87,8 @@ pub(crate) struct Prover<'a> {
     links: Result<Links, String>,
     /// Why there may be links that are not seen, where that is so.
     pub hidden: Option<String>,
-    /// How many links the store had when they were last listed in this run.
-    had_links: u64,
+    /// The store has had links in this run.
+    had_links: bool,
     mark: Option<Mark>,
     tracked: Option<Tracked>,
     /// The files of this batch, whose folders a new snapshot is read for.
@@ -125,7 +125,7 @@ impl<'a> Prover<'a> {
             server,
             links: Err("they were not listed yet".into()),
             hidden: None,
-            had_links: 0,
+            had_links: false,
             mark: None,
             tracked: None,
             wanted: Vec::new(),

@@ -223,6 +223,8 @@ impl Run<'_, '_> {
                 self.out.warn("library", "wait", &who);
                 told = true;
             }
+            // Until a person closes it; whoever watches us knows how long that may take.
+            let _waits = wire::waits::on(&who, std::time::Duration::MAX);
             if wire::stop::sleep(std::time::Duration::from_millis(500)) {
                 return;
             }

@@ -10,7 +10,7 @@ use mbs_hashes::Failure;
 use orphan_scan::store::Owner;
 
 use super::{Prover, Reading, links::note_link};
-use crate::{links::is_copy, proof::Told, server::Row};
+use crate::{links::is_other, proof::Told, server::Row};
 
 impl Prover<'_> {
     /// The server's rows of this SHA-1 as they are now; links of new rows are noted on the way.
@@ -96,16 +96,19 @@ impl Prover<'_> {
                 Err(why) => return Told::Unknown(of(&why)),
             },
         };
-        match is_copy((&stamp, &found), (file, sha1)) {
-            Told::Yes(_) => Told::Yes(of(&format_args!(
-                "{how} at {}: dev {}, inode {}, the same bytes",
-                crate::journal::now(),
-                stamp.dev,
-                stamp.inode
-            ))),
-            Told::No(why) => Told::No(of(&why)),
-            Told::Unknown(why) => Told::Unknown(of(&why)),
+        match is_other(&stamp, file) {
+            Told::Yes(_) => {}
+            told => return told,
         }
+        if found != sha1 || stamp.size != file.size {
+            return Told::No(of(&"it has other bytes than its row says"));
+        }
+        Told::Yes(of(&format_args!(
+            "{how} at {}: dev {}, inode {}, the same bytes",
+            crate::journal::now(),
+            stamp.dev,
+            stamp.inode
+        )))
     }
 
     /// The digest of a stored file that this batch has read and nobody has written to since.

@@ -48,7 +48,7 @@ pub(crate) struct Job<'a> {
     /// By the number of a row that is missing: the file that would mend it.
     pub(crate) mending: Mutex<HashMap<u32, PathBuf>>,
     /// Folders, and files on record, that were not looked into or went while the walk was on.
-    pub(crate) unlooked: Mutex<HashSet<Vec<u8>>>,
+    pub(crate) unlooked: Mutex<Vec<Vec<u8>>>,
     /// Files that were told of as on record by another path.
     pub(crate) aliases: Mutex<HashSet<Id>>,
 }
@@ -59,7 +59,7 @@ impl Job<'_> {
         let unlooked = self.unlooked.lock();
         unlooked
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(names::folded(below).into_owned());
+            .push(below.into());
     }
 
     /// This file was told of as on record by another path.
@@ -81,9 +81,10 @@ impl Job<'_> {
         let unlooked = self.unlooked.lock();
         let unlooked = unlooked.unwrap_or_else(PoisonError::into_inner);
         let below = names::folded(below);
-        let above = (0..below.len()).filter(|&at| below[at] == b'/');
-        let mut above = above.map(|at| &below[..at]).chain([&b""[..], &below]);
-        !unlooked.is_empty() && above.any(|path| unlooked.contains(path))
+        unlooked.iter().any(|folder| {
+            let rest = below.strip_prefix(&*names::folded(folder));
+            rest.is_some_and(|rest| folder.is_empty() || rest.is_empty() || rest[0] == b'/')
+        })
     }
 
     /// Does a link of the store lead to this folder?
