@@ -88,6 +88,13 @@ impl Pool {
         kill_process(self.pid(), signal).unwrap();
     }
 
+    /// The same by a name that only kill(1) knows.
+    fn signal_by_name(&self, name: &str) {
+        let pid = self.pid().as_raw_nonzero().to_string();
+        let kill = format!("kill -s {name} {pid}");
+        self.work.command("bash").args(["-c", &kill]).ok();
+    }
+
     /// Waits for its end.
     fn end(&mut self) -> Ran {
         Ran::of(self.child.take().unwrap())

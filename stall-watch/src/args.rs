@@ -19,7 +19,8 @@ use crate::code::Code;
 /// Progress is what the command or any of its descendants does: bytes on stdout or stderr (half a line
 /// counts), CPU time, bytes read or written, sent or received (TCP is counted; of UDP and Unix sockets
 /// only the queues are seen), offsets of open files, or units of work, reported a line each (`work` or
-/// `discovery`) on the descriptor that STALL_PROGRESS_FD names.
+/// `discovery`) on the descriptor that STALL_PROGRESS_FD names. A line `waiting SECONDS WHAT` there says
+/// that it waits on purpose, for so long at most; until then it is not stalled.
 ///
 /// Input is the command's own. Its output passes through as it is; a terminal it gets itself, and what
 /// it writes there counts as bytes written. A command whose output waits for its reader is not stalled.
@@ -36,6 +37,10 @@ pub(crate) struct Args {
     /// End it after so long in any case, restarts included [default: never]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub max: Option<Duration>,
+
+    /// Believe a command that says that it waits on purpose for so long, without progress in between
+    #[arg(long, value_name = "TIME", default_value = "2h", value_parser = duration)]
+    pub wait: Duration,
 
     /// Look at it so often
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
@@ -106,7 +111,8 @@ Exit codes, as timeout(1):
   126  the command was found but cannot be run
   127  the command was not found
   else the command's own; where a signal ended it, so it does stall-watch (128 + its number)
-SIGTERM, SIGINT, SIGHUP and SIGQUIT are handed on; a second one kills all processes.";
+SIGTERM, SIGINT, SIGHUP and SIGQUIT are handed on; a second one kills all processes. SIGUSR1 is answered
+with a line on stderr that says how far the command is, and is not handed on.";
 
 impl Args {
     /// Reads the command line. An error was said already.
@@ -123,13 +129,15 @@ impl Args {
     /// A line on stderr.
     pub(crate) fn complain(&self, what: fmt::Arguments<'_>) {
         if !self.quiet {
-            // Nobody is left to be told when standard error is closed.
-            let _ = writeln!(
-                io::stderr(),
-                "{}",
-                printable(&format!("stall-watch: {what}"))
-            );
+            self.say(what);
         }
+    }
+
+    /// The same, where it was asked for.
+    pub(crate) fn say(&self, what: fmt::Arguments<'_>) {
+        let line = printable(&format!("stall-watch: {what}"));
+        // Nobody is left to be told when standard error is closed.
+        let _ = writeln!(io::stderr(), "{line}");
     }
 
     /// The program's name for messages.

@@ -19,6 +19,7 @@ use stall_watch::{
 mod look;
 
 use crate::{
+    caught::Asked,
     code::Code,
     notify,
     run::{Run, wait},
@@ -74,6 +75,8 @@ pub(crate) struct Attempt {
     thorough: Duration,
     recorded: Instant,
     total: Count,
+    /// What it said last that it waits for.
+    waits: Option<String>,
     /// When the command itself was seen to have ended.
     over: Option<Instant>,
     ending: Option<Ending>,
@@ -108,6 +111,7 @@ impl Attempt {
             stall: run.args.stall,
             max: run.args.max,
             sample: pace,
+            wait: run.args.wait,
         };
         Ok(Attempt {
             started: now,
@@ -124,6 +128,7 @@ impl Attempt {
             thorough: Duration::ZERO,
             recorded: now,
             total: Count::default(),
+            waits: None,
             over: None,
             ending: None,
         })
@@ -165,9 +170,11 @@ impl Attempt {
             let mut fds = vec![run.caught.poll()];
             fds.extend(self.streams.polls());
             wait(&mut fds, until)?;
-            let asked: Vec<i32> = run.caught.take().collect();
-            for signal in asked {
-                self.asked(run, signal);
+            for asked in run.caught.take() {
+                match asked {
+                    Asked::End(signal) => self.asked(run, signal),
+                    Asked::Tell => self.tell_progress(run),
+                }
             }
         }
     }
@@ -253,9 +260,7 @@ impl Attempt {
     fn asked(&mut self, run: &mut Run<'_>, signal: i32) {
         // A terminal that goes away may say so more than once.
         let again = run.asked.is_some() && signal != SIGHUP;
-        if signal != SIGHUP {
-            run.asked = Some(signal);
-        }
+        run.asked = Some(signal);
         if self.over.is_some() && self.ending.is_none() {
             self.end(run, Why::Asked(signal));
             return;

@@ -4,10 +4,19 @@ use std::{io, os::unix::net::UnixStream};
 
 use rustix::event::{PollFd, PollFlags};
 use signal_hook::{
-    consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM},
+    consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1},
     iterator::{backend::SignalDelivery, exfiltrator::SignalOnly},
 };
 use stall_watch::proc::Proc;
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// To end, by this signal.
+    End(i32),
+    /// To say how far the command is. It does not hear of it: it might die.
+    Tell,
+}
 
 /// Signals caught from now on.
 pub(crate) struct Caught(SignalDelivery<UnixStream, SignalOnly>);
@@ -16,10 +25,11 @@ impl Caught {
     /// Those that were ignored when we were started (nohup, `&` in a script) stay so, for the command,
     /// too.
     pub(crate) fn install(proc: &Proc) -> io::Result<Caught> {
-        let mut signals = vec![SIGTERM, SIGCHLD];
+        let mut signals = vec![SIGCHLD];
         let ignored = proc.ignored().unwrap_or(0);
         let heeded = |signal: &i32| ignored >> (signal - 1) & 1 == 0;
-        signals.extend([SIGHUP, SIGINT, SIGQUIT].into_iter().filter(heeded));
+        let wanted = [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1];
+        signals.extend(wanted.into_iter().filter(heeded));
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
         Ok(Caught(SignalDelivery::with_pipe(
@@ -31,8 +41,13 @@ impl Caught {
         PollFd::new(self.0.get_read(), PollFlags::IN)
     }
 
-    /// Those that ask us to end, since the last call.
-    pub(crate) fn take(&mut self) -> impl Iterator<Item = i32> {
-        self.0.pending().filter(|&signal| signal != SIGCHLD)
+    /// Those that ask for something, since the last call.
+    pub(crate) fn take(&mut self) -> Vec<Asked> {
+        let asked = |signal| match signal {
+            SIGCHLD => None,
+            SIGUSR1 => Some(Asked::Tell),
+            _ => Some(Asked::End(signal)),
+        };
+        self.0.pending().filter_map(asked).collect()
     }
 }

@@ -6,7 +6,12 @@
 //! be made, a control group holds them as well ([`cgroup`](crate::cgroup)). That nothing is left is then
 //! known for certain: the kernel says so, by `ECHILD`.
 
-use std::{collections::HashMap, io, os::unix::process::CommandExt, process::Command};
+use std::{
+    collections::HashMap,
+    io,
+    os::unix::process::CommandExt,
+    process::{Child, Command},
+};
 
 use rustix::{
     io::Errno,
@@ -57,6 +62,21 @@ pub fn reap() -> Reaped {
     }
 }
 
+/// Starts a command as execvp(3) does: what is no program is a script of /bin/sh.
+///
+/// # Errors
+/// As [`Command::spawn`].
+pub fn spawn(command: &mut Command) -> io::Result<Child> {
+    match command.spawn() {
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::NOEXEC) => {
+            // posix_spawn(3), which std prefers, knows no such scripts. It cannot set a group id, not even
+            // the one that there is; then std calls execvp itself.
+            command.gid(process::getgid().as_raw()).spawn()
+        }
+        other => other,
+    }
+}
+
 /// Where a command runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -95,12 +115,12 @@ impl Group {
     /// Starts a command.
     ///
     /// # Errors
-    /// As [`Command::spawn`].
+    /// As [`spawn`].
     pub fn start(mut command: Command, place: Place, orphans: Orphans) -> io::Result<Group> {
         if place == Place::OwnGroup {
             command.process_group(0);
         }
-        let child = command.spawn()?;
+        let child = spawn(&mut command)?;
         Ok(Group {
             root: Pid::from_child(&child),
             place,

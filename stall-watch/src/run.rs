@@ -21,7 +21,7 @@ use wire::records::Event;
 use crate::{
     args::Args,
     attempt::{Attempt, End},
-    caught::Caught,
+    caught::{Asked, Caught},
     code::Code,
     notify::Notify,
 };
@@ -128,9 +128,19 @@ impl Run<'_> {
             let left = left.min(self.time_left());
             self.feed();
             wait(&mut [self.caught.poll()], left.min(self.pace()))?;
-            if let Some(signal) = self.caught.take().next() {
-                self.asked = Some(signal);
-                return Ok(false);
+            for asked in self.caught.take() {
+                match asked {
+                    Asked::End(signal) => {
+                        self.asked = Some(signal);
+                        return Ok(false);
+                    }
+                    Asked::Tell => {
+                        let left = end.saturating_duration_since(Instant::now()).as_secs();
+                        let program = self.args.program();
+                        self.args
+                            .say(format_args!("{program}: stalled; again in {left} s"));
+                    }
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! `STALL_PROGRESS_FD`: the descriptor on which a command reports its units.
 //!
-//! One line a unit, `work` or `discovery`. The variable holds the number of a descriptor that the
+//! One line a unit, `work` or `discovery`; or `waiting SECONDS WHAT` of one that waits on purpose, for so
+//! long at most, until its next line. The variable holds the number of a descriptor that the
 //! command and its children inherit; a program opens `/dev/fd/NUMBER` for appending, or writes to it
 //! straight away. Writing never has to wait: a unit that finds no room may be dropped, since one in
 //! a while is all that is asked for.
@@ -13,6 +14,7 @@ use std::{
         unix::fs::OpenOptionsExt,
     },
     path::Path,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -33,6 +35,15 @@ pub struct Count {
     pub discovery: u64,
 }
 
+/// It waits on purpose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// For so long at most.
+    pub until: Instant,
+    /// For what.
+    pub what: String,
+}
+
 /// The reading end.
 #[derive(Debug)]
 pub struct Units {
@@ -40,6 +51,7 @@ pub struct Units {
     /// The watchdog that watches us wants to know as well.
     outer: Option<File>,
     line: Vec<u8>,
+    wait: Option<Wait>,
     /// What was read of a file that keeps growing.
     kept: Option<u64>,
 }
@@ -67,6 +79,7 @@ pub fn open() -> io::Result<(Units, Reporter)> {
         from,
         outer: outer(),
         line: Vec::new(),
+        wait: None,
         kept: None,
     };
     Ok((units, Reporter(to)))
@@ -85,6 +98,7 @@ pub fn open_file(path: &Path) -> io::Result<(Units, Reporter)> {
         from: from.into(),
         outer: outer(),
         line: Vec::new(),
+        wait: None,
         kept: Some(0),
     };
     Ok((units, Reporter(to)))
@@ -118,6 +132,13 @@ impl Units {
         count
     }
 
+    /// What it waits for on purpose, where it last said that it does.
+    pub fn wait(&self) -> Option<&Wait> {
+        self.wait
+            .as_ref()
+            .filter(|wait| wait.until > Instant::now())
+    }
+
     /// Empties a file that was read. Whoever writes just now may lose a unit, which is allowed.
     fn trim(&mut self) {
         const LARGE: u64 = 1 << 16;
@@ -131,7 +152,7 @@ impl Units {
 
     fn take(&mut self, bytes: &[u8], count: &mut Count) {
         /// Longer than any line that means something, even after a torn one.
-        const LONG: usize = 64;
+        const LONG: usize = 1024;
         for &byte in bytes {
             if byte != b'\n' {
                 if self.line.len() < LONG {
@@ -140,14 +161,33 @@ impl Units {
                 continue;
             }
             // The end is enough: a line that a full pipe tore stands before the next one.
-            if self.line.ends_with(b"work") {
+            if let Some((left, what)) = waiting(&self.line) {
+                let until = Instant::now().checked_add(left);
+                self.wait = until.map(|until| Wait { until, what });
+            } else if self.line.ends_with(b"work") {
                 count.work += 1;
+                self.wait = None;
             } else if self.line.ends_with(b"discovery") {
                 count.discovery += 1;
+                self.wait = None;
             }
             self.line.clear();
         }
     }
+}
+
+/// `waiting SECONDS WHAT`; what is waited for may be left out.
+fn waiting(line: &[u8]) -> Option<(Duration, String)> {
+    /// Longer is not believed anyway, and no clock has an end before.
+    const LONG: f64 = 1e8;
+    let line = String::from_utf8_lossy(line);
+    let (_, said) = line.split_once("waiting ")?;
+    let (seconds, what) = said.split_once(' ').unwrap_or((said, ""));
+    let seconds = seconds
+        .parse::<f64>()
+        .ok()
+        .filter(|seconds| *seconds >= 0.0)?;
+    Some((Duration::from_secs_f64(seconds.min(LONG)), what.into()))
 }
 
 #[cfg(test)]
@@ -184,6 +224,35 @@ mod tests {
             }
         );
         assert_eq!(units.read(), Count::default());
+    }
+
+    #[test]
+    fn who_waits_is_believed_for_so_long_as_it_says_and_until_it_goes_on() {
+        let (mut units, reporter) = open().unwrap();
+        let mut said = |text: &str| {
+            rustix::io::write(&reporter.0, text.as_bytes()).unwrap();
+            let count = units.read();
+            let left = |wait: &Wait| wait.until.duration_since(Instant::now()).as_secs();
+            let wait = units.wait().map(|wait| (left(wait), wait.what.clone()));
+            (count.work + count.discovery, wait)
+        };
+        // What is waited for is no unit, whatever its last word is.
+        let network = Some((59, "the network".into()));
+        assert_eq!(said("work\nwaiting 60 the network\n"), (1, network.clone()));
+        assert_eq!(said("nonsense\nwai"), (0, network));
+        assert_eq!(said("ting 90.5\n"), (0, Some((90, String::new()))));
+        assert_eq!(said("work\n"), (1, None));
+        assert_eq!(said("wowaiting 60 x\ndiscovery\n"), (1, None));
+        assert_eq!(said("waiting 60 x\nwaiting 0\n"), (0, None));
+        assert!(said("waiting 1e300 x\n").1.is_some());
+        for none in [
+            "waiting\n",
+            "waiting soon x\n",
+            "waiting -1 x\n",
+            "waiting nan\n",
+        ] {
+            assert_eq!(said(&format!("work\n{none}")), (1, None), "{none}");
+        }
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub struct Limits {
     pub max: Option<Duration>,
     /// It is looked at so often.
     pub sample: Duration,
+    /// It may wait on purpose for so long, without progress in between.
+    pub wait: Duration,
 }
 
 /// What a look found.
@@ -20,6 +22,8 @@ pub enum Look {
     Progress,
     /// It has not.
     Nothing,
+    /// It has not, and says that it waits on purpose.
+    Waits,
     /// Nobody can tell, or it is not the command that is waited for.
     Excused,
 }
@@ -45,6 +49,8 @@ pub struct Watch {
     limits: Limits,
     last: Duration,
     idle: Duration,
+    /// How long it has waited on purpose since it last made progress.
+    waited: Duration,
     warned: bool,
 }
 
@@ -55,6 +61,7 @@ impl Watch {
             limits,
             last: now,
             idle: Duration::ZERO,
+            waited: Duration::ZERO,
             warned: false,
         }
     }
@@ -75,6 +82,11 @@ impl Watch {
         self.idle
     }
 
+    /// Has it stood still for two thirds of what is allowed, and still does?
+    pub fn is_warned(&self) -> bool {
+        self.warned
+    }
+
     /// Would a look at `now` that finds nothing have consequences? Then it must be a thorough one.
     pub fn matters(&self, now: Duration) -> bool {
         let idle = self.idle + self.counted(now);
@@ -87,9 +99,22 @@ impl Watch {
         let counted = self.counted(now);
         self.last = now;
         let mut verdict = Verdict::Fine;
+        let look = match look {
+            Look::Waits if self.waited >= self.limits.wait => Look::Nothing,
+            look => look,
+        };
         match look {
             // What it has done counts first: progress at the last moment is progress.
             Look::Progress => {
+                self.idle = Duration::ZERO;
+                self.waited = Duration::ZERO;
+                if std::mem::take(&mut self.warned) {
+                    verdict = Verdict::Moves;
+                }
+            }
+            // Afterwards it has all of its time again.
+            Look::Waits => {
+                self.waited += counted;
                 self.idle = Duration::ZERO;
                 if std::mem::take(&mut self.warned) {
                     verdict = Verdict::Moves;
@@ -134,6 +159,7 @@ mod tests {
             stall: SECOND * stall,
             max: max.map(|max| SECOND * max),
             sample: SECOND,
+            wait: SECOND * 20,
         };
         let mut watch = Watch::new(limits, Duration::ZERO);
         (1..)
@@ -169,6 +195,7 @@ mod tests {
             stall: SECOND * 240,
             max: None,
             sample: SECOND,
+            wait: SECOND * 20,
         };
         let mut watch = Watch::new(limits, Duration::ZERO);
         let later = SECOND * 3600;
@@ -184,11 +211,34 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_on_purpose_does_not_stand_still_but_not_for_ever() {
+        use Verdict::*;
+        let looks = |parts: &[(Look, usize)]| -> Vec<Look> {
+            let part = |&(look, count)| std::iter::repeat_n(look, count);
+            parts.iter().flat_map(part).collect()
+        };
+        // The twenty seconds that it may wait, and then what anybody may stand still.
+        let waits = looks(&[(Look::Waits, 99)]);
+        assert_eq!(verdicts(6, None, &waits)[..2], [(24, Warn), (26, Stalled)]);
+        // Turns of standing still in between do not make it longer; it has its time after each.
+        let turns = looks(&[(Look::Waits, 15), (Look::Nothing, 5), (Look::Waits, 15)]);
+        let turns = verdicts(6, None, &turns);
+        let wanted = [(19, Warn), (21, Moves), (29, Warn), (31, Stalled)];
+        assert_eq!(turns[..4], wanted);
+        // Progress does.
+        let works = looks(&[(Look::Waits, 20), (Look::Progress, 1), (Look::Waits, 20)]);
+        assert_eq!(verdicts(6, None, &works), []);
+        let over = verdicts(6, Some(5), &looks(&[(Look::Waits, 5)]));
+        assert_eq!(over, [(5, OverTime)]);
+    }
+
+    #[test]
     fn a_look_that_matters_is_known_before() {
         let limits = Limits {
             stall: SECOND * 6,
             max: None,
             sample: SECOND,
+            wait: SECOND * 20,
         };
         let mut watch = Watch::new(limits, Duration::ZERO);
         let mut mattered = Vec::new();

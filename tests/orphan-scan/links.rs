@@ -178,23 +178,3 @@ fn a_file_that_takes_the_place_of_one_that_a_link_leads_to_is_in_use() {
     assert_eq!(findings["Zed/X.EPUB"]["class"], "in_use");
     assert_eq!(findings["Zed/other.epub"]["class"], "untracked_on_server");
 }
-
-#[test]
-fn a_link_to_a_place_that_only_the_container_sees_makes_its_name_unknown() {
-    let mut stage = Stage::new();
-    // An old copy at that place; in the container it is the library.
-    let old = stage.dir.write("calibre/x/stray.epub", "first epub");
-    stage.linked("A/1.epub", "first epub", &old);
-    stage.put("Zed/stray.epub", "first epub");
-    stage.put("Zed/other.epub", "first epub");
-    stage.list();
-    let class = |maps: &[String]| {
-        let maps = maps.iter().flat_map(|map| ["--path-map", map]);
-        let findings = stage.findings(&stage.full().args(maps).ok());
-        ["stray", "other"].map(|name| findings[&format!("Zed/{name}.epub")]["class"].clone())
-    };
-    assert_eq!(class(&[]), ["unknown", "untracked_on_server"]);
-    let place = old.parent().unwrap().display().to_string();
-    let maps = [format!("{place}={place}")];
-    assert_eq!(class(&maps), ["untracked_on_server", "untracked_on_server"]);
-}

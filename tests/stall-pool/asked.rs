@@ -1,4 +1,7 @@
-use std::os::unix::process::ExitStatusExt;
+use std::{
+    io::{BufRead, BufReader},
+    os::unix::process::ExitStatusExt,
+};
 
 use super::*;
 
@@ -52,18 +55,51 @@ fn a_second_signal_does_not_wait() {
 }
 
 #[test]
+fn hangup_and_quit_end_it_as_term_does_and_a_terminal_may_hang_up_twice() {
+    for signal in [Signal::HUP, Signal::QUIT] {
+        let script = "trap 'touch heard; until [ -e go ]; do sleep 0.05; done; exit 0' TERM
+            while :; do sleep 0.05; done";
+        let mut pool = Pool::of(script);
+        pool.start(&["--workers", "1", "--grace", "1000s"]);
+        pool.wait_alive(&[1]);
+        pool.signal(signal);
+        wait_for("TERM", DEADLINE, || {
+            pool.work.join("heard").exists().then_some(())
+        });
+        pool.signal(Signal::HUP);
+        pool.signal(Signal::USR1);
+        // Both were heard by the time that this is answered.
+        let mut stderr = BufReader::new(pool.child.as_mut().unwrap().stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("1 of 1 workers at work, 0 units done") {
+            line.clear();
+            assert!(stderr.read_line(&mut line).unwrap() > 0);
+        }
+        assert_eq!(pool.alive(), [1]);
+        pool.work.write("go", "");
+        let ran = pool.end();
+        assert_eq!(
+            ran.status.signal(),
+            Some(signal.as_raw()),
+            "{}",
+            ran.report()
+        );
+    }
+}
+
+#[test]
 fn one_less_and_one_more() {
     let mut pool = Pool::of(FOREVER);
     pool.start(&["--workers", "3", "--max", "4"]);
     pool.wait_alive(&[1, 2, 3]);
-    pool.signal(Signal::USR1);
+    pool.signal_by_name("RTMIN+1");
     pool.wait_alive(&[1, 2]);
     pool.wait_states(&["running", "running", "held"]);
-    pool.signal(Signal::USR2);
+    pool.signal_by_name("RTMIN+2");
     pool.wait_alive(&[1, 2, 3]);
-    pool.signal(Signal::USR2);
+    pool.signal_by_name("RTMIN+2");
     pool.wait_alive(&[1, 2, 3, 4]);
-    pool.signal(Signal::USR2);
+    pool.signal_by_name("RTMIN+2");
     let told = pool.wait_told("scaled", 4);
     assert_eq!(told[3]["reason"], "4 of 4 workers: that is the bound");
     // It outlives the pool.
@@ -93,10 +129,10 @@ fn parameters_are_read_again_and_paused_workers_get_another_try() {
     pool.wait_told("paused", 1);
     // A mistake changes nothing but that.
     pool.work.write("params", "coed=0\n");
-    pool.signal(Signal::HUP);
+    pool.signal(Signal::USR2);
     pool.wait_told("paused", 2);
     pool.work.write("params", "code=0\n");
-    pool.signal(Signal::HUP);
+    pool.signal(Signal::USR2);
     pool.wait_states(&["running", "done"]);
     let ran = pool.stop();
     assert!(

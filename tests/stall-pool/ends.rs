@@ -56,18 +56,22 @@ fn what_fails_is_restarted_and_after_the_attempts_paused() {
     let ran = pool.run(&flags).code(255);
     let stderr = ran.stderr();
     let told: Vec<&str> = stderr.lines().collect();
-    let [first, second, paused] = told[..] else {
+    let [first, second, paused, why] = told[..] else {
         panic!("{}", ran.report());
     };
     for again in [first, second] {
         assert!(
-            again.contains("worker 1: ended: with 7; again in 0 s; its log: /"),
+            again.contains("worker 1: ended: with 7: failing; again in 0 s; its log: /"),
             "{again}"
         );
     }
     assert!(
         paused.contains("paused: ended with 7 after 2 restarts that brought no work back"),
         "{paused}"
+    );
+    assert!(
+        why.contains("worker 1: ended: with 7: failing; its log: /"),
+        "{why}"
     );
     assert_eq!(pool.starts().len(), 3);
     let attempts: Vec<Value> = pool
@@ -160,4 +164,51 @@ fn placeholders_are_filled_and_mistakes_told() {
     usage(&["--workers", "9", "--", "echo"]).one_line(&["--workers 9: it is more than --max 8"]);
     usage(&["--disk", "nowhere", "--", "echo"]).one_line(&["--disk nowhere: "]);
     usage(&["--status", "--state", "none"]).one_line(&["none: read: there is no pool"]);
+}
+
+/// It was told in the worker's log alone.
+#[test]
+fn a_usage_error_is_told_by_the_pool_in_the_worker_s_own_words() {
+    let script = "echo working; echo \"error: unexpected argument '--shad' found\" >&2
+        printf '\\nUsage: x\\n\\nFor more, try --help.\\n'; exit 2";
+    for quiet in [&[][..], &["--quiet"]] {
+        let pool = Pool::of(script);
+        let flags = [&["--workers", "1"][..], quiet].concat();
+        let ran = pool.run(&flags).code(255);
+        let told = ran.stderr();
+        assert!(
+            told.contains("worker 1: paused: it ended with 2 (usage)"),
+            "{told}"
+        );
+        let own = "ended: with 2: error: unexpected argument '--shad' found; its log: ";
+        assert!(told.contains(own), "{told}");
+    }
+}
+
+/// "nobody is started for 15 s" was followed by "again in 0 s".
+#[test]
+fn while_all_starts_are_held_no_earlier_one_is_promised() {
+    let mut pool = Pool::of("exit 255");
+    pool.start(&["--workers", "1", "--cooldown", "1000s"]);
+    pool.wait_told("warned", 1);
+    let told = pool.stop().stderr();
+    assert!(told.contains("nobody is started for 1000 s"), "{told}");
+    assert!(told.contains("ended: with 255; again in 1000 s"), "{told}");
+}
+
+#[test]
+fn a_worker_without_a_first_line_is_a_script_of_sh() {
+    let mut pool = Pool::of("");
+    let script = pool.work.write("plain", "echo \"$0 $1\" >ran\n");
+    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let run = pool
+        .work
+        .tool("stall-pool")
+        .args(["--workers", "1", "--state", "pool"]);
+    pool.child = Some(run.args(["./plain", "word"]).start());
+    assert!(pool.end().status.success());
+    assert_eq!(
+        fs::read_to_string(pool.work.join("ran")).unwrap(),
+        "./plain word\n"
+    );
 }

@@ -128,3 +128,29 @@ fn a_stranger_of_the_same_name_lives_on() {
     stranger.kill().unwrap();
     stranger.wait().unwrap();
 }
+
+#[test]
+fn one_that_waits_on_purpose_is_let_be_and_the_status_says_for_what() {
+    let mut pool = Pool::of(
+        "unit 'waiting 600 a server far away'; until [ -e back ]; do sleep 0.1; done; exit 0",
+    );
+    pool.start(&["--workers", "1", "--stall", "1s", "--signals", "units"]);
+    let begun = std::time::Instant::now();
+    let worker = wait_for("a worker that waits", DEADLINE, || {
+        if !pool.work.join("pool").exists() {
+            return None;
+        }
+        let worker = pool.status().1.remove(0);
+        // Three times as long as it may stand still.
+        (worker["reason"].is_string() && begun.elapsed() > Duration::from_secs(3)).then_some(worker)
+    });
+    assert_eq!(worker["reason"], "waits on purpose: a server far away");
+    assert_eq!(
+        (&worker["state"], &worker["starts"]),
+        (&"running".into(), &1.into())
+    );
+    assert!(worker["until"].as_str() > worker["begun"].as_str());
+    pool.work.write("back", "");
+    assert_eq!(pool.end().status.code(), Some(0));
+    assert_eq!(pool.starts().len(), 1);
+}

@@ -88,3 +88,57 @@ fn one_signal_is_enough_where_only_a_reader_is_waited_for() {
     signal(&child, "TERM");
     assert_eq!(child.wait().unwrap().signal(), Some(15));
 }
+
+/// It killed stall-watch, whose command lived on unwatched.
+#[test]
+fn usr1_is_answered_with_a_line_and_kills_nobody() {
+    let work = Workdir::new();
+    let script = "echo $$ >pids; printf 12345; echo work >&$STALL_PROGRESS_FD
+        echo waiting 50 a friend >&$STALL_PROGRESS_FD; until [ -e go ]; do sleep 0.1; done";
+    let mut child = watched(&work, &["--stall", "60s", "--quiet"], script).spawn();
+    numbers(&work.join("pids"), 1);
+    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+    wait_for("how far it is", DEADLINE, || {
+        signal(&child, "USR1");
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut stderr, &mut line).unwrap();
+        assert!(line.starts_with("stall-watch: bash: runs for "), "{line}");
+        line.contains(
+            " s, 5 bytes written, 1 units done, 0 looked at, waits on purpose: a friend\n",
+        )
+        .then_some(())
+    });
+    work.write("go", "");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn usr1_between_two_starts_is_answered_too() {
+    let work = Workdir::new();
+    let script = "[ -e again ] && exit 3; touch again; sleep 1000";
+    let flags = ["--restart", "1", "--events", "e"];
+    let mut child = watched(&work, &flags, script).spawn();
+    wait_for("its end", DEADLINE, || {
+        names(&events(&work, "e")).contains(&"ended").then_some(())
+    });
+    signal(&child, "USR1");
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+}
+
+#[test]
+fn what_came_ignored_stays_so_and_is_for_the_command_too() {
+    let work = Workdir::new();
+    let shown = "grep SigIgn /proc/self/status";
+    let ignored = |ran: harness::run::Ran| {
+        let text = ran.stdout();
+        let mask = text.trim().rsplit(char::is_whitespace).next().unwrap();
+        u64::from_str_radix(mask, 16).unwrap()
+    };
+    let signals = [1, 2, 3, 10, 15];
+    let all = signals
+        .iter()
+        .fold(0, |mask, signal| mask | 1 << (signal - 1));
+    let run = |how: &str| ignored(work.shell(&format!("env {how} stall-watch {shown}")).ok()) & all;
+    assert_eq!(run("--ignore-signal=HUP,INT,QUIT,USR1,TERM"), all);
+    assert_eq!(run("--default-signal=HUP,INT,QUIT,USR1,TERM"), 0);
+}

@@ -42,6 +42,31 @@ fn what_cannot_be_run_is_126_and_what_is_not_there_127() {
         .one_line(&["stall-watch: no-such-command: run: No such file or directory"]);
 }
 
+/// As execvp(3) has it, and so timeout(1).
+#[test]
+fn a_script_without_a_first_line_is_run_by_sh() {
+    let work = Workdir::new();
+    let script = work.write("plain", "echo \"$0 $*\"; exit 5\n");
+    let empty = work.write("empty", "");
+    for file in [&script, &empty] {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(file, mode).unwrap();
+    }
+    let ran = work
+        .tool("stall-watch")
+        .args(["./plain", "a b", "c"])
+        .code(5);
+    assert_eq!(ran.stdout(), "./plain a b c\n");
+    let path = format!("{}:/usr/bin:/bin", work.path().display());
+    let ran = work
+        .tool("stall-watch")
+        .env("PATH", path)
+        .args(["plain", "d"])
+        .code(5);
+    assert_eq!(ran.stdout(), format!("{} d\n", script.display()));
+    work.tool("stall-watch").arg("./empty").ok();
+}
+
 #[test]
 fn a_wrong_call_is_125_and_runs_nothing() {
     let work = Workdir::new();

@@ -102,6 +102,28 @@ fn a_chatty_loop_without_units_is_told_apart() {
     watched(&work, &flags, works).ok();
 }
 
+/// An upload that waited half an hour for its server, on purpose, was killed after a minute.
+#[test]
+fn who_says_that_it_waits_on_purpose_is_believed_for_so_long() {
+    let work = Workdir::new();
+    let script = "echo waiting 60 the network >&$STALL_PROGRESS_FD; sleep 3; exit 3";
+    watched(&work, &["--events", "e"], script).code(3);
+    let events = events(&work, "e");
+    assert_eq!(names(&events), ["started", "waiting", "ended"]);
+    let reason = events[1]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("for up to ") && reason.ends_with(" s: the network"));
+    for then in [
+        // The bound that it gave itself.
+        "echo waiting 0.5 >&$STALL_PROGRESS_FD; sleep 1000",
+        // It goes on, and then stands still.
+        "for what in 'waiting 60' 'waiting 0'; do echo $what >&$STALL_PROGRESS_FD; done; sleep 1000",
+        // It would wait for ever.
+        "while :; do echo waiting 60 >&$STALL_PROGRESS_FD; sleep 0.1; done",
+    ] {
+        watched(&work, &["--wait", "1s", "--signals", "output,units"], then).code(124);
+    }
+}
+
 #[test]
 fn units_reach_the_watchdog_outside_too() {
     let work = Workdir::new();

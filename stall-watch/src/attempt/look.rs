@@ -51,11 +51,50 @@ impl Attempt {
             Look::Progress
         } else if signs.is_empty() || self.streams.are_blocked() {
             Look::Excused
+        } else if self.units.wait().is_some() {
+            Look::Waits
         } else {
             Look::Nothing
         };
+        self.tell_wait(run);
         let verdict = self.watch.look(since, run.begun.elapsed(), look);
         self.heed(run, verdict, &seen, now);
+    }
+
+    /// Records what it waits for on purpose, once.
+    fn tell_wait(&mut self, run: &mut Run<'_>) {
+        let waits = self.units.wait().cloned();
+        let what = waits.as_ref().map(|wait| wait.what.clone());
+        if what == self.waits {
+            return;
+        }
+        if let Some(wait) = waits {
+            let left = wait.until.saturating_duration_since(Instant::now());
+            let reason = format!("for up to {:.0} s: {}", left.as_secs_f64(), wait.what);
+            if run.args.verbose {
+                let program = run.args.program();
+                run.args
+                    .complain(format_args!("{program}: waits on purpose, {reason}"));
+            }
+            run.tell("waiting", |event| event.reason = Some(reason));
+        }
+        self.waits = what;
+    }
+
+    /// A line that says how far it is.
+    pub(super) fn tell_progress(&self, run: &Run<'_>) {
+        let seconds = self.started.elapsed().as_secs_f64();
+        let idle = self.watch.idle().as_secs_f64();
+        let output = self.streams.total();
+        let (work, discovery) = (self.total.work, self.total.discovery);
+        let waits = self.units.wait().map_or(String::new(), |wait| {
+            format!(", waits on purpose: {}", wait.what)
+        });
+        let program = run.args.program();
+        run.args.say(format_args!(
+            "{program}: runs for {seconds:.1} s, no progress for {idle:.1} s, {output} bytes written, \
+             {work} units done, {discovery} looked at{waits}"
+        ));
     }
 
     /// Does what a verdict asks for.

@@ -28,14 +28,15 @@ pub(crate) const TOOL: Tool = Tool {
 /// A worker that makes no progress is ended, with all that it started, and started again. Progress is
 /// what stall-watch takes for it; a worker that reports units (a line `work` or `discovery` each, on the
 /// descriptor that STALL_PROGRESS_FD names) has --discovery-stall after a unit of discovery, else --stall.
+/// One that says there that it waits on purpose (`waiting SECONDS WHAT`) is not stalled until then.
 ///
 /// A first restart is made at once, the next after --cooldown, then after twice that. After --attempts
 /// restarts in a row that brought no work back within --verify the worker is paused. Exit codes 0 and 1
 /// of a worker mean that it has done its part; 2 and 3 pause it; 255 holds all starts for --cooldown;
 /// anything else is a failure.
 ///
-/// Where a worker stalls while the disk is saturated, none is restarted: the highest is asked to end, and
-/// comes back when the disk is calm. Workers outlive a pool that is killed; the next one with the same
+/// A worker that stalls while the disk is saturated is not restarted: it is asked to end, and comes back
+/// when the disk is calm. Workers outlive a pool that is killed; the next one with the same
 /// --state goes on watching them.
 #[derive(Parser)]
 #[command(name = "stall-pool", version, after_help = AFTER, args_override_self = true)]
@@ -56,6 +57,9 @@ pub(crate) struct Args {
     /// The same while it finds out what there is to do
     #[arg(long, value_name = "TIME", default_value = "20m", value_parser = duration)]
     pub(crate) discovery_stall: Duration,
+    /// Believe a worker that says that it waits on purpose for so long, without progress in between
+    #[arg(long, value_name = "TIME", default_value = "2h", value_parser = duration)]
+    pub(crate) wait: Duration,
     /// What counts as progress
     #[arg(
         long,
@@ -159,7 +163,7 @@ pub(crate) struct Args {
     /// Put VALUE where the command has {NAME}
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) param: Vec<String>,
-    /// The same from a file, a line each; read again on SIGHUP, for starts from then on
+    /// The same from a file, a line each; read again on SIGUSR2, for starts from then on
     #[arg(long, value_name = "FILE")]
     pub(crate) params: Option<PathBuf>,
 
@@ -197,9 +201,10 @@ Examples:
   stall-pool --replay events.ndjson --disk-high 80    (what these limits would have done)
 
 Signals:
-  TERM, INT    end the workers, one after another, within --grace; a second one kills them
-  HUP          read --params again, and give paused workers another try
-  USR1, USR2   one worker less, one more
+  TERM, INT, HUP, QUIT  end the workers, one after another, within --grace; a second one kills them
+  USR1                  print how the pool stands
+  USR2                  read --params again, and give paused workers another try
+  RTMIN+1, RTMIN+2      one worker less, one more
 
 Exit codes:
   0    all workers are done             1    all are done, some with 1
@@ -234,6 +239,7 @@ impl Args {
             stall: self.stall,
             discovery_stall: self.discovery_stall,
             sample: self.pace(),
+            wait: self.wait,
             attempts: self.attempts,
             cooldown: self.cooldown,
             verify: self.verify,

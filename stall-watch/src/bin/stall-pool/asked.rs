@@ -4,7 +4,7 @@ use std::{io, os::unix::net::UnixStream};
 
 use rustix::event::{PollFd, PollFlags};
 use signal_hook::{
-    consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2},
+    consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
     iterator::{backend::SignalDelivery, exfiltrator::SignalOnly},
 };
 use stall_watch::proc::Proc;
@@ -14,6 +14,8 @@ use stall_watch::proc::Proc;
 pub(crate) enum Wish {
     /// End, by this signal.
     Stop(i32),
+    /// Say how it stands.
+    Tell,
     /// Read the parameters again.
     Reload,
     /// One worker less.
@@ -22,17 +24,23 @@ pub(crate) enum Wish {
     More,
 }
 
+/// SIGRTMIN+1 and SIGRTMIN+2, as kill(1) calls them.
+const LESS: i32 = 35;
+const MORE: i32 = 36;
+
 /// Signals caught from now on.
 pub(crate) struct Asked(SignalDelivery<UnixStream, SignalOnly>);
 
 impl Asked {
-    /// ^C stays ignored for a job in the background of a script.
+    /// What came ignored stays so, as ^C for a job in the background of a script.
     pub(crate) fn install(proc: &Proc) -> io::Result<Asked> {
-        let mut signals = vec![SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD];
         let ignored = proc.ignored().unwrap_or(0);
-        if ignored >> (SIGINT - 1) & 1 == 0 {
-            signals.push(SIGINT);
-        }
+        let heeded = |signal: &i32| *signal > 31 || ignored >> (signal - 1) & 1 == 0;
+        let wanted = [
+            SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, LESS, MORE,
+        ];
+        let mut signals: Vec<i32> = wanted.into_iter().filter(heeded).collect();
+        signals.push(SIGCHLD);
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
         Ok(Asked(SignalDelivery::with_pipe(
@@ -47,10 +55,11 @@ impl Asked {
     /// Since the last call.
     pub(crate) fn take(&mut self) -> Vec<Wish> {
         let wish = |signal| match signal {
-            SIGTERM | SIGINT => Some(Wish::Stop(signal)),
-            SIGHUP => Some(Wish::Reload),
-            SIGUSR1 => Some(Wish::Less),
-            SIGUSR2 => Some(Wish::More),
+            SIGTERM | SIGINT | SIGHUP | SIGQUIT => Some(Wish::Stop(signal)),
+            SIGUSR1 => Some(Wish::Tell),
+            SIGUSR2 => Some(Wish::Reload),
+            LESS => Some(Wish::Less),
+            MORE => Some(Wish::More),
             _ => None,
         };
         self.0.pending().filter_map(wish).collect()

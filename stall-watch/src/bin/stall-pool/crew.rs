@@ -18,7 +18,7 @@ use stall_watch::{
 };
 
 use crate::{
-    life::End,
+    life::{End, Waits},
     seat::{self, Look, Sitter},
 };
 
@@ -186,6 +186,16 @@ impl Process {
         sample
     }
 
+    /// What it waits for on purpose, by the pool's clock that shows `now`.
+    pub(crate) fn waits(&self, now: Duration) -> Option<Waits> {
+        let wait = self.units.wait()?;
+        let left = wait.until.saturating_duration_since(Instant::now());
+        Some(Waits {
+            until: now + left,
+            what: wait.what.clone(),
+        })
+    }
+
     /// It has made progress.
     pub(crate) fn moved(&mut self) {
         self.sampler.forget_opened();
@@ -293,7 +303,8 @@ impl Size {
     }
 }
 
-fn last_lines(path: &PathBuf) -> Vec<String> {
+/// The last lines of a log.
+pub(crate) fn last_lines(path: &PathBuf) -> Vec<String> {
     let read = || -> io::Result<Vec<u8>> {
         use std::io::{Read, Seek, SeekFrom};
         let mut file = fs::File::open(path)?;

@@ -128,7 +128,7 @@ fn run(
         .stdout(to.try_clone()?)
         .stderr(to)
         .process_group(0);
-    let child = match command.spawn() {
+    let child = match group::spawn(&mut command) {
         Ok(child) => child,
         Err(error) => {
             seat.end(&End::NotStarted(events::reason(&error)))?;

@@ -16,6 +16,8 @@ pub(crate) struct Rules {
     pub(crate) discovery_stall: Duration,
     /// Between two looks.
     pub(crate) sample: Duration,
+    /// It may wait on purpose for so long, without progress in between.
+    pub(crate) wait: Duration,
     /// Restarts in a row that may bring no work back.
     pub(crate) attempts: u32,
     /// From a restart to the next one; doubled by each that brought no work back.
@@ -117,7 +119,16 @@ pub(crate) struct Life {
     pub(crate) units: Count,
     /// Work must be back by then; none once it is, or that was told.
     verify: Option<Duration>,
+    /// It waits on purpose.
+    pub(crate) waits: Option<Waits>,
     watch: Watch,
+}
+
+/// What it waits for on purpose, and until when at most.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Waits {
+    pub(crate) until: Duration,
+    pub(crate) what: String,
 }
 
 impl Life {
@@ -133,6 +144,7 @@ impl Life {
             phase: None,
             units: Count::default(),
             verify: None,
+            waits: None,
             watch: watch(rules, Duration::ZERO),
         }
     }
@@ -153,6 +165,17 @@ impl Life {
     /// Is there a process of it?
     pub(crate) fn runs(&self) -> bool {
         matches!(self.state, State::Running { .. } | State::Ending { .. })
+    }
+
+    /// How much it does, the least first: it is not there, it is being ended for it stood still, it is
+    /// about to be taken for stalled, it works.
+    pub(crate) fn does(&self) -> u8 {
+        match self.state {
+            State::Running { .. } if self.watch.is_warned() => 2,
+            State::Running { .. } => 3,
+            State::Ending { .. } => 1,
+            _ => 0,
+        }
     }
 
     /// How long it has not made progress.
@@ -198,6 +221,7 @@ impl Life {
     /// It runs, whoever started it.
     pub(crate) fn run(&mut self, now: Duration, rules: &Rules) {
         self.phase = None;
+        self.waits = None;
         self.watch = watch(rules, now);
         self.state = State::Running { since: now };
     }
@@ -242,6 +266,7 @@ impl Life {
         }
         let look = match progress {
             true => Look::Progress,
+            false if self.waits.is_some() => Look::Waits,
             false => Look::Nothing,
         };
         self.watch.look(now, Duration::ZERO, look)
@@ -290,6 +315,7 @@ impl Life {
         };
         self.verify = None;
         self.phase = None;
+        self.waits = None;
         let reason = match (why, end) {
             // A script that ends with 0 when asked to has not done its part. Nothing is lost by a start
             // too many.
@@ -375,6 +401,7 @@ fn watch(rules: &Rules, now: Duration) -> Watch {
         stall: rules.stall,
         max: None,
         sample: rules.sample,
+        wait: rules.wait,
     };
     Watch::new(limits, now)
 }

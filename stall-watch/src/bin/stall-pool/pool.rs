@@ -1,12 +1,12 @@
 //! All workers together: who has a place, who is to be started, asked to end, or ended. No clock, no
 //! I/O: whoever carries out the orders tells what came of them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
 use stall_watch::{load::Figures, units::Count, watch::Verdict};
 
 use crate::{
-    life::{End, Life, Outcome, Rules, State, Why},
+    life::{End, Life, Outcome, Rules, State, Waits, Why},
     scale::{Answer, Scale},
 };
 
@@ -157,7 +157,7 @@ impl Pool {
         }
     }
 
-    /// The highest are given up where there are more than may run.
+    /// Where there are more than may run, those are given up that do the least, of these the highest.
     fn give_up(&mut self, now: Duration, orders: &mut Vec<Order>) {
         let stays = |life: &Life| {
             life.has_place()
@@ -169,11 +169,15 @@ impl Pool {
                     }
                 )
         };
-        let mut surplus = self.count(stays).saturating_sub(self.scale.limit());
-        for (&number, life) in self.workers.iter_mut().rev() {
-            if surplus == 0 {
-                break;
-            }
+        let surplus = self.count(stays).saturating_sub(self.scale.limit());
+        let mut least: Vec<(u32, &mut Life)> = self
+            .workers
+            .iter_mut()
+            .filter(|(_, life)| stays(life))
+            .map(|(&number, life)| (number, life))
+            .collect();
+        least.sort_by_key(|(number, life)| (life.does(), Reverse(*number)));
+        for (number, life) in least.into_iter().take(surplus as usize) {
             match life.state {
                 State::Running { .. } => {
                     life.end(now, Why::Asked);
@@ -181,12 +185,8 @@ impl Pool {
                 }
                 State::Waiting { .. } => life.state = State::Held,
                 // It ends anyway; what follows is seen then.
-                State::Ending {
-                    why: Why::Stalled, ..
-                } => {}
-                _ => continue,
+                _ => {}
             }
-            surplus -= 1;
         }
     }
 
@@ -236,6 +236,13 @@ impl Pool {
         }
     }
 
+    /// What a worker waits for on purpose; to be told before a look.
+    pub(crate) fn waits(&mut self, number: u32, waits: Option<Waits>) {
+        if let Some(life) = self.workers.get_mut(&number) {
+            life.waits = waits;
+        }
+    }
+
     /// A look said that this worker stalled.
     pub(crate) fn stalled(&mut self, now: Duration, number: u32, figures: &Figures) -> Vec<Order> {
         let live = self.live();
@@ -257,11 +264,13 @@ impl Pool {
                 life.spare();
                 vec![stalled("none", format!("{idle}; {why}"))]
             }
+            // It is the one that does nothing; all others go on.
             Answer::GiveWay(reason) => {
-                life.spare();
+                life.end(now, Why::Asked);
                 vec![
                     stalled("scale_down", idle),
                     self.scaled("scale_down", reason),
+                    Order::Ask(number),
                 ]
             }
         }

@@ -11,7 +11,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
 };
-use signal_hook::low_level::emulate_default_handler;
+use signal_hook::{consts::SIGHUP, low_level::emulate_default_handler};
 use stall_watch::{events::Events, group, proc::Proc};
 use wire::{Exit, Fatal};
 
@@ -135,6 +135,8 @@ impl Run<'_> {
     fn heed(&mut self, wish: Wish) {
         let now = self.clock.now();
         match wish {
+            // A terminal that goes away may say so more than once.
+            Wish::Stop(SIGHUP) if self.stop.is_some() => {}
             Wish::Stop(_) if self.stop.is_some() => self.pool.stop_now(now),
             Wish::Stop(signal) => {
                 self.stop = Some(signal);
@@ -145,6 +147,7 @@ impl Run<'_> {
                     self.args.grace.as_secs_f64()
                 ));
             }
+            Wish::Tell => self.tell_progress_of_all(),
             Wish::Reload => {
                 match self.args.values() {
                     Ok(params) => self.params = params,

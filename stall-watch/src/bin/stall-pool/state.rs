@@ -23,7 +23,7 @@ use wire::{
 
 use crate::{
     crew::Files,
-    life::{Life, Phase, Rules, State},
+    life::{Life, Phase, Rules, State, Waits},
 };
 
 /// Where everything is.
@@ -191,6 +191,10 @@ impl Saved {
         (pool.disk, pool.io, pool.memory) = (None, None, None);
         for worker in &mut lasting.workers {
             (worker.work, worker.discovery, worker.idle) = (0, 0, None);
+            // Until when one waits that runs changes with each word of it.
+            if worker.begun.is_some() {
+                worker.until = None;
+            }
         }
         lasting
     }
@@ -222,7 +226,13 @@ pub(crate) fn time(text: &str) -> Option<Duration> {
 pub(crate) fn record(number: u32, life: &Life, now: Duration) -> records::Worker {
     let (mut since, mut until, mut code, mut reason) = (None, None, None, None);
     match &life.state {
-        State::Running { since: at } | State::Ending { since: at, .. } => since = Some(*at),
+        State::Running { since: at } => {
+            since = Some(*at);
+            until = life.waits.as_ref().map(|waits| waits.until);
+            let what = |waits: &Waits| format!("waits on purpose: {}", waits.what);
+            reason = life.waits.as_ref().map(what);
+        }
+        State::Ending { since: at, .. } => since = Some(*at),
         State::Waiting { until: at } => until = Some(*at),
         State::Held if life.due > now => until = Some(life.due),
         State::Held => {}
@@ -260,7 +270,10 @@ pub(crate) fn life(record: &records::Worker, now: Duration, rules: &Rules) -> Li
     life.failed = record.attempts as u32;
     life.restarted = at(&record.restarted);
     life.failing = record.failing;
-    life.due = at(&record.until).unwrap_or(Duration::ZERO);
+    let runs = record.begun.is_some();
+    life.due = at(&record.until)
+        .filter(|_| !runs)
+        .unwrap_or(Duration::ZERO);
     life.units = Count {
         work: record.work,
         discovery: record.discovery,

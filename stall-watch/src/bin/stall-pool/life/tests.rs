@@ -4,6 +4,7 @@ pub(crate) const RULES: Rules = Rules {
     stall: Duration::from_secs(300),
     discovery_stall: Duration::from_secs(1200),
     sample: Duration::from_secs(1),
+    wait: Duration::from_secs(3600),
     attempts: 3,
     cooldown: Duration::from_secs(600),
     verify: Duration::from_secs(120),
@@ -58,6 +59,28 @@ fn discovery_has_its_own_time_and_work_has_it_no_more() {
     life.look(at(1), &RULES, true, DISCOVERY);
     life.look(at(2), &RULES, true, WORK);
     assert_eq!(silent(&mut life, 3), 302);
+}
+
+#[test]
+fn one_that_waits_on_purpose_has_not_stalled_but_may_not_wait_for_ever() {
+    let mut life = started(0);
+    life.waits = Some(Waits {
+        until: at(99_999),
+        what: "a server".into(),
+    });
+    assert_eq!(silent(&mut life, 1), 3600 + 300);
+    let mut life = started(0);
+    life.waits = Some(Waits {
+        until: at(1000),
+        what: "a server".into(),
+    });
+    for now in 1..1000 {
+        assert_eq!(life.look(at(now), &RULES, false, NOTHING), Verdict::Fine);
+    }
+    life.waits = None;
+    assert_eq!(silent(&mut life, 1000), 1299);
+    life.ended(at(1300), &End::Signal(9), &RULES);
+    assert_eq!(life.waits, None);
 }
 
 #[test]

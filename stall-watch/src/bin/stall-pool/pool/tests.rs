@@ -73,29 +73,98 @@ fn all_are_started_and_when_all_are_done_it_is_over() {
     assert!(pool.is_over());
 }
 
-/// original.md, part 5: it killed the highest at once, and restarted the one that was slow.
+/// The highest was asked to end in its place, which worked, while this one waited on.
 #[test]
-fn under_a_saturated_disk_the_highest_is_asked_to_end_and_nobody_is_restarted() {
+fn under_a_saturated_disk_the_one_that_stalled_is_asked_to_end_and_nobody_is_restarted() {
     let mut pool = pool(4);
     acts(&mut pool, 0);
     let now = stall(&mut pool, 2, 1);
     assert_eq!(now, 300);
-    pool.stalled(at(now), 2, &busy());
-    assert_eq!(acts(&mut pool, now), [Order::Ask(4)]);
-    assert_eq!(
-        words(&pool, now),
-        ["running", "running", "running", "stopping"]
-    );
+    let orders = pool.stalled(at(now), 2, &busy());
+    assert!(orders.contains(&Order::Ask(2)), "{orders:?}");
+    assert!(!orders.contains(&Order::End(2)), "{orders:?}");
+    assert_eq!(acts(&mut pool, now), []);
+    let all = ["running", "stopping", "running", "running"];
+    assert_eq!(words(&pool, now), all);
     // It finishes its file first, and is not started again.
     assert_eq!(acts(&mut pool, now + 59), []);
-    pool.ended(at(now + 59), 4, &End::Signal(15));
+    pool.ended(at(now + 59), 2, &End::Signal(15));
     assert_eq!(acts(&mut pool, now + 59), []);
-    assert_eq!(words(&pool, now), ["running", "running", "running", "held"]);
+    assert_eq!(words(&pool, now), ["running", "held", "running", "running"]);
     // Calm again: it comes back.
     pool.figures(at(now + 599), &calm());
     assert_eq!(acts(&mut pool, now + 599), []);
     pool.figures(at(now + 600), &calm());
-    assert_eq!(acts(&mut pool, now + 600), [Order::Start(4)]);
+    assert_eq!(acts(&mut pool, now + 600), [Order::Start(2)]);
+}
+
+#[test]
+fn one_that_stalled_and_does_not_heed_is_killed_when_the_grace_is_over() {
+    let mut pool = pool(2);
+    acts(&mut pool, 0);
+    let now = stall(&mut pool, 1, 1);
+    pool.stalled(at(now), 1, &busy());
+    assert_eq!(acts(&mut pool, now + 59), []);
+    assert_eq!(acts(&mut pool, now + 60), [Order::Kill(1)]);
+}
+
+#[test]
+fn given_up_is_who_does_the_least_and_of_equals_the_highest() {
+    // It works: the highest.
+    let mut all = pool(4);
+    acts(&mut all, 0);
+    all.wish(at(10), false, true);
+    assert_eq!(acts(&mut all, 10), [Order::Ask(4)]);
+    // One is about to be taken for stalled.
+    let mut warned = pool(4);
+    acts(&mut warned, 0);
+    for now in 1..=200 {
+        for number in [1, 3, 4] {
+            warned.look(at(now), number, true, NOTHING);
+        }
+        warned.look(at(now), 2, false, NOTHING);
+    }
+    warned.wish(at(200), false, true);
+    assert_eq!(acts(&mut warned, 200), [Order::Ask(2)]);
+    // One is being ended, for it stalled: what becomes of it is seen then.
+    let mut stalled = pool(4);
+    acts(&mut stalled, 0);
+    let now = stall(&mut stalled, 2, 1);
+    stalled.stalled(at(now), 2, &calm());
+    stalled.wish(at(now), false, true);
+    assert_eq!(acts(&mut stalled, now), []);
+    stalled.ended(at(now + 1), 2, &End::Signal(15));
+    assert_eq!(acts(&mut stalled, now + 1), []);
+    assert_eq!(words(&stalled, now)[1], "held");
+    // One is not even there.
+    let mut waits = pool(4);
+    acts(&mut waits, 0);
+    for now in [10, 20] {
+        waits.ended(at(now), 1, &End::Code(7));
+        acts(&mut waits, now);
+    }
+    assert_eq!(words(&waits, 20)[0], "cooldown");
+    waits.wish(at(20), false, true);
+    assert_eq!(acts(&mut waits, 20), []);
+    assert_eq!(words(&waits, 20)[0], "held");
+}
+
+/// One that was given up while it had to wait was started at once when it had a place again.
+#[test]
+fn one_that_is_let_in_again_after_scaling_has_its_cooldown_all_the_same() {
+    let mut pool = pool(2);
+    acts(&mut pool, 0);
+    // Its second restart may be made at 610.
+    for now in [10, 20] {
+        pool.ended(at(now), 2, &End::Code(7));
+        acts(&mut pool, now);
+    }
+    pool.wish(at(30), false, true);
+    assert_eq!(acts(&mut pool, 30), []);
+    assert_eq!(words(&pool, 30), ["running", "held"]);
+    pool.wish(at(40), true, true);
+    assert_eq!(acts(&mut pool, 609), []);
+    assert_eq!(acts(&mut pool, 610), [Order::Start(2)]);
 }
 
 #[test]

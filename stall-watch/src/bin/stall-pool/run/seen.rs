@@ -72,6 +72,8 @@ impl Run<'_> {
             if !signs.is_empty() {
                 process.moved();
             }
+            let waits = process.waits(now);
+            self.pool.waits(number, waits);
             match self.pool.look(now, number, !signs.is_empty(), sample.units) {
                 Verdict::Stalled => {
                     let figures = self.meter.now(now);

@@ -12,7 +12,7 @@ use wire::{path::printable, progress::Mode, records::Event};
 
 use super::Run;
 use crate::{
-    crew::Process,
+    crew::{Process, last_lines},
     life::{End, State, signal_name},
     pool::Note,
 };
@@ -21,13 +21,15 @@ impl Run<'_> {
     /// A line on stderr.
     pub(super) fn complain(&self, what: fmt::Arguments<'_>) {
         if !self.args.output.quiet {
-            // Nobody is left to be told when standard error is closed.
-            let _ = writeln!(
-                io::stderr(),
-                "{}",
-                printable(&format!("stall-pool: {what}"))
-            );
+            self.say(what);
         }
+    }
+
+    /// The same, also where nothing but errors is to be said.
+    fn say(&self, what: fmt::Arguments<'_>) {
+        let line = printable(&format!("stall-pool: {what}"));
+        // Nobody is left to be told when standard error is closed.
+        let _ = writeln!(io::stderr(), "{line}");
     }
 
     /// Records an event of a worker, or of the pool.
@@ -88,9 +90,12 @@ impl Run<'_> {
         });
         let who = worker.map_or("pool".into(), |number| format!("worker {number}"));
         let what = note.event;
-        // That it ended, or stalled, was said.
-        if what != "restarted" || self.args.output.verbose {
-            self.complain(format_args!("{who}: {what}: {}", note.reason));
+        match what {
+            // A person must.
+            "paused" => self.say(format_args!("{who}: {what}: {}", note.reason)),
+            // That it ended, or stalled, was said.
+            "restarted" if !self.args.output.verbose => {}
+            _ => self.complain(format_args!("{who}: {what}: {}", note.reason)),
         }
         if matches!(what, "stalled" | "paused") {
             self.advise(&line);
@@ -143,18 +148,29 @@ impl Run<'_> {
         });
     }
 
-    /// One that failed is said to, when it is started again; one that is paused was said to be.
+    /// One that failed is said to, with what it said itself, and when it is started again.
     pub(super) fn tell_again(&self, number: u32, end: &End) {
         let state = self.pool.workers.get(&number).map(|life| &life.state);
-        let (Some(State::Waiting { until }), None) = (state, self.stop) else {
-            return;
-        };
-        let pause = until.saturating_sub(self.clock.now()).as_secs_f64();
         let log = self.place.files(number).log;
-        self.complain(format_args!(
-            "worker {number}: ended: {end}; again in {pause:.0} s; its log: {}",
-            log.display()
-        ));
+        let said = telling(&last_lines(&log)).map_or(String::new(), |line| format!(": {line}"));
+        let log = log.display();
+        match state {
+            Some(State::Waiting { until }) if self.stop.is_none() => {
+                let until = self.pool.hold.map_or(*until, |hold| hold.max(*until));
+                let pause = until.saturating_sub(self.clock.now()).as_secs_f64();
+                self.complain(format_args!(
+                    "worker {number}: ended: {end}{said}; again in {pause:.0} s; its log: {log}"
+                ));
+            }
+            Some(State::Paused { .. })
+                if !said.is_empty() && !matches!(end, End::NotStarted(_)) =>
+            {
+                self.say(format_args!(
+                    "worker {number}: ended: {end}{said}; its log: {log}"
+                ));
+            }
+            _ => {}
+        }
     }
 
     /// What KILL did not end.
@@ -190,19 +206,34 @@ impl Run<'_> {
         let _ = self.record("progress", Some(number), |_| {});
     }
 
+    /// How all of it stands, in a line.
+    fn progress(&self) -> String {
+        let (workers, places) = (self.pool.live(), self.pool.scale.limit());
+        let lives = || self.pool.workers.values();
+        let done: u64 = lives().map(|life| life.units.work).sum();
+        let waiting = lives().filter(|life| life.waits.is_some()).count();
+        let waiting = (waiting > 0).then(|| format!(", {waiting} of them waiting on purpose"));
+        let disk = self.meter.figures.disk;
+        let disk = disk.map(|busy| format!(", disk {busy:.0} % busy"));
+        format!(
+            "{workers} of {places} workers at work{}, {done} units done{}",
+            waiting.unwrap_or_default(),
+            disk.unwrap_or_default()
+        )
+    }
+
+    /// Somebody asks.
+    pub(super) fn tell_progress_of_all(&self) {
+        self.say(format_args!("{}", self.progress()));
+    }
+
     /// How the pool stands, once an interval.
     pub(super) fn heartbeat(&mut self) {
         let figures = self.meter.figures;
         let (workers, scale) = (self.pool.live(), &self.pool.scale);
         let (places, target) = (scale.limit(), scale.target());
         if self.args.output.verbose || self.args.output.progress == Mode::Plain {
-            let units = self.pool.workers.values().map(|life| life.units.work);
-            let done: u64 = units.sum();
-            let disk = figures.disk.map(|busy| format!(", disk {busy:.0} % busy"));
-            self.complain(format_args!(
-                "{workers} of {places} workers at work, {done} units done{}",
-                disk.unwrap_or_default()
-            ));
+            self.complain(format_args!("{}", self.progress()));
         }
         let _ = self.record("heartbeat", None, |event| {
             event.workers = Some(workers.into());
@@ -236,5 +267,30 @@ impl Run<'_> {
         if let Err(error) = error() {
             self.complain(format_args!("--on-stall: run: {error}"));
         }
+    }
+}
+
+/// Of what a worker said last, the line that tells the most: usage errors end with advice.
+fn telling(lines: &[String]) -> Option<&String> {
+    let is_error = |line: &&String| line.to_lowercase().contains("error");
+    lines.iter().rfind(is_error).or(lines.last())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::telling;
+
+    #[test]
+    fn of_a_usage_error_the_error_is_told_not_the_advice() {
+        let lines = |lines: &[&str]| lines.iter().map(|line| line.to_string()).collect();
+        let clap: Vec<String> = lines(&[
+            "error: unexpected argument '--shad' found",
+            "Usage: calibre-list [OPTIONS]",
+            "For more information, try '--help'.",
+        ]);
+        assert_eq!(telling(&clap), Some(&clap[0]));
+        let own: Vec<String> = lines(&["working", "mbs-upload: no server: give --api"]);
+        assert_eq!(telling(&own), Some(&own[1]));
+        assert_eq!(telling(&[]), None);
     }
 }
