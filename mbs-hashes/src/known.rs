@@ -7,7 +7,7 @@ mod stream;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use set::Set;
-pub use stream::{first_pass, read};
+pub use stream::{Claimed, Heard, Row, first_pass, read};
 
 /// A file's identity on the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

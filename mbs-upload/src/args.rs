@@ -49,7 +49,8 @@ pub struct Args {
         value_name = "FILE"
     )]
     pub password_file: Option<PathBuf>,
-    /// What the server has, from mbs-hashes; a pipe of mbs-hashes --follow is read on during the run;
+    /// What the server has, from mbs-hashes, believed as far as samples are there; a pipe of
+    /// mbs-hashes --follow is read on during the run;
     /// may be given several times
     #[arg(long, value_name = "FILE")]
     pub known: Vec<PathBuf>,

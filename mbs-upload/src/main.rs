@@ -11,6 +11,7 @@ use mbs_upload::{
     preflight, run,
     server::{
         api::Api,
+        has,
         login::Login,
         reach::{Target, reach},
     },
@@ -43,10 +44,11 @@ fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
     let halt = Halt::new()?;
     let target = target(args, &halt)?;
     let jobs = args.jobs()?;
-    let known = known::read(&args.known, &out)?;
+    let heard = known::read(&args.known, &out)?;
     let input = BufReader::new(wire::stop::stdin());
     if args.check {
         halt.after_signal(args.grace)?;
+        let known = heard.believe(&[], &out)?;
         return preflight::run(target, &known, input, out);
     }
     let file = args.journal.as_deref();
@@ -58,6 +60,7 @@ fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
     if let Some(opened) = opened {
         server.journal = journal::begin(opened, args.new_server, &server, &out)?;
     }
+    let known = has::believe(heard, &server, &out)?;
     let manner = run::Manner {
         jobs: jobs.most(),
         dry_run: args.dry_run,

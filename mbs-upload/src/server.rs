@@ -11,6 +11,7 @@
 //! | [`download`] | a stored file, read back |
 //! | [`placed`] | the ebooks that the last books went to |
 //! | [`shown`] | a file that it shows, to know it by |
+//! | [`has`] | whether it has what others say that it has |
 
 pub mod api;
 pub mod check;
@@ -19,6 +20,7 @@ pub mod ebook;
 pub mod engine;
 pub mod extract;
 pub mod failure;
+pub mod has;
 pub mod http;
 pub mod login;
 pub mod matching;

@@ -211,11 +211,15 @@ fn bug_c4_a_dry_run_reads_the_journal_and_does_not_touch_it() {
 fn what_only_the_known_set_says_is_not_taken_over() {
     let bench = Bench::new();
     let book = bench.book("T", "A", "epub");
-    let known = json!({"type": "known_hash", "sha1": book["sha1"], "size": book["size"]});
-    let known = bench.dir.write("known", format!("{known}\n"));
+    let known = bench.has(std::slice::from_ref(&book));
+    let known = bench.dir.write("known", lines(&known));
     let ran = bench.journaled(std::slice::from_ref(&book));
     ran.arg("--known").arg(known).ok();
     assert!(ends(&bench.journal()).is_empty());
+    assert_eq!(
+        bench.server.query("delete from source returning 1").len(),
+        1
+    );
     let ran = bench.journaled(std::slice::from_ref(&book)).ok();
     assert_eq!(outcome(&ran, &book)["outcome"], "uploaded");
 }

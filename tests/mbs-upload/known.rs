@@ -11,11 +11,9 @@ use super::*;
 const CAUGHT_UP: &str =
     "{\"type\":\"caught_up\",\"last_id\":1,\"rows\":1,\"as_of\":\"2026-01-01T00:00:00Z\"}\n";
 
-/// A row of mbs-hashes for this file.
-fn row(record: &Value) -> String {
-    let row = json!({"type": "known_hash", "sha1": record["sha1"], "size": record["size"],
-        "source_id": 1, "ebook_id": 1, "location": "x", "format": "epub"});
-    format!("{row}\n")
+/// A row of mbs-hashes for this file, which the server has from now on.
+fn row(bench: &Bench, record: &Value) -> String {
+    format!("{}\n", bench.has(std::slice::from_ref(record))[0])
 }
 
 fn fifo(bench: &Bench) -> PathBuf {
@@ -111,13 +109,13 @@ fn rows_that_come_while_running_are_taken_in_and_the_end_waits_for_no_pipe() {
     let mut live = Live::start(bench.tool(&[]).arg("--known").arg(&path));
     live.feed(&books[0]);
     let mut pipe = writer(&path);
-    pipe.write_all(row(&books[0]).as_bytes()).unwrap();
+    pipe.write_all(row(&bench, &books[0]).as_bytes()).unwrap();
     // Whatever is sent before this would have been sent in ignorance.
     assert_eq!(bench.server.count("POST", "/api/upload/check"), 0);
     pipe.write_all(CAUGHT_UP.as_bytes()).unwrap();
     assert_eq!(live.hear()["by"], "known");
     assert_eq!(live.ask(&books[1])["outcome"], "uploaded");
-    pipe.write_all(row(&books[2]).as_bytes()).unwrap();
+    pipe.write_all(row(&bench, &books[2]).as_bytes()).unwrap();
     live.knows(&books[2]);
     // The pipe is still open.
     let (summary, said, _) = live.end();
@@ -134,7 +132,7 @@ fn a_pipe_that_dies_is_told_of_and_the_run_goes_on() {
     let path = fifo(&bench);
     let mut live = Live::start(bench.tool(&[]).arg("--known").arg(&path));
     let mut pipe = writer(&path);
-    pipe.write_all(format!("{CAUGHT_UP}{}", row(&books[0])).as_bytes())
+    pipe.write_all(format!("{CAUGHT_UP}{}", row(&bench, &books[0])).as_bytes())
         .unwrap();
     live.knows(&books[0]);
     pipe.write_all(b"{\"type\":\"known_h").unwrap();
@@ -154,7 +152,9 @@ fn a_pipe_that_ends_before_it_has_caught_up_is_used_as_far_as_it_goes() {
     let books = bench.books(2);
     let path = fifo(&bench);
     let mut live = Live::start(bench.tool(&[]).arg("--known").arg(&path));
-    writer(&path).write_all(row(&books[0]).as_bytes()).unwrap();
+    writer(&path)
+        .write_all(row(&bench, &books[0]).as_bytes())
+        .unwrap();
     assert_eq!(live.ask(&books[0])["by"], "known");
     assert_eq!(live.ask(&books[1])["outcome"], "uploaded");
     let (summary, said, code) = live.end();
@@ -216,18 +216,15 @@ fn the_known_set_follows_mbs_hashes() {
 #[test]
 fn of_20_000_known_files_and_10_new_ones_just_10_are_sent() {
     let bench = Bench::new();
-    let mut records = Vec::new();
-    let mut known = String::new();
-    for i in 0..20_000 {
+    let record = |i: usize| {
         let mut record = meta(&format!("Known {i}"), "A");
         record["type"] = json!("file_hash");
         record["path"] = json!(format!("/nowhere/{i}.epub"));
         (record["sha1"], record["size"]) = (json!(format!("{i:040x}")), json!(7));
-        known.push_str(&row(&record));
-        records.push(record);
-    }
-    let end = json!({"type": "summary", "tool": "mbs-hashes", "records": 20_000, "failed": 0, "complete": true});
-    let file = bench.dir.write("known.ndjson", format!("{known}{end}\n"));
+        record
+    };
+    let mut records: Vec<Value> = (0..20_000).map(record).collect();
+    let file = bench.dir.write("known.ndjson", lines(&bench.has(&records)));
     let new = bench.books(10);
     for (i, book) in new.iter().enumerate() {
         records.insert(i * 2_000, book.clone());
@@ -239,11 +236,9 @@ fn of_20_000_known_files_and_10_new_ones_just_10_are_sent() {
         (&json!(10), &json!(0))
     );
     assert_eq!(summary["duplicate_known"], 20_000);
-    for path in [
-        "/api/upload/check",
-        "/api/upload",
-        "/api/ebooks/*/add-upload",
-    ] {
+    // And a few samples of what is known.
+    assert!(bench.server.count("POST", "/api/upload/check") <= 10 + 64);
+    for path in ["/api/upload", "/api/ebooks/*/add-upload"] {
         assert_eq!(bench.server.count("POST", path), 10, "{path}");
     }
     bench.holds(&new);
@@ -271,4 +266,33 @@ fn duplicates_are_counted_by_who_told_of_them() {
     );
     assert_eq!((by("upload"), by("journal")), (Some(0), Some(0)));
     assert_eq!(summary["duplicate"], 2);
+}
+
+#[test]
+fn what_is_known_of_another_server_or_of_another_time_is_not_believed() {
+    let [bench, other] = [Bench::new(), Bench::new()];
+    let books = bench.books(40);
+    // Both have some of the files, under other ids.
+    assert_eq!(other.number("select setval('ebook_id_seq', 1000)"), 1000);
+    let foreign = bench.dir.write("foreign", lines(&other.has(&books)));
+    let rows = bench.has(&books[..30]);
+    let known = bench.dir.write("known", lines(&rows));
+    let ran = bench.tool(&books).arg("--known").arg(foreign).ok();
+    ran.one_line(&["foreign", "40 are not there", "another server"]);
+    assert_eq!(ran.summary()["duplicate_known"], 0);
+    bench.holds(&books[30..]);
+    // Set back since: the newest are gone, and one in the middle; their ids may be given again.
+    let gone = "delete from source where hash in";
+    let hash = |i: usize| format!("'{}'", books[i]["sha1"].as_str().unwrap());
+    for i in (25..30).chain([10]) {
+        let sql = format!("{gone} ({}) returning ebook_id", hash(i));
+        assert_eq!(bench.server.query(&sql).len(), 1);
+    }
+    let ran = bench.tool(&books[..30]).arg("--known").arg(known).ok();
+    ran.one_line(&["known", "6 are not there", "6 of its contents"]);
+    let summary = ran.summary();
+    assert_eq!(
+        (&summary["duplicate_known"], &summary["uploaded"]),
+        (&json!(24), &json!(6))
+    );
 }

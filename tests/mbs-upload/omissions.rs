@@ -2,28 +2,21 @@
 
 use serde_json::{Value, json};
 
-use super::{Bench, counts, meta, outcome, sha1};
+use super::{Bench, counts, lines, meta, outcome, sha1};
 
 /// Records of files that the server has; the files themselves need not be there.
-fn known(count: usize) -> (Vec<Value>, String) {
-    let mut records = Vec::new();
-    let mut stream = String::new();
-    for i in 0..count {
-        let sha1 = sha1(format!("known {i}").as_bytes());
+fn known(bench: &Bench, count: usize) -> (Vec<Value>, String) {
+    let record = |i: usize| {
         let mut record = meta(&format!("Known {i}"), "A");
         record["type"] = json!("file_hash");
         record["path"] = json!(format!("/nowhere/{i}.epub"));
-        (record["sha1"], record["size"]) = (json!(sha1), json!(7));
-        records.push(record);
-        let row = json!({"type": "known_hash", "sha1": sha1, "size": 7, "source_id": i + 1,
-            "ebook_id": 1, "location": "x", "format": "epub"});
-        stream.push_str(&format!("{row}\n"));
-    }
-    stream.push_str(&format!(
-        "{}\n",
-        json!({"type": "summary", "tool": "mbs-hashes", "records": count, "failed": 0, "complete": true})
-    ));
-    (records, stream)
+        record["sha1"] = json!(sha1(format!("known {i}").as_bytes()));
+        record["size"] = json!(7);
+        record
+    };
+    let records: Vec<Value> = (0..count).map(record).collect();
+    let rows = bench.has(&records);
+    (records, String::from_utf8(lines(&rows)).unwrap())
 }
 
 /// 8.B 3 and 7: after five batches of duplicates 10,000 ids were skipped; after 2,000 known rows in a
@@ -31,7 +24,7 @@ fn known(count: usize) -> (Vec<Value>, String) {
 #[test]
 fn bug_b3_b7_a_long_run_of_known_files_skips_nothing() {
     let bench = Bench::new();
-    let (mut records, stream) = known(12_000);
+    let (mut records, stream) = known(&bench, 12_000);
     let new = bench.books(3);
     for (place, book) in [3_000, 9_000, 12_000].into_iter().zip(&new) {
         records.insert(place, book.clone());
@@ -41,7 +34,8 @@ fn bug_b3_b7_a_long_run_of_known_files_skips_nothing() {
     assert_eq!(counts(&ran)["uploaded"], 3);
     assert_eq!(counts(&ran)["duplicate"], 12_000);
     bench.holds(&new);
-    assert_eq!(bench.server.count("POST", "/api/upload/check"), 3);
+    // And a few samples of what is known.
+    assert!(bench.server.count("POST", "/api/upload/check") <= 3 + 64);
 }
 
 /// 8.B 2: two progress dictionaries overwrote each other, so a run began again at an old id.

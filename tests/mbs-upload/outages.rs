@@ -243,9 +243,9 @@ fn a_login_refused_in_the_middle_ends_the_run_at_once() {
 fn a_run_that_is_over_does_not_read_on_through_what_is_known() {
     let bench = Bench::new();
     let books = bench.books(2);
-    let row = json!({"type": "known_hash", "sha1": books[0]["sha1"], "size": books[0]["size"]});
-    let known = bench.dir.write("known.ndjson", format!("{row}\n"));
-    bench.fault(json!({"on": "POST /api/upload/check", "kind": "drop", "times": 0}));
+    let known = bench.has(&books[..1]);
+    let known = bench.dir.write("known.ndjson", lines(&known));
+    bench.fault(json!({"on": "POST /api/upload", "kind": "drop", "times": 0}));
     let tool = bench.tool(&[]).arg("--known").arg(&known);
     let mut child = tool.args(["--outage", "0"]).spawn();
     let mut stdin = child.stdin.take().unwrap();
@@ -259,7 +259,7 @@ fn a_run_that_is_over_does_not_read_on_through_what_is_known() {
     let mut stdout = child.stdout.take().unwrap();
     let drain = std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
     harness::wait_for("the first try", DEADLINE, || {
-        (bench.server.count("POST", "/api/upload/check") > 0).then_some(())
+        (bench.server.count("POST", "/api/upload") > 0).then_some(())
     });
     bench.fault(json!({"on": "api", "kind": 502, "times": 0}));
     let status = harness::wait_for("the end", DEADLINE, || child.try_wait().unwrap());

@@ -54,20 +54,13 @@ fn an_upload_takes_no_more_requests_than_it_must() {
 fn what_is_known_is_not_even_asked_for() {
     let bench = Bench::new();
     let books = bench.books(4);
-    let known = |book: &Value| {
-        json!({
-            "type": "known_hash", "sha1": book["sha1"], "size": book["size"], "source_id": 1,
-            "ebook_id": 1, "location": "x", "format": "epub",
-        })
-    };
-    let other_size =
-        json!({"type": "known_hash", "sha1": books[2]["sha1"], "size": 1, "format": "epub"});
-    let first = bench.dir.write("one.ndjson", lines(&[known(&books[0])]));
+    let mut other_size = books[2].clone();
+    other_size["size"] = json!(1);
+    let known = bench.has(&[books[0].clone(), books[1].clone(), other_size]);
+    let first = bench.dir.write("one.ndjson", lines(&known[..1]));
     // Cut short: used as it is, and told.
-    let second = bench.dir.write(
-        "two.ndjson",
-        format!("{}\n{other_size}\n", known(&books[1])),
-    );
+    let second = format!("{}\n{}\n", known[1], known[2]);
+    let second = bench.dir.write("two.ndjson", second);
     let ran = bench
         .tool(&books)
         .arg("--known")
@@ -81,7 +74,8 @@ fn what_is_known_is_not_even_asked_for() {
         assert_eq!((&upload["by"], &upload["attempts"]), (&by, &json!(0)));
     }
     bench.holds(&books[2..]);
-    assert_eq!(bench.server.count("POST", "/api/upload/check"), 2);
+    // Two files, and three samples of what is known.
+    assert_eq!(bench.server.count("POST", "/api/upload/check"), 2 + 3);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::{
     collections::HashSet,
     hash::{BuildHasherDefault, Hash, Hasher},
+    ops::Range,
 };
 
 use super::Content;
@@ -41,6 +42,19 @@ impl Set {
             self.sorted.reserve_exact(1024 + self.sorted.len() / 4);
         }
         self.sorted.push(content);
+    }
+
+    /// How many were pushed, before [`Set::seal`].
+    pub fn pushed(&self) -> u64 {
+        self.sorted.len() as u64
+    }
+
+    /// Takes out again what was pushed at these places, which are in order; before [`Set::seal`].
+    pub fn take_out(&mut self, places: &[Range<u64>]) {
+        for places in places.iter().rev() {
+            let end = self.sorted.len().min(places.end as usize);
+            self.sorted.drain(end.min(places.start as usize)..end);
+        }
     }
 
     /// Makes what was pushed ready to be asked for.
@@ -156,6 +170,16 @@ mod tests {
             );
             assert_eq!(set.sorted.len() as u64, count);
         }
+    }
+
+    #[test]
+    fn what_is_taken_out_again_is_not_there_and_all_else_is() {
+        let mut set = Set::default();
+        (0..10).for_each(|i| set.push(content(i)));
+        set.take_out(&[2..4, 7..99, 99..120]);
+        set.seal();
+        let there: Vec<_> = (0..10).filter(|&i| set.has(&content(i))).collect();
+        assert_eq!(there, [0, 1, 4, 5, 6]);
     }
 
     #[test]

@@ -4,49 +4,110 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, BufReader, Read},
+    ops::Range,
     os::{fd::AsFd, unix::fs::OpenOptionsExt},
     path::Path,
+    sync::Arc,
     thread,
 };
 
 use rustix::{fs::OFlags, io::Errno};
 use wire::{Exit, Fatal, Item, OrFatal, Reader, Record, Voice, Writer, stop};
 
-use super::{Content, Known};
+use super::{Content, Known, Set, samples::Samples};
 
-/// Reads what the server is known to have. What a pipe still brings after its first pass is taken
-/// in as it comes, by threads that nobody waits for.
+/// A row of the server, by which it is found out whether it still has what a file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its content.
+    pub content: Content,
+    /// Its ebook and its own id, where the file says so.
+    pub ids: Option<(i64, i64)>,
+    /// Its place among all that was read.
+    pub at: u64,
+}
+
+/// What one file says.
+#[derive(Debug)]
+pub struct Claimed {
+    /// The file, for people.
+    pub file: String,
+    /// The places of its rows.
+    pub places: Range<u64>,
+    /// Some of its rows.
+    pub samples: Samples<Row>,
+}
+
+/// What was read, before it is believed.
+pub struct Heard {
+    set: Set,
+    claims: Vec<Claimed>,
+    following: Vec<Stream>,
+}
+
+/// Reads what the server is known to have: files, and pipes to the end of their first pass.
 ///
 /// # Errors
 /// A file cannot be opened or read. One that is cut short is only told of: the server's own check
 /// decides.
-pub fn read(files: &[impl AsRef<Path>], out: &Writer) -> Result<Known, Fatal> {
-    let known = Known::default();
-    let mut following = Vec::new();
-    {
-        let mut set = known.own();
-        for file in files.iter().map(AsRef::as_ref) {
-            let mut stream = Stream::open(file)?;
-            let caught_up = stream.pass(|content, _| set.push(content));
-            let caught_up =
-                caught_up.or_fatal(Exit::Usage, format_args!("{}: read", stream.shown))?;
-            let rows = format!("{} contents are known", stream.rows);
-            out.verbose(&stream.shown, "read", &rows);
-            match caught_up {
-                true => following.push(stream),
-                false => stream.ended(&out.voice(), "the server decides about the rest"),
-            }
+pub fn read(files: &[impl AsRef<Path>], out: &Writer) -> Result<Heard, Fatal> {
+    let (mut set, mut claims, mut following) = (Set::default(), Vec::new(), Vec::new());
+    for file in files.iter().map(AsRef::as_ref) {
+        let mut stream = Stream::open(file)?;
+        let (first, mut samples) = (set.pushed(), Samples::default());
+        let caught_up = stream.pass(|content, record| {
+            let ebook = record.get::<i64>("ebook_id");
+            samples.push(Row {
+                content,
+                ids: ebook.zip(record.get("source_id")),
+                at: set.pushed(),
+            });
+            set.push(content);
+        });
+        let caught_up = caught_up.or_fatal(Exit::Usage, format_args!("{}: read", stream.shown))?;
+        let rows = format!("{} contents are known", stream.rows);
+        out.verbose(&stream.shown, "read", &rows);
+        claims.push(Claimed {
+            file: stream.shown.clone(),
+            places: first..set.pushed(),
+            samples,
+        });
+        match caught_up {
+            true => following.push(stream),
+            false => stream.ended(&out.voice(), "the server decides about the rest"),
         }
-        set.seal();
     }
-    for stream in following {
-        let (known, voice) = (known.clone(), out.voice());
-        thread::Builder::new()
-            .name("known".into())
-            .spawn(move || stream.follow(&known, &voice))
-            .or_fatal(Exit::GaveUp, "known: start a thread")?;
+    Ok(Heard {
+        set,
+        claims,
+        following,
+    })
+}
+
+impl Heard {
+    /// What the files say, each by itself.
+    pub fn claims(&self) -> &[Claimed] {
+        &self.claims
     }
-    Ok(known)
+
+    /// Believes it, but for what stands at these places, which are in order. What a pipe still brings is
+    /// taken in as it comes, by threads that nobody waits for.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub fn believe(mut self, doubtful: &[Range<u64>], out: &Writer) -> Result<Known, Fatal> {
+        self.set.take_out(doubtful);
+        self.set.seal();
+        let known = Known(Arc::new(self.set.into()));
+        for stream in self.following {
+            let (known, voice) = (known.clone(), out.voice());
+            thread::Builder::new()
+                .name("known".into())
+                .spawn(move || stream.follow(&known, &voice))
+                .or_fatal(Exit::GaveUp, "known: start a thread")?;
+        }
+        Ok(known)
+    }
 }
 
 /// Reads a file to its end, or a pipe to the end of its first pass, and hands over each content and

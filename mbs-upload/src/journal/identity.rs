@@ -15,17 +15,9 @@ use super::{
     past::{Part, Past},
 };
 use crate::{
-    known::{
-        Content,
-        samples::{Sampled, doubtful},
-    },
+    known::samples::{Sampled, doubtful},
     patience::attempt::patiently,
-    server::{
-        Server,
-        check::{self, Question, Verdict},
-        ebook,
-        failure::Failure,
-    },
+    server::{Server, failure::Failure, has::is_there},
 };
 
 /// Ebooks of the server that a header names: for journals of runs that had nothing to send.
@@ -127,31 +119,6 @@ fn know(
         compared.doubtful.extend(doubtful(&samples, all));
     }
     Ok(())
-}
-
-/// Has the server this content, in this row of that ebook where it is known? By ids and size alone it might
-/// be another one's, since a server that was set back gives the same ids again.
-///
-/// # Errors
-/// It does not answer.
-pub fn is_there(
-    server: &Server,
-    content: &Content,
-    ids: Option<(i64, i64)>,
-) -> Result<bool, Failure> {
-    if let Some((ebook, source)) = ids {
-        let ebook = patiently(server.policy, || ebook::get(&server.api, ebook))?;
-        let is_it = |s: &ebook::Source| s.id == source && s.size == content.size();
-        if !ebook.is_some_and(|ebook| ebook.sources.iter().any(is_it)) {
-            return Ok(false);
-        }
-    }
-    let question = Question {
-        content: *content,
-        extension: "epub".into(),
-    };
-    let verdict = patiently(server.policy, || check::one(&server.api, &question))?;
-    Ok(verdict == Verdict::Exists)
 }
 
 /// The newest is there, or at least half of all: of files that others brought, another server may have
