@@ -5,8 +5,8 @@
 //! every byte of the archive is accounted for: it is a member's, or padding, or told of.
 //!
 //! A damaged header does not end the walk: the next block that is a header goes on, and what lies
-//! between is told of. Archives joined one after another are read as one, as `tar -i` does; the
-//! blocks of zeros between them mean nothing.
+//! between is told of. Blocks of zeros end an archive only where nothing but padding follows: a lost sector
+//! reads as zeros, too. Archives joined one after another are read on, as `tar -i` does, and told of.
 
 mod header;
 
@@ -16,6 +16,18 @@ use header::{BLOCK, Extended, Header, map_goes_on, text};
 
 /// Extended headers and long names beyond this size are no names.
 const LONGEST_EXTENSION: u64 = 1 << 20;
+
+/// What programs write at a time, and pad an archive to; `tar -b` takes more, up to those of tapes.
+const RECORD: u64 = 20 * BLOCK as u64;
+const LARGER_RECORDS: [u64; 7] = [
+    1 << 14,
+    1 << 15,
+    1 << 16,
+    1 << 17,
+    1 << 18,
+    1 << 19,
+    1 << 20,
+];
 
 /// One member.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +69,8 @@ pub struct Archive<R> {
     zeros: u64,
     /// Where the blocks began that are no headers.
     lost_from: Option<u64>,
+    /// What headers for all members say.
+    global: Extended,
     /// A header that is to be looked at before the next is read.
     pending: Option<[u8; BLOCK]>,
     ended: bool,
@@ -75,6 +89,7 @@ impl<R: Read> Archive<R> {
             begun: false,
             zeros: 0,
             lost_from: None,
+            global: Extended::default(),
             pending: None,
             ended: false,
             cut: false,
@@ -101,7 +116,7 @@ impl<R: Read> Archive<R> {
                 None => self.block()?,
             };
             let Some(block) = block else {
-                return self.end();
+                return self.end(&extended);
             };
             if block == [0; BLOCK] {
                 self.zeros += u64::from(self.lost_from.is_none());
@@ -115,13 +130,10 @@ impl<R: Read> Archive<R> {
                 self.lost_from.get_or_insert(start);
                 continue;
             };
-            if let Some(from) = self.lost_from.take() {
+            if let Some(why) = self.gap() {
                 self.pending = Some(block);
-                self.cut = true;
-                return Ok(Some(Entry::Damaged(format!(
-                    "no header at byte {from}, where one must be: damaged; read again from byte {}",
-                    self.at - BLOCK as u64
-                ))));
+                (self.cut, self.begun) = (true, true);
+                return Ok(Some(Entry::Damaged(why)));
             }
             (self.begun, self.zeros) = (true, 0);
             match header.kind {
@@ -177,8 +189,44 @@ impl<R: Read> Archive<R> {
         Ok(Some(block))
     }
 
-    /// The archive has ended; the rest of a block at its end holds nothing.
-    fn end(&mut self) -> io::Result<Option<Entry>> {
+    /// What lies between this header and the last member, but should not.
+    fn gap(&mut self) -> Option<String> {
+        let at = self.at - BLOCK as u64;
+        let zeros = std::mem::take(&mut self.zeros) * BLOCK as u64;
+        match self.lost_from.take() {
+            Some(from) => Some(format!(
+                "no header at byte {from}, where one must be: damaged; read again from byte {at}"
+            )),
+            None if zeros > 0 => Some(format!(
+                "zeros from byte {} on, where a header must be; read again from byte {at}: members may be \
+                 lost there, unless archives were joined",
+                at - zeros
+            )),
+            None => None,
+        }
+    }
+
+    /// Why these zeros at the end are no orderly end: two blocks, and padding to the size of a record.
+    fn disorder(&self) -> Option<String> {
+        let padding = self.zeros.saturating_sub(2) * BLOCK as u64;
+        let padded = |record: u64| padding < record && self.size.is_multiple_of(record);
+        if self.at < self.size {
+            return Some("it ends within a block: it may have been cut short".into());
+        }
+        if self.zeros == 1 {
+            return Some("only half an end mark: it may have been cut short".into());
+        }
+        if padding < RECORD || LARGER_RECORDS.into_iter().any(padded) {
+            return None;
+        }
+        let zeros = self.zeros * BLOCK as u64;
+        Some(format!(
+            "{zeros} bytes of zeros at its end, more than an end mark and padding: members may be lost there"
+        ))
+    }
+
+    /// The archive has ended.
+    fn end(&mut self, extended: &Extended) -> io::Result<Option<Entry>> {
         self.ended = true;
         let why = match self.lost_from {
             Some(from) if self.zeros > 1 => {
@@ -187,7 +235,13 @@ impl<R: Read> Archive<R> {
             Some(from) => {
                 format!("no header at byte {from}, where one must be: damaged from there on")
             }
-            None if self.zeros > 0 => return Ok(None),
+            None if *extended != Extended::default() => {
+                "an extended header without its member: it may have been cut short".into()
+            }
+            None if self.zeros > 0 => match self.disorder() {
+                Some(why) => why,
+                None => return Ok(None),
+            },
             None if self.size == 0 => "empty, not even an end mark in it".into(),
             None if self.begun => {
                 "without an end mark: it may have been cut short here, after its last whole member"
@@ -205,21 +259,25 @@ impl<R: Read> Archive<R> {
 
     /// A header that only tells more of the next one.
     fn extend(&mut self, header: &Header, extended: &mut Extended) -> io::Result<Option<Entry>> {
-        let lost = |archive: &mut Self, why: &str| {
-            (archive.ended, archive.cut) = (true, true);
-            Ok(Some(Entry::Damaged(format!(
-                "{why} at byte {}: what comes after it is not read",
-                archive.at - BLOCK as u64
-            ))))
-        };
         let Some(size) = header.size else {
-            return lost(self, "an extended header without a size");
+            self.lost_from = Some(self.at - BLOCK as u64);
+            return Ok(None);
         };
         if size > self.size - self.at {
-            return lost(self, "cut short in an extended header");
+            (self.ended, self.cut) = (true, true);
+            return Ok(Some(Entry::Damaged(format!(
+                "cut short in an extended header at byte {}: what comes after it is not read",
+                self.at - BLOCK as u64
+            ))));
         }
         if size > LONGEST_EXTENSION {
-            return lost(self, "an extended header of more than 1 MiB");
+            let of = match header.kind {
+                b'g' => &mut self.global,
+                _ => extended,
+            };
+            of.too_large = true;
+            self.skip(size + padding(size))?;
+            return Ok(None);
         }
         let mut body = vec![0; size as usize];
         self.fill(&mut body)?;
@@ -227,13 +285,7 @@ impl<R: Read> Archive<R> {
         match header.kind {
             b'L' => extended.name = Some(text(&body).into()),
             b'K' => extended.link = Some(text(&body).into()),
-            b'g' => {
-                let mut all = Extended::default();
-                all.take_pax(&body);
-                if all.is_strange_for_all() {
-                    return lost(self, "a header that gives all members one name or size");
-                }
-            }
+            b'g' => self.global.take_pax(&body),
             _ => extended.take_pax(&body),
         }
         Ok(None)
@@ -245,7 +297,7 @@ impl<R: Read> Archive<R> {
             while more {
                 match self.block()? {
                     Some(block) => more = map_goes_on(&block),
-                    None => return self.end(),
+                    None => return self.end(&extended),
                 }
             }
         }
@@ -253,12 +305,12 @@ impl<R: Read> Archive<R> {
             name: extended.name.unwrap_or(header.name),
             offset: self.at,
             size: 0,
-            mtime: extended.mtime.or(header.mtime),
+            mtime: extended.mtime.or(self.global.mtime).or(header.mtime),
         };
         // A hard link may tell the size of what it leads to; no bytes follow.
         let size = match header.kind {
             b'1' => Some(0),
-            _ => extended.size.or(header.size),
+            _ => extended.size.or(self.global.size).or(header.size),
         };
         let Some(size) = size else {
             (self.ended, self.cut) = (true, true);
@@ -283,6 +335,11 @@ impl<R: Read> Archive<R> {
             b'0' | 0 | b'7' if member.name.ends_with(b"/") => return Ok(None),
             b'0' | 0 | b'7' => match refused(&member.name) {
                 Some(why) => why.into(),
+                None if extended.too_large => "its extended header is larger than 1 MiB".into(),
+                None if self.global.is_strange_for_all() => {
+                    "a header before it gives all members one name or size, or cannot be read"
+                        .into()
+                }
                 None if extended.damaged => "its extended header is damaged".into(),
                 None if extended.sparse => SPARSE.into(),
                 None => return Ok(Some(Entry::File(member))),

@@ -94,6 +94,8 @@ pub(super) struct Extended {
     pub size: Option<u64>,
     pub mtime: Option<i128>,
     pub sparse: bool,
+    /// One of them was too large to be read.
+    pub too_large: bool,
     /// Some of it could not be read.
     pub damaged: bool,
 }
@@ -125,7 +127,7 @@ impl Extended {
 
     /// Does a header for all members that follow say what we cannot let it say for all of them?
     pub(super) fn is_strange_for_all(&self) -> bool {
-        self.damaged || self.sparse || self.name.is_some() || self.size.is_some()
+        self.too_large || self.damaged || self.sparse || self.name.is_some() || self.size.is_some()
     }
 }
 

@@ -105,14 +105,33 @@ fn sizes_in_binary_are_believed_only_as_far_as_the_archive_goes() {
 }
 
 #[test]
-fn an_extended_header_too_large_to_be_a_name_is_not_read_into_memory() {
-    let huge = header(b'x', b"pax", format!("{:011o}", 1 << 30).as_bytes());
-    let mut archive = Archive::new(io::repeat(0), 1 << 40);
-    archive.at = BLOCK as u64;
-    archive.pending = Some(huge.try_into().unwrap());
-    let entry = archive.next_entry().unwrap();
-    assert!(matches!(entry, Some(Entry::Damaged(why)) if why.contains("1 MiB")));
-    assert!(archive.is_cut());
+fn an_extended_header_too_large_to_be_a_name_costs_its_member_and_no_other() {
+    let huge = vec![b'n'; (1 << 20) + 1];
+    for kind in [b'x', b'L', b'K'] {
+        let bytes = archive(&[
+            entry(b'0', "a", b"A"),
+            entry(kind, "x", &huge),
+            entry(b'0', "b", b"B"),
+            entry(b'0', "c", b"C"),
+        ]);
+        let all = names(&bytes);
+        assert_eq!(
+            (&all[0][..], &all[2][..], all.len()),
+            ("a", "c", 3),
+            "{all:?}"
+        );
+        assert!(
+            all[1].contains("b: its extended header is larger"),
+            "{all:?}"
+        );
+        assert!(!walk(&bytes).1, "each member has its line");
+    }
+    // What it says of all that follow, nobody knows.
+    let all = names(&archive(&[entry(b'g', "g", &huge), entry(b'0', "a", b"A")]));
+    assert!(
+        all.len() == 1 && all[0].contains("a: a header before it"),
+        "{all:?}"
+    );
 }
 
 #[test]
@@ -149,19 +168,74 @@ fn zeros_where_a_header_was_do_not_hide_what_follows() {
     ]);
     // A bad sector: half of a's end and b's header with its content read as zeros.
     bytes[1024..2048].fill(0);
-    assert_eq!(names(&bytes), ["a", "c"]);
+    let all = names(&bytes);
+    assert_eq!((&all[0][..], &all[2][..], all.len()), ("a", "c", 3));
+    assert!(all[1].contains("zeros from byte 1024 on"), "{all:?}");
+    assert!(walk(&bytes).1);
+    // And one block alone, or the very first.
+    for lost in [512..1024, 0..512] {
+        let mut bytes = archive(&[
+            entry(b'0', "a", b""),
+            entry(b'0', "b", b"B"),
+            entry(b'0', "c", b""),
+        ]);
+        bytes[lost].fill(0);
+        assert!(walk(&bytes).1, "{:?}", names(&bytes));
+    }
     // The same before bytes that are no header.
     bytes[2048] ^= 1;
     assert!(names(&bytes)[1].contains("is no archive"));
 }
 
 #[test]
+fn only_two_blocks_of_zeros_and_padding_are_an_end() {
+    let members = entry(b'0', "a", b"A");
+    let ended = |zeros: usize| {
+        let (all, cut) = walk(&[&members[..], &vec![0; zeros]].concat());
+        assert_eq!(all.len() - 1, usize::from(cut), "{zeros}");
+        !cut
+    };
+    assert!(ended(1024) && ended(10240 - 1024) && ended(1024 + 10240 - 512));
+    assert!(!ended(0) && !ended(512) && !ended(1024 + 511) && !ended(100) && !ended(600));
+    assert!(!ended(1024 + 10240) && !ended(100 << 10));
+    assert!(
+        ended((64 << 10) - 1024) && ended((1 << 20) - 1024),
+        "-b 128 and -b 2048"
+    );
+    assert!(!ended((1 << 20) - 512) && !ended((2 << 20) - 1024));
+    assert!(!walk(&[0; 10240]).1, "an archive of nothing");
+}
+
+#[test]
+fn an_extended_header_without_its_member_is_a_loss() {
+    let lone = archive(&[
+        entry(b'0', "a", b"A"),
+        entry(b'x', "x", b"17 path=long/nam\n"),
+    ]);
+    let (all, cut) = walk(&lone);
+    assert!(cut && all.len() == 2, "{all:?}");
+    // Its member's header reads as zeros: what follows must not be taken for it.
+    let mut bytes = archive(&[
+        entry(b'x', "x", b"17 path=long/nam\n"),
+        entry(b'0', "a", b""),
+        entry(b'0', "b", b"B"),
+    ]);
+    bytes[1024..1536].fill(0);
+    assert_eq!(names(&bytes)[1..], ["b"]);
+    // One whose size is no number.
+    let broken = [header(b'x', b"x", b"z"), entry(b'0', "b", b"B")];
+    assert_eq!(names(&archive(&broken))[1..], ["b"]);
+}
+
+#[test]
 fn archives_joined_are_one_and_dirt_behind_is_told_of() {
     let one = archive(&[entry(b'0', "a", b"A")]);
     let two = archive(&[entry(b'0', "b", b"B")]);
-    assert_eq!(
-        names(&[one.clone(), vec![0; 9216], two].concat()),
-        ["a", "b"]
+    let joined = names(&[one.clone(), vec![0; 9216], two].concat());
+    assert_eq!((&joined[0][..], &joined[2][..]), ("a", "b"));
+    assert!(
+        joined[1].contains("unless archives were joined"),
+        "{joined:?}"
     );
     let dirt = names(&[one, vec![7; 600]].concat());
     assert!(dirt[1].contains("behind its end mark"), "{dirt:?}");
@@ -175,7 +249,7 @@ fn one_name_or_size_for_all_is_refused() {
             entry(b'0', "a", b"A"),
         ]));
         assert!(
-            all.len() == 1 && all[0].contains("one name or size"),
+            all.len() == 1 && all[0].contains("a: a header before it"),
             "{all:?}"
         );
     }
@@ -264,8 +338,7 @@ proptest! {
             _ => None,
         }).collect();
         prop_assert_eq!(found.iter().collect::<Vec<_>>(), whole);
-        // One block of zeros is enough of an end mark.
-        prop_assert_eq!(cut, at < bytes.len() - BLOCK);
+        prop_assert_eq!(cut, at < bytes.len());
         prop_assert_eq!(entries.len() - found.len(), usize::from(cut));
     }
 
