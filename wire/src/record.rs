@@ -1,16 +1,23 @@
 //! One line read: where its fields are is known, what they hold is left alone until asked for.
 
-use std::{borrow::Cow, fmt, ops::Range, path::PathBuf};
+use std::{borrow::Cow, collections::HashSet, fmt, ops::Range, path::PathBuf};
 
 use serde::{
     Deserialize,
-    de::{DeserializeOwned, Deserializer, MapAccess, Visitor},
+    de::{
+        DeserializeOwned, Deserializer, IntoDeserializer, MapAccess, Visitor,
+        value::I64Deserializer,
+    },
 };
 use serde_json::value::RawValue;
 
 use crate::{line, path};
 
-/// A record as it came, its line kept byte for byte.
+/// So many names are compared with one another sooner than put into a set.
+const FEW: usize = 64;
+
+/// A record as it came, its line kept byte for byte; only a line that two readers may read in two ways is
+/// written anew, before anything else.
 #[derive(Clone, Debug)]
 pub struct Record {
     line: Vec<u8>,
@@ -41,9 +48,20 @@ impl Record {
             line.pop();
         }
         let text = std::str::from_utf8(&line).map_err(|_| "not UTF-8".to_string())?;
-        let fields = serde_json::from_str::<Spans>(text)
+        let spans = serde_json::from_str::<Spans>(text)
+            .map_err(|error| format!("not a JSON record: {error}"))?;
+        if spans.is_plain() {
+            let fields = spans.locate(text);
+            return Record::of(line, fields);
+        }
+        let plain = spans.plainly()?;
+        let fields = serde_json::from_str::<Spans>(&plain)
             .map_err(|error| format!("not a JSON record: {error}"))?
-            .locate(text);
+            .locate(&plain);
+        Record::of(plain.into(), fields)
+    }
+
+    fn of(line: Vec<u8>, fields: Vec<Field>) -> Result<Record, String> {
         let mut record = Record {
             line,
             fields,
@@ -58,7 +76,7 @@ impl Record {
         Ok(record)
     }
 
-    /// The record's type; types with escapes in their names do not exist here.
+    /// The record's type; only foreign ones have a quote or a control character in their names.
     pub fn kind(&self) -> &str {
         let raw = self.raw(&self.fields[self.kind].value);
         let inner = raw
@@ -84,16 +102,20 @@ impl Record {
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        // The last of several equal names wins, as in jq and DuckDB.
         self.fields
             .iter()
-            .rposition(|field| self.name(field) == name.as_bytes())
+            .position(|field| self.name(field) == name.as_bytes())
     }
 
-    /// One field decoded, or nothing when it is absent or of another type.
+    /// One field decoded, or nothing when it is absent or of another type. A whole number is one in every
+    /// form: 2896.0 and 2.896e3 are 2896.
     pub fn get<'a, T: Deserialize<'a>>(&'a self, name: &str) -> Option<T> {
-        let field = &self.fields[self.position(name)?];
-        serde_json::from_slice(self.raw(&field.value)).ok()
+        let raw = self.raw(&self.fields[self.position(name)?].value);
+        let decoded = serde_json::from_slice(raw).ok();
+        decoded.or_else(|| {
+            let number: I64Deserializer<serde_json::Error> = whole(raw)?.into_deserializer();
+            T::deserialize(number).ok()
+        })
     }
 
     /// A string field.
@@ -106,7 +128,28 @@ impl Record {
     /// # Errors
     /// One line of reason.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, String> {
-        serde_json::from_slice(&self.line).map_err(|error| format!("{}: {error}", self.kind()))
+        let decoded = serde_json::from_slice(&self.line);
+        decoded.or_else(|error| {
+            serde_json::from_slice(&self.with_whole_numbers())
+                .map_err(|_| format!("{}: {error}", self.kind()))
+        })
+    }
+
+    /// The line with every whole number in its plain form.
+    fn with_whole_numbers(&self) -> Vec<u8> {
+        let mut line = Vec::with_capacity(self.line.len());
+        for field in &self.fields {
+            line.push(if line.is_empty() { b'{' } else { b',' });
+            line::escape(&mut line, text(self.name(field)));
+            line.push(b':');
+            let raw = self.raw(&field.value);
+            match whole(raw) {
+                Some(number) => line.extend_from_slice(number.to_string().as_bytes()),
+                None => line.extend_from_slice(raw),
+            }
+        }
+        line.push(b'}');
+        line
     }
 
     /// The path that the record is about, its exact bytes.
@@ -163,6 +206,13 @@ impl Record {
     }
 }
 
+/// The whole number that these are the digits of, in whatever form, if it is one that all readers have.
+fn whole(raw: &[u8]) -> Option<i64> {
+    let number: f64 = text(raw).parse().ok()?;
+    let exact = number.fract() == 0.0 && number.abs() < (1_u64 << 53) as f64;
+    exact.then_some(number as i64)
+}
+
 /// A part of a line that was checked to be UTF-8.
 fn text(part: &[u8]) -> &str {
     std::str::from_utf8(part).unwrap_or_default()
@@ -176,6 +226,50 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 struct Spans<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl Spans<'_> {
+    /// Does every reader find the same in it? Each name is there once, and neither a name nor the type is
+    /// hidden by escapes.
+    fn is_plain(&self) -> bool {
+        let hidden = |(name, value): &(Cow<'_, str>, &RawValue)| {
+            matches!(name, Cow::Owned(_)) || name == "type" && value.get().contains('\\')
+        };
+        !self.0.iter().any(hidden) && self.each_once()
+    }
+
+    fn each_once(&self) -> bool {
+        let fields = &self.0;
+        if fields.len() <= FEW {
+            let names = fields.iter().enumerate();
+            return names.rev().all(|(i, (name, _))| {
+                let before = &fields[..i];
+                !before.iter().any(|(other, _)| other == name)
+            });
+        }
+        let mut seen = HashSet::with_capacity(fields.len());
+        fields.iter().all(|(name, _)| seen.insert(name.as_ref()))
+    }
+
+    /// The same with its type first and each name once. The last of several equal names wins, as in jq,
+    /// Python and every browser.
+    fn plainly(&self) -> Result<String, String> {
+        let mut seen = HashSet::new();
+        let mut last: Vec<_> = self.0.iter().rev().collect();
+        last.retain(|(name, _)| seen.insert(name.as_ref()));
+        last.reverse();
+        last.sort_by_key(|(name, _)| name != "type");
+        let mut line = Vec::new();
+        for (name, value) in last {
+            line.push(if line.is_empty() { b'{' } else { b',' });
+            line::escape(&mut line, name);
+            line.push(b':');
+            match serde_json::from_str::<Cow<'_, str>>(value.get()) {
+                Ok(kind) if name == "type" => line::escape(&mut line, &kind),
+                _ => line.extend_from_slice(value.get().as_bytes()),
+            }
+        }
+        line.push(b'}');
+        String::from_utf8(line).map_err(|_| "not UTF-8".into())
+    }
+
     fn locate(self, text: &str) -> Vec<Field> {
         let range = |part: &str| {
             let start = part.as_ptr() as usize - text.as_ptr() as usize;
@@ -251,6 +345,81 @@ mod tests {
         let mut line = Line::new("u");
         line.inherit(&parsed(r#"{"a":1,"type":"t","b":2}"#));
         assert_eq!(line.open_bytes(), br#"{"type":"u","a":1,"b":2"#);
+    }
+
+    #[test]
+    fn a_name_that_is_there_twice_is_read_and_written_as_one() {
+        for (came, plain) in [
+            (
+                r#"{"type":"error","a":1,"type":"file_hash"}"#,
+                r#"{"type":"file_hash","a":1}"#,
+            ),
+            (
+                r#"{"type":"t","\u0074ype":"error","p":"x"}"#,
+                r#"{"type":"error","p":"x"}"#,
+            ),
+            (
+                r#"{"a":1,"type":"\u0065rror"}"#,
+                r#"{"type":"error","a":1}"#,
+            ),
+            (
+                r#"{"type":"t","p":"x","b":{"p":1,"p":2},"\u0070":"y"}"#,
+                r#"{"type":"t","b":{"p":1,"p":2},"p":"y"}"#,
+            ),
+            (r#"{"type":"t","a\nb":1}"#, r#"{"type":"t","a\nb":1}"#),
+            (
+                r#"{"a":{"type":"x"},"type":"t"}"#,
+                r#"{"a":{"type":"x"},"type":"t"}"#,
+            ),
+        ] {
+            let record = parsed(came);
+            assert_eq!(text(record.line()), plain, "{came}");
+            let value: serde_json::Value = serde_json::from_slice(record.line()).unwrap();
+            assert_eq!(value["type"], record.kind());
+            let mut line = Line::new("u");
+            line.inherit(&record);
+            let copied = [line.open_bytes(), b"}"].concat();
+            assert_eq!(
+                text(&copied).matches("\"p\":\"").count(),
+                plain.matches("\"p\":\"").count()
+            );
+        }
+        let last_is_no_type = br#"{"type":"t","type":7}"#.to_vec();
+        assert!(Record::parse(last_is_no_type).is_err());
+        let many: String = (0..100_000)
+            .map(|n| format!(",\"n{}\":{n}", n % 50_000))
+            .collect();
+        let record = parsed(&format!("{{\"type\":\"t\"{many}}}"));
+        assert_eq!(record.get::<u64>("n7"), Some(50_007));
+    }
+
+    #[test]
+    fn a_whole_number_is_one_in_every_form() {
+        let forms = ["2896", "2896.0", "2.896e3", "28960e-1", "2896.000E+0"];
+        for form in forms {
+            let record = parsed(&format!(r#"{{"type":"t","n":{form}}}"#));
+            assert_eq!(record.get::<u64>("n"), Some(2896), "{form}");
+            assert_eq!(record.get::<i64>("n"), Some(2896), "{form}");
+            assert_eq!(record.get::<f64>("n"), Some(2896.0), "{form}");
+            assert_eq!(record.text("n"), None);
+            let summary = parsed(&format!(
+                r#"{{"type":"summary","tool":"t","records":{form}}}"#
+            ));
+            let summary: crate::records::Summary = summary.decode().unwrap();
+            assert_eq!(summary.records, 2896);
+        }
+        for none in [
+            "2896.5",
+            "9007199254740993.0",
+            "1e400",
+            "\"2896\"",
+            "true",
+            "[2896.0]",
+        ] {
+            let record = parsed(&format!(r#"{{"type":"t","n":{none}}}"#));
+            assert_eq!(record.get::<u64>("n"), None, "{none}");
+        }
+        assert_eq!(parsed(r#"{"type":"t","n":-1.0}"#).get::<u64>("n"), None);
     }
 
     #[test]
