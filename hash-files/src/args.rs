@@ -6,6 +6,7 @@ use clap::{
     Parser,
     builder::{OsStringValueParser, TypedValueParser},
 };
+use hash_files::cache::STILL;
 use wire::{Exit, Fatal};
 
 use crate::source::{Source, Walk};
@@ -51,7 +52,8 @@ pub(crate) struct Args {
     /// mbs-upload sends it from that place. Two members of one name have a record each. Folders have
     /// none. What is no regular file (links, devices, sparse files), or has a name that leads out of
     /// its folder, is an error record. Of an archive that is damaged or was cut short all is given that
-    /// is whole, with an error record for the rest. Archives that were joined are read as one.
+    /// is whole, with an error record for the rest. Archives that were joined are read on, with an error
+    /// record for each seam: a lost sector looks the same.
     #[arg(long, conflicts_with = "cache")]
     pub tar: bool,
 
@@ -63,9 +65,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     pub io_threads: Option<NonZeroUsize>,
 
-    /// Keep digests in this file, and hash again only what has changed; several runs may share it
+    /// Keep digests in this file, and hash again only what has changed; several runs may share it. What was
+    /// changed in the last minute is not kept: it may be mapped by a program that is still changing it
     #[arg(long, value_name = "FILE")]
     pub cache: Option<PathBuf>,
+
+    /// Keep no digest of a file that was changed so many seconds before, for tests
+    #[arg(long, value_name = "SECONDS", default_value_t = STILL.as_secs(), hide = true)]
+    pub cache_still: u64,
 
     /// Write results in the order of the input, folders sorted by name
     #[arg(long)]
@@ -84,7 +91,7 @@ Examples:
 
 Exit codes:
   0    done
-  1    done, but some files could not be hashed; each has an error record
+  1    done, but some items failed, here or in an earlier step; each has an error record
   2    wrong usage, or the cache is not one; nothing was done
   255  standard input or output failed";
 

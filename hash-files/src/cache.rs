@@ -2,8 +2,13 @@
 //!
 //! An entry belongs to a path and is believed only while inode, size, mtime and ctime are those of
 //! the file that was hashed. The device is not asked: its number changes over a reboot, and two
-//! files at one path that agree in the other four are one file. Nothing is kept of a file that was
-//! changed less than two seconds before it was hashed ([`Stamp::settled`]).
+//! files at one path that agree in the other four are one file.
+//!
+//! Nothing is kept of a file that was changed less than a minute before it was hashed. A program that has
+//! mapped a file into its memory (mmap) changes bytes without times, until the system has written that
+//! page to the disk, some 30 s after its first change; the next change shows. What remains: file systems
+//! in memory (tmpfs) write nothing, so a file there that a program keeps mapped can change unseen; and so
+//! can any file while `vm.dirty_expire_centisecs` is set to more than half a minute.
 //!
 //! The cache makes a run quicker, never wrong and never worse: where it fails half-way (disk full,
 //! locked, damaged) the run goes on without it, and [`Cache::trouble`] says so once. Several
@@ -35,8 +40,12 @@ const FIND: &str =
 const KEEP: &str = "INSERT OR REPLACE INTO digest (path, inode, size, mtime, ctime, sha1)
                     VALUES (?, ?, ?, ?, ?, ?)";
 
+/// A file that was changed later than this before it was hashed is not kept.
+pub const STILL: Duration = Duration::from_secs(60);
+
 /// An open cache; any thread may use it.
 pub struct Cache {
+    still: Duration,
     inner: Mutex<Inner>,
     /// Threads that want the lock.
     queue: AtomicUsize,
@@ -53,12 +62,14 @@ struct Inner {
 }
 
 impl Cache {
-    /// Opens the cache at `path`, making it where there is nothing or an empty file.
+    /// Opens the cache at `path`, making it where there is nothing or an empty file. What was not `still`
+    /// for so long is not kept: [`STILL`], or less where all writers are known.
     ///
     /// # Errors
     /// See [`OpenError`]; a file that is no cache of ours is left as it is.
-    pub fn open(path: &Path) -> Result<Cache, OpenError> {
+    pub fn open(path: &Path, still: Duration) -> Result<Cache, OpenError> {
         Ok(Cache {
+            still,
             inner: Mutex::new(Inner {
                 connection: file::open(path)?,
                 looked_up: 0,
@@ -80,9 +91,9 @@ impl Cache {
         self.with(|inner| inner.find(path, &key)).flatten()
     }
 
-    /// Keeps a digest that was begun at the time `begun`, unless its file was not at rest then.
+    /// Keeps a digest that was begun at the time `begun`, unless its file was not still then.
     pub fn put(&self, path: &Path, digest: &Digest, begun: SystemTime) {
-        let keep = digest.stamp.settled(begun) && Key::of(&digest.stamp).is_some();
+        let keep = digest.stamp.still_for(self.still, begun) && Key::of(&digest.stamp).is_some();
         if !keep || self.failed.load(Ordering::Relaxed) {
             return;
         }

@@ -10,7 +10,7 @@ mod queue;
 mod source;
 mod task;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
 use hash_files::{Cache, cache::OpenError};
@@ -34,7 +34,8 @@ fn main() -> ExitCode {
 }
 
 fn hash(args: Args, out: Writer) -> anyhow::Result<Exit> {
-    let cache = match args.cache.as_deref().map(Cache::open) {
+    let still = Duration::from_secs(args.cache_still);
+    let cache = match args.cache.as_deref().map(|file| Cache::open(file, still)) {
         None => None,
         Some(Ok(cache)) => Some(cache),
         Some(Err(wrong @ OpenError::Wrong { .. })) => {

@@ -45,10 +45,9 @@ impl Stamp {
         time_text(self.mtime)
     }
 
-    /// Was the file at rest at `now`, so that a later change is sure to show in its times? One whose
-    /// times lie in the future was not.
-    pub fn settled(&self, now: SystemTime) -> bool {
-        since(self.mtime.max(self.ctime), now) >= SETTLED_AFTER
+    /// Had the file been still for this long at `now`? One whose times lie in the future had not.
+    pub fn still_for(&self, time: Duration, now: SystemTime) -> bool {
+        since(self.mtime.max(self.ctime), now) >= time
     }
 
     /// How long before `now` anything of the file was changed; nothing if that lies in the future.
@@ -106,12 +105,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_settled_two_seconds_after_both_its_times() {
+    fn a_file_is_still_when_both_its_times_are_old() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
         let s = 1_000_000_000;
-        assert!(at(98 * s, 98 * s).settled(now));
-        assert!(!at(98 * s + 1, 0).settled(now));
-        assert!(!at(0, 98 * s + 1).settled(now));
-        assert!(!at(0, 200 * s).settled(now));
+        let still = |mtime, ctime| at(mtime, ctime).still_for(Duration::from_secs(60), now);
+        assert!(still(40 * s, 40 * s));
+        assert!(!still(40 * s + 1, 0));
+        assert!(!still(0, 40 * s + 1));
+        assert!(!still(0, 200 * s));
     }
 }

@@ -1,5 +1,6 @@
 use std::{
     fs::{self, File, OpenOptions},
+    io::{BufRead, BufReader, Write},
     os::unix::fs::{FileExt, MetadataExt},
     path::Path,
     time::SystemTime,
@@ -31,7 +32,7 @@ fn at_rest(path: &Path) {
 
 fn run(work: &Workdir) -> Ran {
     work.tool("hash-files")
-        .args(["-r", "-v", "--cache", "cache.db", "d"])
+        .args(["-r", "-v", "--cache-still=2", "--cache", "cache.db", "d"])
         .ok()
 }
 
@@ -88,6 +89,38 @@ fn what_is_known_is_not_read_again() {
             .into_values()
             .all(|sha1| sha1 == "0".repeat(40))
     );
+}
+
+/// Other programs change files by mmap, which leaves their times as they are until the system has written
+/// the page to the disk.
+#[test]
+fn a_file_that_a_program_has_mapped_is_not_kept_as_it_was_before() {
+    let work = Workdir::new();
+    work.write("d/mapped", "x".repeat(5000));
+    // Maps it, changes it, and once more when told to; then waits for its own end.
+    let script = "import mmap, sys\n\
+        f = open('d/mapped', 'r+b'); m = mmap.mmap(f.fileno(), 0); f.close()\n\
+        for c in b'abc':\n  m[0] = c; print('changed', flush=True); sys.stdin.readline()";
+    let mut writer = work.command("python3").args(["-c", script]).spawn();
+    let mut told = BufReader::new(writer.stdout.take().unwrap());
+    let mut changed = || told.read_line(&mut String::new()).unwrap();
+    changed();
+    at_rest(&work.join("d/mapped"));
+    let hash = || {
+        work.tool("hash-files")
+            .args(["-v", "--cache", "cache.db", "d/mapped"])
+            .ok()
+    };
+    let first = hash();
+    writer.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+    changed();
+    let second = hash();
+    drop(writer.stdin.take());
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+    assert_eq!((hits(&first), hits(&second)), (0, 0));
+    assert_eq!(entries(&work), 0);
+    assert_eq!(digests(&second), sha1sum(&work, "d"));
 }
 
 #[test]
@@ -186,7 +219,7 @@ fn a_file_that_is_no_cache_of_ours_is_refused_and_left_alone() {
         let before = sum();
         let ran = work
             .tool("hash-files")
-            .args(["--cache", name, "d/a"])
+            .args(["--cache-still=2", "--cache", name, "d/a"])
             .code(2);
         ran.one_line(&[&format!("hash-files: {name}: open the hash cache: "), why]);
         assert!(ran.stdout.is_empty());
@@ -209,7 +242,7 @@ fn two_runs_share_a_new_cache() {
     settled(&work, 3000);
     let spawn = || {
         work.tool("hash-files")
-            .args(["-r", "--cache", "cache.db", "d"])
+            .args(["-r", "--cache-still=2", "--cache", "cache.db", "d"])
             .spawn()
     };
     let runs: Vec<_> = (0..3).map(|_| spawn()).collect();
@@ -232,7 +265,7 @@ fn kill_9_costs_no_more_than_the_last_entries() {
     settled(&work, 4000);
     let mut child = work
         .tool("hash-files")
-        .args(["-r", "--cache", "cache.db", "d"])
+        .args(["-r", "--cache-still=2", "--cache", "cache.db", "d"])
         .spawn();
     let mut stdout = child.stdout.take().unwrap();
     let drain = std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
@@ -269,7 +302,7 @@ fn a_locked_cache_costs_the_cache_and_no_hash() {
         .unwrap();
     let ran = work
         .tool("hash-files")
-        .args(["-r", "--cache", "cache.db", "d"])
+        .args(["-r", "--cache-still=2", "--cache", "cache.db", "d"])
         .ok();
     ran.one_line(&[
         "hash-files: cache: use: database is locked",
@@ -284,7 +317,7 @@ fn a_full_disk_costs_the_cache_and_no_hash() {
     let work = Workdir::new();
     settled(&work, 3000);
     // No file may grow beyond 40 KiB; stdout is a pipe.
-    let script = "trap '' XFSZ; ulimit -f 40; hash-files -r --cache cache.db d";
+    let script = "trap '' XFSZ; ulimit -f 40; hash-files -r --cache-still=2 --cache cache.db d";
     let ran = work.shell(script).ok();
     ran.one_line(&["hash-files: cache: use: ", "going on without it"]);
     assert_eq!(digests(&ran), sha1sum(&work, "d"));
@@ -307,7 +340,7 @@ fn a_damaged_cache_costs_the_cache_and_no_hash() {
         .unwrap();
     let ran = work
         .tool("hash-files")
-        .args(["-r", "--cache", "cache.db", "d"])
+        .args(["-r", "--cache-still=2", "--cache", "cache.db", "d"])
         .ok();
     ran.one_line(&["malformed", "going on without it"]);
     assert_eq!(digests(&ran), sha1sum(&work, "d"));
@@ -319,7 +352,14 @@ fn what_cannot_be_hashed_is_not_kept() {
     settled(&work, 1);
     let ran = work
         .tool("hash-files")
-        .args(["--cache", "cache.db", "d/00000", "d/absent", "d"])
+        .args([
+            "--cache-still=2",
+            "--cache",
+            "cache.db",
+            "d/00000",
+            "d/absent",
+            "d",
+        ])
         .code(1);
     assert_eq!(ran.summary()["failed"], 2);
     assert_eq!(entries(&work), 1);

@@ -29,7 +29,10 @@ fn a2_a_digest_of_before_the_file_was_rewritten_is_not_believed() {
     let stray = stage.put("Zed/stray.epub", "a stray of the server's");
     stage.list();
     let scan = || {
-        let ran = stage.full().args(["--cache", "cache"]).ok();
+        let ran = stage
+            .full()
+            .args(["--cache-still=2", "--cache", "cache"])
+            .ok();
         stage.findings(&ran)["Zed/stray.epub"].clone()
     };
     // What was changed a moment ago is not kept, so the first scans may hash it anew.
@@ -129,7 +132,15 @@ fn a6_an_outage_is_no_answer_and_is_not_remembered() {
     // The database went away after the first two rows: all that is not among them may be there.
     stage.dir.shell("mv known all; head -2 all >known").ok();
     let scan = |stage: &Stage| {
-        let args = ["--known", "known", "--store", "store", "--cache", "cache"];
+        let args = [
+            "--known",
+            "known",
+            "--store",
+            "store",
+            "--cache-still=2",
+            "--cache",
+            "cache",
+        ];
         stage.plain().args(args)
     };
     scan(&stage).code(3).one_line(&["known"]);
@@ -213,7 +224,10 @@ fn fact6_a_scan_is_never_used_up() {
     stage.put("Zed/stray.epub", "first epub");
     stage.list();
     let scan = || {
-        let ran = stage.full().args(["--cache", "cache"]).ok();
+        let ran = stage
+            .full()
+            .args(["--cache-still=2", "--cache", "cache"])
+            .ok();
         let mut lines: Vec<String> = ran.stdout().lines().map(Into::into).collect();
         lines.sort();
         lines

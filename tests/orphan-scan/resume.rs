@@ -42,7 +42,10 @@ fn what_was_hashed_is_not_hashed_again() {
     // ctime cannot be set back, so the cache takes them only when they have been left alone.
     std::thread::sleep(Duration::from_millis(2100));
     let whole = stage.full().ok();
-    let first = stage.full().args(["--cache", "cache"]).ok();
+    let first = stage
+        .full()
+        .args(["--cache-still=2", "--cache", "cache"])
+        .ok();
     assert_eq!(sorted(&first), sorted(&whole));
     // Whoever reads the files again does not believe a cache that says they are all alike.
     let cache = rusqlite::Connection::open(stage.dir.join("cache")).unwrap();
@@ -52,7 +55,10 @@ fn what_was_hashed_is_not_hashed_again() {
         .unwrap();
     assert_eq!(changed, 60);
     drop(cache);
-    let second = stage.full().args(["--cache", "cache"]).ok();
+    let second = stage
+        .full()
+        .args(["--cache-still=2", "--cache", "cache"])
+        .ok();
     assert_eq!(second.summary()["untracked_on_server"], 60);
     assert_eq!(whole.summary()["untracked_on_server"], 1);
 }
@@ -85,7 +91,10 @@ fn a_scan_killed_while_it_hashes_and_started_again_hashes_nothing_twice() {
     let mut in_cache = 0;
     // What it has told of is as far as it can have come: it waits for its reader.
     for kill_after in [1200, 2300] {
-        let mut child = stage.full().args(["--cache", "cache"]).spawn();
+        let mut child = stage
+            .full()
+            .args(["--cache-still=2", "--cache", "cache"])
+            .spawn();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         for _ in 0..kill_after {
             assert!(lines.next().unwrap().is_ok());
@@ -98,11 +107,17 @@ fn a_scan_killed_while_it_hashes_and_started_again_hashes_nothing_twice() {
         assert!(in_cache < count && count < STRAYS, "{in_cache} {count}");
         in_cache = count;
     }
-    let again = stage.full().args(["--cache", "cache", "-v"]).ok();
+    let again = stage
+        .full()
+        .args(["--cache-still=2", "--cache", "cache", "-v"])
+        .ok();
     assert_eq!(hashed_and_cached(&again), (STRAYS - in_cache, in_cache));
     assert_eq!(sorted(&again), sorted(&whole));
     balance(&again);
-    let third = stage.full().args(["--cache", "cache", "-v"]).ok();
+    let third = stage
+        .full()
+        .args(["--cache-still=2", "--cache", "cache", "-v"])
+        .ok();
     assert_eq!(hashed_and_cached(&third), (0, STRAYS));
     assert_eq!(sorted(&third), sorted(&whole));
 }

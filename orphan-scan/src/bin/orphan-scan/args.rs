@@ -6,6 +6,7 @@ use clap::{
     Parser,
     builder::{OsStringValueParser, TypedValueParser},
 };
+use hash_files::cache::STILL;
 use mbs_hashes::{Database, patience::duration};
 use orphan_scan::report::Form;
 use wire::{Exit, Fatal, Output, path_map::Mapping};
@@ -52,6 +53,10 @@ pub(crate) struct Args {
     /// Keep digests of untracked e-books in this file; hash-files may share it
     #[arg(long, value_name = "FILE")]
     pub(crate) cache: Option<PathBuf>,
+
+    /// Keep no digest of a file that was changed so many seconds before, for tests
+    #[arg(long, value_name = "SECONDS", default_value_t = STILL.as_secs(), hide = true)]
+    pub(crate) cache_still: u64,
 
     /// Only the K-th of N parts, by the folders at the top
     #[arg(long, value_name = "K/N")]

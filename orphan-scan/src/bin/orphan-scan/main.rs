@@ -13,7 +13,7 @@ mod outcome;
 mod scan;
 mod shard;
 
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use calibre_list::{Library, Snapshot, snapshot};
@@ -63,7 +63,7 @@ fn scan(out: Writer, args: &Args) -> Result<Exit> {
     gate::not_empty(&folder)?;
     let library = Library::find(Some(&folder), database.as_deref())
         .map_err(|error| Fatal::new(error.exit(), error))?;
-    let cache = open_cache(&out, args.cache.as_deref())?;
+    let cache = open_cache(&out, args)?;
     let answers = match args.known.is_empty() {
         true => None,
         false => Some(Answers::read(&args.known)?),
@@ -132,8 +132,10 @@ fn scan(out: Writer, args: &Args) -> Result<Exit> {
     Ok(out.finish(summary)?)
 }
 
-fn open_cache(out: &Writer, path: Option<&Path>) -> Result<Option<Cache>, Fatal> {
-    Ok(match path.map(Cache::open) {
+fn open_cache(out: &Writer, args: &Args) -> Result<Option<Cache>, Fatal> {
+    let still = Duration::from_secs(args.cache_still);
+    let open = |path: &Path| Cache::open(path, still);
+    Ok(match args.cache.as_deref().map(open) {
         None => None,
         Some(Ok(cache)) => Some(cache),
         Some(Err(wrong @ OpenError::Wrong { .. })) => return Err(Fatal::new(Exit::Usage, wrong)),

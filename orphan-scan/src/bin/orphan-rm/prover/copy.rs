@@ -4,6 +4,7 @@ use std::{os::unix::fs::MetadataExt, path::Path, time::SystemTime};
 
 use hash_files::{
     HashError, Stamp,
+    cache::STILL,
     digest::{digest, look},
 };
 use mbs_hashes::Failure;
@@ -122,7 +123,7 @@ impl Prover<'_> {
         let begun = SystemTime::now();
         let digest = digest(at, &mut self.buffer)?;
         let found = (digest.stamp, digest.hex());
-        if digest.stamp.settled(begun) {
+        if digest.stamp.still_for(STILL, begun) {
             self.hashed.insert(at.into(), found.clone());
         }
         Ok(found)
