@@ -11,7 +11,7 @@ use calibre_list::{
     rows::{Custom, Names, Scan},
 };
 use rusqlite::Connection;
-use wire::{Lines, Record, Writer, records::Summary, stop, write::Trouble};
+use wire::{Exit, Lines, OrFatal, Record, Writer, fault, records::Summary, stop, write::Trouble};
 
 use crate::{
     select::Selection,
@@ -68,6 +68,7 @@ pub(crate) fn list(
         // Whoever wants few books does not want two threads to run ahead.
         readers.truncate(1);
     }
+    readers.truncate(fault::affordable(readers.len()));
     let workers = readers.len();
     thread::scope(|scope| {
         let (pieces, names, schema) = (&pieces, &names, &snapshot.schema);
@@ -77,7 +78,7 @@ pub(crate) fn list(
             let (send, receive) = sync_channel(BATCHES);
             let (give_back, empties) = channel();
             channels.push((receive, give_back));
-            scope.spawn(move || {
+            let thread = thread::Builder::new().spawn_scoped(scope, move || {
                 let own = pieces.iter().skip(number).step_by(workers);
                 let nowhere = number == pieces.len() % workers && plan.selection.takes_nowhere();
                 let worked = Scan::new(&reader, schema, names, custom).and_then(|scan| {
@@ -88,6 +89,7 @@ pub(crate) fn list(
                     let _ = send.send(Message::Failed(error));
                 }
             });
+            thread.or_fatal(Exit::GaveUp, "threads: start one")?;
         }
         let extra = usize::from(plan.selection.takes_nowhere());
         let written = write(out, &channels, pieces.len() + extra);

@@ -28,11 +28,17 @@ struct Piece {
 }
 
 /// Reads `reading` to its end, or as far as `work` wants it.
-pub(crate) fn ahead<T>(mut reading: Reading, work: impl FnOnce(&mut Ahead) -> T) -> T {
+///
+/// # Errors
+/// Of `work`, or the thread cannot be started.
+pub(crate) fn ahead<T>(
+    mut reading: Reading,
+    work: impl FnOnce(&mut Ahead) -> Result<T, HashError>,
+) -> Result<T, HashError> {
     let (give, full) = sync_channel(PIECES);
     let (empty, taken_back) = channel::<Vec<u8>>();
     thread::scope(|scope| {
-        scope.spawn(move || {
+        let thread = thread::Builder::new().spawn_scoped(scope, move || {
             while !reading.ended() {
                 let mut bytes = taken_back.try_recv().unwrap_or_else(|_| vec![0; PIECE]);
                 let length = reading.fill(&mut bytes).map(<[u8]>::len);
@@ -47,6 +53,10 @@ pub(crate) fn ahead<T>(mut reading: Reading, work: impl FnOnce(&mut Ahead) -> T)
                 }
             }
         });
+        thread.map_err(|source| HashError::Io {
+            op: "start a thread for",
+            source,
+        })?;
         let mut ahead = Ahead {
             full,
             empty,

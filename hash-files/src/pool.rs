@@ -24,7 +24,7 @@ use hash_files::{
     digest::{Reading, agreed, look},
 };
 use sha1::{Digest as _, Sha1};
-use wire::{Record, Writer, progress::Unit, stop};
+use wire::{Exit, OrFatal, Record, Writer, fault, progress::Unit, stop};
 
 use crate::{
     archives::Archives,
@@ -66,7 +66,8 @@ impl<'a> Pool<'a> {
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let jobs = jobs.map_or(cores, NonZeroUsize::get);
         let readers = Readers::new(io_threads);
-        let threads = readers.most().max(jobs);
+        // More than can wait for them would have nothing to do.
+        let threads = fault::affordable(readers.most().max(jobs).min(QUEUE));
         Pool {
             out,
             cache,
@@ -109,8 +110,12 @@ impl<'a> Pool<'a> {
     ) -> anyhow::Result<T> {
         let tasks = Queue::new(QUEUE);
         let fed = thread::scope(|scope| {
-            for _ in 0..self.threads {
-                scope.spawn(|| self.work(&tasks));
+            for started in 0..self.threads {
+                let thread = thread::Builder::new().spawn_scoped(scope, || self.work(&tasks));
+                // Fewer do it, too.
+                if let (Err(error), 0) = (thread.map(drop), started) {
+                    return Err(error).or_fatal(Exit::GaveUp, "threads: start one")?;
+                }
             }
             let mut number = 0;
             let mut push = |task| {

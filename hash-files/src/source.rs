@@ -120,8 +120,7 @@ fn records(out: &Writer, push: &mut Push<'_>) -> anyhow::Result<Summary> {
         }
     }
     let verdict = reader.custody().verdict();
-    // A run that was told to stop knows why its input has no end.
-    if let (Some(why), false) = (&verdict.why, stop::requested()) {
+    if let Some(why) = &verdict.why {
         out.warn("stdin", "check", why);
     }
     Ok(verdict.summary())

@@ -157,7 +157,7 @@ whatever lists and machines they work on. The role needs SELECT on source.
 
 Exit codes:
   0    done; duplicates, too big and unsupported files included
-  1    some files failed, each with a record that says why
+  1    some items failed, here or in an earlier step, each with a record that says why
   2    usage
   3    refused: the journal is another server's, or another process writes it; --db is not the server's;
        --symlink, and nothing shows that the server makes links, or it does not see the files

@@ -26,12 +26,15 @@ use std::{
     thread,
 };
 
-use wire::{Exit, Fatal, Writer, records::Summary};
+use wire::{Exit, Fatal, OrFatal, Writer, records::Summary};
 
 use crate::{input::links::Links, known::Known, pace::Pace, server::Server};
 use feed::read;
 use floor::Floor;
 use report::Report;
+
+/// What is said where not even one can be started.
+const NO_THREAD: &str = "threads: start one";
 
 /// Jobs looked ahead over. A book's formats stand side by side in the input, so a few hundred are
 /// enough to keep all workers busy while some wait for their turn.
@@ -82,18 +85,26 @@ pub fn run(
     // Not waited for: it may sit in a read that ends with nobody knows what.
     thread::Builder::new()
         .name("input".into())
-        .spawn(move || read(input, &reader_end))?;
+        .spawn(move || read(input, &reader_end))
+        .or_fatal(Exit::GaveUp, NO_THREAD)?;
     server.halt.begin();
     let (at_work, over) = channel();
     let custody = thread::scope(|scope| {
         let run = &run;
-        scope.spawn(move || pace.keep_telling(&over, run.out));
-        for _ in 0..manner.jobs {
+        let tell = move || pace.keep_telling(&over, run.out);
+        let telling = thread::Builder::new().spawn_scoped(scope, tell);
+        telling.or_fatal(Exit::GaveUp, NO_THREAD)?;
+        for started in 0..manner.jobs {
             let (abort, at_work) = (sender.clone(), at_work.clone());
-            scope.spawn(move || {
+            let work = move || {
                 run.work(&abort);
                 drop(at_work);
-            });
+            };
+            let thread = thread::Builder::new().spawn_scoped(scope, work);
+            // Fewer do it, too.
+            if let (Err(error), 0) = (thread.map(drop), started) {
+                return Err(error).or_fatal(Exit::GaveUp, NO_THREAD)?;
+            }
         }
         drop((sender, at_work));
         run.feed(&feed)

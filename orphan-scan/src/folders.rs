@@ -155,8 +155,12 @@ pub fn walk<C: Send + Sync, V: Visitor<C> + Send>(
             let (queue, opener) = (&queue, &opener);
             move || run(queue, opener, visitor)
         };
-        let threads: Vec<_> = visitors.iter_mut().map(|v| scope.spawn(walk(v))).collect();
-        let mut ended = Ok(true);
+        let mut visitors = visitors.iter_mut();
+        let first = visitors.next();
+        // Fewer threads do it, too, if it must be this one alone.
+        let start = |v| thread::Builder::new().spawn_scoped(scope, walk(v)).ok();
+        let threads: Vec<_> = visitors.map_while(start).collect();
+        let mut ended = first.map_or(Ok(true), |v| walk(v)());
         for thread in threads {
             match thread.join() {
                 Ok(Ok(whole)) => ended = ended.map(|before| before && whole),

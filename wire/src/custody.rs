@@ -11,6 +11,8 @@ pub struct Custody {
     records: u64,
     unusable: u64,
     summaries: Vec<Summary>,
+    /// It was not read to its end: its end cannot be judged.
+    unread: bool,
 }
 
 /// What follows from it.
@@ -52,6 +54,11 @@ impl Custody {
         self.unusable += 1;
     }
 
+    /// There was more, or may have been, that nobody read.
+    pub(crate) fn leave(&mut self) {
+        self.unread = true;
+    }
+
     /// A summary was read.
     pub fn note(&mut self, summary: Summary) {
         self.summaries.push(summary);
@@ -73,9 +80,10 @@ impl Custody {
             [one] => one.shard.clone(),
             _ => None,
         };
-        let why = self.flaw();
+        // Whoever stopped reading knows why it did.
+        let why = self.flaw().filter(|_| !self.unread);
         Verdict {
-            complete: why.is_none(),
+            complete: why.is_none() && !self.unread,
             why,
             library: same(|summary| &summary.library),
             selection: same(|summary| &summary.selection),

@@ -7,7 +7,8 @@ use std::{fmt, process::ExitCode};
 pub enum Exit {
     /// Everything was done; duplicates and zero results are "done" too.
     Done = 0,
-    /// The run went to its end, but some items failed, each with a record that says why.
+    /// The run went to its end, but `failed` in the summary is above 0: some items failed, here or in an
+    /// earlier step, each with a record that says why.
     SomeFailed = 1,
     /// The command line, or what it points to, makes no sense; nothing was done.
     Usage = 2,

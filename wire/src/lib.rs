@@ -12,18 +12,20 @@
 //! | [`mod@line`], [`lines`] | making one line, inheriting the fields of another without parsing them; many in one buffer |
 //! | [`record`], [`read`] | one line read, its fields found but left raw; a stream of them |
 //! | [`custody`] | is a stream whole? Summaries checked against what was counted |
-//! | [`mod@write`] | whole lines to stdout, failed items reported and counted by one call |
+//! | [`mod@write`] | whole lines to stdout or `-o FILE`, failed items reported and counted by one call |
 //! | [`csv`] | the same records for spreadsheets (`--csv`) |
 //! | [`progress`] | the bar, the plain line, the work units for a watchdog |
 //! | [`secret`] | what no message may hold, masked in what a server says |
 //! | [`waits`] | waiting on purpose, told to a watchdog |
-//! | [`tool`], [`exit`], [`stop`] | the frame around a `main`: flags, exit codes, signals |
+//! | [`tool`], [`exit`], [`stop`], [`fault`] | the frame around a `main`: flags, exit codes, signals, no memory |
 
 pub mod csv;
 pub mod custody;
 pub mod exit;
+pub mod fault;
 pub mod line;
 pub mod lines;
+mod out_file;
 pub mod path;
 pub mod path_map;
 pub mod progress;

@@ -1,6 +1,7 @@
 //! How far a tool is, for the person who waits and for the watchdog.
 //!
-//! On a terminal a bar; with `--progress=plain` a line every 30 s; else silence. Where
+//! On a terminal a bar; with `--progress=plain` a line every 30 s; else silence but for a line at each
+//! SIGUSR1. Where
 //! `STALL_PROGRESS_FD` names a descriptor, one line a unit is written to it, `work` or `discovery`,
 //! so that a watchdog believes units rather than guess from output; what is waited for on purpose is
 //! told there, too ([`waits`](crate::waits)).
@@ -18,7 +19,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::waits::Teller;
+use crate::{stop, waits::Teller};
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -136,6 +137,9 @@ impl Progress {
     pub(crate) fn tick(&self, tool: &str) {
         let done = self.done.load(Ordering::Relaxed);
         self.bar.set_position(done);
+        if stop::progress_wanted() {
+            self.line(&self.plain_line(tool, done));
+        }
         if let Some(last) = &self.plain
             && let Ok(mut last) = last.lock()
             && last.elapsed() >= PLAIN_EVERY

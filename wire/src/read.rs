@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead};
 
-use crate::{Custody, Record, records::Summary};
+use crate::{Custody, Record, records::Summary, stop};
 
 /// A line longer than this is no record of ours but a file given by mistake.
 const LONGEST_LINE: usize = 16 << 20;
@@ -21,6 +21,7 @@ pub struct Reader<R> {
     input: R,
     number: u64,
     custody: Custody,
+    ended: bool,
 }
 
 impl<R: BufRead> Reader<R> {
@@ -30,6 +31,7 @@ impl<R: BufRead> Reader<R> {
             input,
             number: 0,
             custody: Custody::default(),
+            ended: false,
         }
     }
 
@@ -41,6 +43,8 @@ impl<R: BufRead> Reader<R> {
         loop {
             let mut line = Vec::with_capacity(1024);
             let Some(end) = next_line(&mut self.input, LONGEST_LINE, &mut line)? else {
+                // A stop ends standard input anywhere.
+                self.ended = !stop::requested();
                 return Ok(None);
             };
             self.number += 1;
@@ -69,7 +73,10 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// What the input's summaries say, held against what was read.
-    pub fn custody(self) -> Custody {
+    pub fn custody(mut self) -> Custody {
+        if !self.ended {
+            self.custody.leave();
+        }
         self.custody
     }
 }
@@ -175,6 +182,16 @@ mod tests {
                 assert_eq!(found, expected, "in parts of {part}");
             }
         }
+    }
+
+    #[test]
+    fn an_input_that_was_not_read_to_its_end_is_not_called_cut_short() {
+        let mut reader = Reader::new(&b"{\"type\":\"a\"}\n{\"type\":\"b\"}\n"[..]);
+        reader.next_item().unwrap();
+        let verdict = reader.custody().verdict();
+        assert_eq!((verdict.complete, verdict.why), (false, None));
+        let (_, custody) = read(b"{\"type\":\"a\"}\n");
+        assert!(custody.verdict().why.unwrap().contains("no summary"));
     }
 
     #[test]

@@ -37,7 +37,6 @@ struct Shared {
     wake: Condvar,
     records: AtomicU64,
     errors: AtomicU64,
-    failures: AtomicU64,
     progress: Progress,
 }
 
@@ -66,14 +65,14 @@ pub struct Trouble<'a> {
 }
 
 impl Writer {
-    pub(crate) fn stdout(
+    pub(crate) fn new(
         tool: &'static str,
+        mut sink: Sink,
         csv: Option<csv::Columns>,
         progress: Progress,
         quiet: bool,
         verbose: bool,
     ) -> io::Result<Writer> {
-        let mut sink = Sink::stdout()?;
         if let Some(columns) = &csv {
             sink.header = columns.header().into_bytes();
         }
@@ -83,7 +82,6 @@ impl Writer {
             wake: Condvar::new(),
             records: AtomicU64::new(0),
             errors: AtomicU64::new(0),
-            failures: AtomicU64::new(0),
             progress,
         });
         let flusher = {
@@ -137,8 +135,7 @@ impl Writer {
         self.put(unit, line.open_bytes(), b"}\n")
     }
 
-    /// Passes a record on as it came. Error records are counted among the failed, but they failed
-    /// elsewhere, where the exit code said so.
+    /// Passes a record on as it came. Error records are counted among the failed, wherever that was.
     ///
     /// # Errors
     /// As [`Writer::write`].
@@ -209,7 +206,6 @@ impl Writer {
 
     fn report(&self, object: &str, op: &str, message: &str) {
         self.shared.errors.fetch_add(1, Ordering::Relaxed);
-        self.shared.failures.fetch_add(1, Ordering::Relaxed);
         self.shared.say(object, op, message);
     }
 
@@ -240,11 +236,6 @@ impl Writer {
         &self.shared.progress
     }
 
-    /// How many items have failed here so far.
-    pub fn failures(&self) -> u64 {
-        self.shared.failures.load(Ordering::Relaxed)
-    }
-
     /// Sends all that waits on its way.
     ///
     /// # Errors
@@ -270,7 +261,9 @@ impl Writer {
         }
         self.flush()?;
         self.close();
-        Ok(if self.failures() > 0 {
+        // Also where they failed in an earlier step: what is joined, or looked at only at its end, must not
+        // seem whole.
+        Ok(if summary.failed > 0 {
             Exit::SomeFailed
         } else {
             Exit::Done

@@ -1,7 +1,7 @@
 //! The three counts, from whoever answers.
 
 use mbs_hashes::{Failure, session::connect};
-use wire::{Exit, Fatal};
+use wire::{Exit, Fatal, OrFatal, stop};
 
 use crate::{api::Api, args::Sources};
 
@@ -57,6 +57,8 @@ pub(crate) fn first_to_answer(
         }
     }
     if let Some(api) = &sources.api {
+        // A silent one would hold an exit up for as long as it may take to answer.
+        stop::die_at_once().or_fatal(Exit::GaveUp, "threads: start one")?;
         match via_api(api) {
             Ok(counts) => return Ok(counts),
             Err(reason) => {

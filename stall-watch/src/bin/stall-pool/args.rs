@@ -215,6 +215,11 @@ impl Args {
     /// What cannot be said to clap.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         let usage = |message: &str| Err(wire::Fatal::new(Exit::Usage, message));
+        if self.runs() && self.output.out.is_some() {
+            usage(
+                "--output: a pool that runs writes no records; --events FILE appends its events",
+            )?;
+        }
         if self.workers > self.max {
             let (workers, max) = (self.workers, self.max);
             usage(&format!("--workers {workers}: it is more than --max {max}"))?;

@@ -34,7 +34,12 @@ fn main() -> ExitCode {
     if args.runs() {
         return run(&args).unwrap_or_else(|error| explain(&error)).into();
     }
-    TOOL.run(&args.output, |writer| {
+    // What is only shown may be cut short by `head`.
+    let tool = wire::Tool {
+        acts: false,
+        ..TOOL
+    };
+    tool.run(&args.output, |writer| {
         args.check()?;
         if args.status {
             show::status(&args, writer)

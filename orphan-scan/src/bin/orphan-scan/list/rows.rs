@@ -44,7 +44,8 @@ pub(super) fn read(
     };
     let (rows, parsed) = sync_channel(AHEAD);
     thread::scope(|scope| {
-        let parser = scope.spawn(move || parse(source, &rows));
+        let parser = thread::Builder::new().spawn_scoped(scope, move || parse(source, &rows));
+        let parser = parser.or_fatal(Exit::GaveUp, "threads: start one")?;
         let taken = take(parsed, &mut each);
         let verdict = match parser.join() {
             Ok(read) => read.or_fatal(Exit::GaveUp, format_args!("{shown}: read"))?,
