@@ -3,7 +3,6 @@
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
 TOOLS := calibre-list hash-files mbs-hashes mbs-stats mbs-upload orphan-scan orphan-rm stall-watch stall-pool
@@ -59,7 +58,9 @@ install: build ## install the tools into PREFIX/bin
 # removed at any time, and costs only time to make again. What is given to make, `LIBRARY=…`, reaches
 # the tools as their environment. A step that ends with 1 has done all but some items, each of which is
 # an `error` or a `failed` record in its output, so the next step goes on; any other failure stops the
-# pipeline.
+# pipeline. Each output takes its place as a whole, when its step has ended with 0 or 1 (-o): a run that
+# was refused, interrupted, or made beside another leaves the last one's outcomes as they were. So make
+# must remove nothing either: there is no .DELETE_ON_ERROR here, and all outputs are .PRECIOUS.
 
 WORK ?= migration
 SHARDS ?= 4
@@ -74,20 +75,20 @@ migrate: $(WORK)/uploads.ndjson ## move LIBRARY into the server at MBS_API
 	@jq -r 'select(.type == "summary") | [to_entries[] | select(.key | IN($(COUNTS))) | "\(.value) \(.key)"] | join(", ")' $<
 
 $(WORK)/tracked.ndjson: always | $(WORK)
-	calibre-list "$${LIBRARY:?LIBRARY=folder of the Calibre library}" >$@ || test $$? -eq 1
+	calibre-list -o $@ "$${LIBRARY:?LIBRARY=folder of the Calibre library}" || test $$? -eq 1
 
 $(WORK)/hashed.ndjson: $(WORK)/tracked.ndjson
-	hash-files --cache $(WORK)/hashes.cache <$< >$@ || test $$? -eq 1
+	hash-files --cache $(WORK)/hashes.cache -o $@ <$< || test $$? -eq 1
 
 # What the server has already. Without its database it is asked file by file.
 $(WORK)/known.ndjson: always | $(WORK)
-	mbs-hashes >$@
+	mbs-hashes -o $@
 
 KNOWN := $(if $(MBS_DB),$(WORK)/known.ndjson)
 
 # The journal is no target: it outlives every run, and says where an interrupted one goes on.
 $(WORK)/uploads.ndjson: $(WORK)/hashed.ndjson $(KNOWN)
-	mbs-upload --journal $(WORK)/upload.journal $(KNOWN:%=--known %) $(UPLOAD) <$< >$@ || test $$? -eq 1
+	mbs-upload --journal $(WORK)/upload.journal $(KNOWN:%=--known %) $(UPLOAD) -o $@ <$< || test $$? -eq 1
 
 # What is in LIBRARY that Calibre does not know or the server has already; STORE is the server's data
 # folder. Nothing is removed.
@@ -96,19 +97,19 @@ orphans: $(WORK)/findings.ndjson ## tell what every file in LIBRARY is, with a r
 
 $(WORK)/findings.ndjson: $(WORK)/hashed.ndjson $(WORK)/known.ndjson
 	orphan-scan --tracked $(WORK)/hashed.ndjson --known $(WORK)/known.ndjson $(if $(STORE),--store "$$STORE") \
-	    --cache $(WORK)/hashes.cache --report $(WORK)/orphans.html $(ORPHANS) "$$LIBRARY" >$@ || test $$? -eq 1
+	    --cache $(WORK)/hashes.cache --report $(WORK)/orphans.html -o $@ $(ORPHANS) "$$LIBRARY" || test $$? -eq 1
 
 # The same list and hashes by SHARDS processes at once; the joined shards are checked to be whole.
 .PHONY: shards
 shards: | $(WORK) ## list and hash LIBRARY in SHARDS processes
 	seq $(SHARDS) | xargs -P $(SHARDS) -I{} bash -c 'set -o pipefail; \
-	    calibre-list --shard {}/$(SHARDS) "$$LIBRARY" | hash-files -j 1 >$(WORK)/shard-{}.ndjson \
+	    calibre-list --shard {}/$(SHARDS) "$$LIBRARY" | hash-files -j 1 -o $(WORK)/shard-{}.ndjson \
 	    || test $$? -eq 1'
-	cat $(foreach k,$(shell seq $(SHARDS)),$(WORK)/shard-$(k).ndjson) >$(WORK)/hashed.ndjson
+	cat $(foreach k,$(shell seq $(SHARDS)),$(WORK)/shard-$(k).ndjson) >$(WORK)/hashed.$$$$ \
+	    && mv $(WORK)/hashed.$$$$ $(WORK)/hashed.ndjson
 
 $(WORK):
 	mkdir -p $@
 
 .PHONY: always
-# The outcomes of a run that was interrupted are worth keeping.
-.PRECIOUS: $(WORK)/uploads.ndjson $(WORK)/upload.journal
+.PRECIOUS: $(patsubst %,$(WORK)/%.ndjson,tracked hashed known uploads findings) $(WORK)/upload.journal

@@ -25,6 +25,10 @@ mod cache;
 #[path = "hash-files/ends.rs"]
 mod ends;
 
+/// -o FILE.
+#[path = "hash-files/output.rs"]
+mod output;
+
 /// Members of tar archives.
 #[path = "hash-files/tar.rs"]
 mod tar;

@@ -4,6 +4,12 @@
 
 #[path = "pipeline/findings.rs"]
 mod findings;
+#[path = "pipeline/scarce.rs"]
+mod scarce;
+#[path = "pipeline/signals.rs"]
+mod signals;
+#[path = "pipeline/streams.rs"]
+mod streams;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -243,26 +249,65 @@ fn shards_by_xargs_joined_equal_the_whole() {
     assert_eq!(missing.summary()["complete"], false);
 }
 
+fn make_migrate(dir: &Workdir, server: &Sandbox) -> Run {
+    let makefile = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Makefile");
+    let run = dir
+        .command("make")
+        .args(["--no-print-directory", "-f"])
+        .arg(&makefile)
+        .args(["migrate", "UPLOAD=--default-language en --quiet"])
+        .arg(format!("LIBRARY={}", dir.join("Calibre Library").display()))
+        .env(
+            "PATH",
+            format!("{}:{}", tools().display(), std::env::var("PATH").unwrap()),
+        )
+        // The tools under test, not those of a release build.
+        .env("CARGO_TARGET_DIR", "no-such-folder");
+    with_server(run, server)
+}
+
+#[test]
+fn make_migrate_twice_at_a_time_or_refused_or_with_a_wrong_password_loses_no_outcome() {
+    let dir = sample();
+    let server = Sandbox::start(Settings::default());
+    make_migrate(&dir, &server).ok();
+    let outcomes = || std::fs::read_to_string(dir.join("migration/uploads.ndjson")).unwrap();
+    let before = outcomes();
+    assert!(records(&before).len() > 30);
+
+    let wrong = dir.write("wrong", "not it\n");
+    make_migrate(&dir, &server)
+        .env("MBS_PASSWORD_FILE", wrong)
+        .code(2);
+    assert_eq!(outcomes(), before);
+
+    // What the first of two holds while it uploads, and then its output alone.
+    for held in ["upload.journal", "uploads.ndjson.partial"] {
+        let path = dir.join("migration").join(held);
+        let file = std::fs::File::options()
+            .append(true)
+            .create(true)
+            .open(path);
+        let file = file.unwrap();
+        file.lock().unwrap();
+        let refused = make_migrate(&dir, &server).code(2);
+        assert!(refused.stderr().contains("Error 1"), "{}", refused.report());
+        assert!(
+            refused.stderr().contains("another process"),
+            "{}",
+            refused.report()
+        );
+        assert_eq!(outcomes(), before, "{held}");
+    }
+    make_migrate(&dir, &server).ok();
+    assert_eq!(records(&outcomes()).len(), records(&before).len());
+}
+
 #[test]
 fn make_migrate_moves_a_library_and_says_so_twice() {
     let dir = sample();
     let server = Sandbox::start(Settings::default());
-    let makefile = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Makefile");
-    let migrate = || {
-        let run = dir
-            .command("make")
-            .args(["--no-print-directory", "-f"])
-            .arg(&makefile)
-            .args(["migrate", "UPLOAD=--default-language en --quiet"])
-            .arg(format!("LIBRARY={}", dir.join("Calibre Library").display()))
-            .env(
-                "PATH",
-                format!("{}:{}", tools().display(), std::env::var("PATH").unwrap()),
-            )
-            // The tools under test, not those of a release build.
-            .env("CARGO_TARGET_DIR", "no-such-folder");
-        with_server(run, &server).ok()
-    };
+    let migrate = || make_migrate(&dir, &server).ok();
     let first = migrate();
     let files = number(&server, "SELECT count(*) FROM source");
     assert!(

@@ -33,14 +33,18 @@ fn records_without_a_path_and_errors_pass_untouched() {
         ),
     ];
     let input = passing.map(|line| format!("{line}\n")).concat() + &whole(3);
-    let ran = work.tool("hash-files").arg("--ordered").stdin(input).ok();
+    let ran = work
+        .tool("hash-files")
+        .arg("--ordered")
+        .stdin(input)
+        .code(1);
     let lines: Vec<_> = ran.stdout().lines().map(String::from).collect();
     assert_eq!(lines[..3], passing);
     assert_eq!(ran.summary()["records"], 3);
     assert_eq!(
         ran.summary()["failed"],
         1,
-        "it failed elsewhere, but it failed"
+        "it failed elsewhere, but it failed: so says the exit code"
     );
     assert_eq!(ran.summary()["complete"], true);
 }
