@@ -474,6 +474,7 @@ fn with_claims(bench: &Bench, work: impl FnOnce(&Claims)) {
         acts: true,
     };
     let output = wire::Output {
+        out: None,
         schema: None,
         csv: false,
         progress: Default::default(),
