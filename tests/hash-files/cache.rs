@@ -115,7 +115,7 @@ fn a_file_that_a_program_has_mapped_is_not_kept_as_it_was_before() {
     writer.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     changed();
     let second = hash();
-    drop(writer.stdin.take());
+    // It changes the file once more when its stdin ends.
     writer.kill().unwrap();
     writer.wait().unwrap();
     assert_eq!((hits(&first), hits(&second)), (0, 0));
