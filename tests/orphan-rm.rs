@@ -59,6 +59,10 @@ mod whose;
 #[path = "orphan-rm/ends.rs"]
 mod ends;
 
+/// Killed at each call that changes a disk.
+#[path = "orphan-rm/kills.rs"]
+mod kills;
+
 /// A run that was killed, gone on with by its journal.
 #[path = "orphan-rm/resume.rs"]
 mod resume;

@@ -127,3 +127,54 @@ fn an_ebook_that_gets_its_file_at_this_very_moment_stays() {
     );
     assert!(ids(&world).contains(&"10".to_string()));
 }
+
+/// The rows are on disk before they are deleted, or they are not deleted.
+#[test]
+fn rows_are_deleted_only_when_their_backup_is_on_disk() {
+    let world = world();
+    if !world.may_trace() {
+        return;
+    }
+    let trace = world.work.join("trace");
+    let traced = |more: &[&str]| {
+        let run = world
+            .work
+            .command("strace")
+            .args(["-f", "-y", "-qq", "-s", "300", "-e"]);
+        let run = run.args(["trace=write,writev,sendto,sendmsg,fsync,fdatasync", "-o"]);
+        let run = run
+            .arg(&trace)
+            .args(more)
+            .arg(harness::run::tool("orphan-rm"));
+        let run = run.env("MBS_DB", world.db());
+        let run = run.args(["--server-ebooks", "--apply", "--backup", "rows.ndjson"]);
+        run.stdin(format!("{}\n", finding(10)))
+    };
+    // Where the disk cannot say that it has them, nothing goes.
+    let failed = traced(&["-e", "inject=fsync,fdatasync:error=EIO"]).code(255);
+    assert!(
+        failed.stderr().contains("backup: write"),
+        "{}",
+        failed.report()
+    );
+    assert_eq!(ids(&world).len(), 6);
+    std::fs::remove_file(world.work.join("rows.ndjson")).unwrap();
+    traced(&[]).ok();
+    assert!(!ids(&world).contains(&"10".to_string()));
+    let text = std::fs::read_to_string(&trace).unwrap();
+    let line = |what: &[&str]| {
+        let found = |line: &&str| what.iter().all(|part| line.contains(part));
+        let lines: Vec<&str> = text.lines().collect();
+        lines
+            .iter()
+            .position(found)
+            .unwrap_or_else(|| panic!("{what:?}\n{text}"))
+    };
+    let deleted = line(&["DELETE FROM"]);
+    let synced = line(&["sync(", "rows.ndjson"]);
+    let last_written = text.lines().take(deleted).collect::<Vec<_>>();
+    let last_written = last_written
+        .iter()
+        .rposition(|line| line.contains(" write(") && line.contains("rows.ndjson"));
+    assert!(last_written.unwrap() < synced && synced < deleted, "{text}");
+}

@@ -228,6 +228,71 @@ fn what_is_linked_meanwhile_is_put_back_even_if_nobody_reads() {
     assert_eq!(world.trash().len(), 19);
 }
 
+/// The batch ended with an error, and what it had moved was not looked at again.
+#[test]
+fn what_was_moved_before_an_error_is_looked_at_again() {
+    let world = World::new();
+    let first = many(&world, 1).remove(0);
+    let path = first["path"].as_str().unwrap().to_string();
+    // Said to be there many times over, so that there is much to tell in mid-batch.
+    let findings = vec![first; 40];
+    let mut stepper = Stepper::new(&world);
+    let mut child = world
+        .rm(&findings)
+        .args(["--apply", "--max-percent", "9999"])
+        .start();
+    stepper.until("age(source.xmin)");
+    drop(child.stdout.take());
+    world.link_only("Late/x.epub", path.as_ref());
+    stepper.go();
+    let ran = harness::run::Ran::of(child);
+    assert_eq!(ran.status.code(), Some(255), "{}", ran.report());
+    let journal = fs::read_to_string(&world.journals()[0]).unwrap();
+    assert!(journal.contains("\"removed\""), "{journal}");
+    assert!(fs::metadata(&path).is_ok(), "{}", ran.report());
+}
+
+/// A file that a link leads to was left in the quarantine, for its way back could not be written down.
+#[test]
+fn what_is_linked_meanwhile_is_put_back_even_if_the_journal_is_full() {
+    let world = World::new();
+    let findings = many(&world, 2);
+    let journal = world.work.join("journal.ndjson");
+    let file = world.work.write("run.sh", "trap '' XFSZ; exec \"$@\"");
+    let shell = world.work.command("sh").arg(file);
+    let run = world.dressed(shell.arg(harness::run::tool("orphan-rm")));
+    let run = run.args(["--apply", "--max-percent", "100", "--journal"]);
+    let mut stepper = Stepper::new(&world);
+    let child = run.arg(&journal).stdin(stream(&findings)).start();
+    // The second one is announced, and nothing more finds room.
+    stepper.after(&["age(source.xmin)", "age(source.xmin)", "age(source.xmin)"]);
+    let full = Command::new("prlimit")
+        .arg(format!("--pid={}", child.id()))
+        .arg(format!("--fsize={}", fs::metadata(&journal).unwrap().len()))
+        .status();
+    assert!(full.unwrap().success());
+    let first = findings[0]["path"].as_str().unwrap();
+    assert!(!fs::exists(first).unwrap());
+    world.link_only("Late/x.epub", first.as_ref());
+    stepper.go();
+    let ran = harness::run::Ran::of(child);
+    assert_eq!(ran.status.code(), Some(255), "{}", ran.report());
+    assert!(
+        ran.stderr().contains("journal.ndjson: write"),
+        "{}",
+        ran.report()
+    );
+    assert!(fs::exists(first).unwrap(), "{}", ran.report());
+    let back = world
+        .work
+        .tool("orphan-rm")
+        .arg("--restore")
+        .arg(&journal)
+        .ok();
+    assert_eq!(back.summary()["restored"], 1, "{}", back.report());
+    assert!(world.trash().is_empty());
+}
+
 #[test]
 fn each_move_waits_until_the_journal_that_announces_it_is_on_disk() {
     let world = World::new();
@@ -239,7 +304,7 @@ fn each_move_waits_until_the_journal_that_announces_it_is_on_disk() {
     let traced = || {
         let run = world.work.command("strace");
         let run = run.args(["--seccomp-bpf", "-f", "-y", "-qq", "-s", "200"]);
-        let run = run.args(["-e", "trace=write,fdatasync,renameat2", "-o"]);
+        let run = run.args(["-e", "trace=write,fdatasync,renameat2,unlinkat", "-o"]);
         run.arg(&trace).arg(harness::run::tool("orphan-rm"))
     };
     let moves = || {
@@ -248,11 +313,14 @@ fn each_move_waits_until_the_journal_that_announces_it_is_on_disk() {
         for line in trace.lines() {
             let of_journal = line.contains("journal.ndjson>");
             if of_journal && line.contains(" write(") {
-                announced = line.contains("removing") || line.contains("restoring");
+                let steps = ["removing", "returning", "restoring", "purging"];
+                announced = steps.iter().any(|step| line.contains(step));
                 lasting = false;
             } else if of_journal && line.contains(" fdatasync(") {
                 lasting = true;
-            } else if line.contains(" renameat2(") && line.contains("\"x") {
+            } else if (line.contains(" renameat2(") || line.contains(" unlinkat("))
+                && line.contains("\"x")
+            {
                 assert!(announced && lasting, "{line}\n{trace}");
                 moves += 1;
             }
@@ -265,4 +333,22 @@ fn each_move_waits_until_the_journal_that_announces_it_is_on_disk() {
     let journal = &world.journals()[0];
     traced().arg("--restore").arg(journal).ok();
     assert_eq!(moves(), 5);
+    let run = world.dressed(traced()).stdin(stream(&findings));
+    let mut stepper = Stepper::new(&world);
+    let child = run.args(["--apply", "--max-percent", "100"]).start();
+    stepper.until("age(source.xmin)");
+    let path = findings[0]["path"].as_str().unwrap();
+    world.link_only("Late/x.epub", path.as_ref());
+    stepper.go();
+    let ran = harness::run::Ran::of(child);
+    assert_eq!(ran.summary()["removed"], 4, "{}", ran.report());
+    assert_eq!(moves(), 6);
+    let journals = world.journals();
+    let second = journals.iter().find(|other| *other != journal).unwrap();
+    let purge = world
+        .dressed(traced())
+        .args(["--older-than", "0", "--purge"]);
+    let ran = purge.arg(second).ok();
+    assert_eq!(ran.summary()["purged"], 4, "{}", ran.report());
+    assert_eq!(moves(), 4);
 }

@@ -108,6 +108,41 @@ fn a_file_system_that_can_neither_is_refused() {
     assert!(world.lib("A/x.epub").exists() && !world.work.join("library.orphans").exists());
 }
 
+/// A Calibre of somebody else, into which nobody may look: it may have this very library open.
+#[test]
+fn a_calibre_that_cannot_be_looked_into_is_not_taken_for_none() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let world = World::new();
+    let finding = world.orphan("A/x.epub", b"copy");
+    let shell = "exec -a /opt/calibre/calibre-server sleep 600";
+    let mut other = std::process::Command::new("bash")
+        .args(["-c", shell])
+        .spawn()
+        .unwrap();
+    // Root with no power over others' processes.
+    let run = world.work.command("setpriv").arg("--bounding-set=-all");
+    let run = world.dressed(run.arg(harness::run::tool("orphan-rm")));
+    let run = run.args(["--apply", "--max-percent", "100"]);
+    let name = format!("/proc/{}/cmdline", other.id());
+    let named = || {
+        let words = fs::read(&name).unwrap();
+        words.starts_with(b"/opt/calibre").then_some(())
+    };
+    harness::wait_for("its name", crate::stepper::DEADLINE, named);
+    let ran = run.stdin(stream(&[finding])).run();
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert_eq!(ran.status.code(), Some(3), "{}", ran.report());
+    assert!(
+        ran.stderr().contains("cannot be looked into"),
+        "{}",
+        ran.report()
+    );
+    assert!(world.lib("A/x.epub").exists());
+}
+
 #[test]
 fn a_folder_of_the_store_that_cannot_be_read_keeps_everything() {
     let world = World::new();

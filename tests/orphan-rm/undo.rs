@@ -9,7 +9,12 @@ use std::{
 
 use serde_json::Value;
 
-use crate::world::{World, files_below, only};
+use harness::run::Ran;
+
+use crate::{
+    stepper::Stepper,
+    world::{World, files_below, only},
+};
 
 type Seen = BTreeMap<PathBuf, (u32, i64, i64, u64, Vec<u8>)>;
 
@@ -263,6 +268,51 @@ fn space_is_freed_only_of_what_the_server_still_has() {
         .map(|(name, _)| name)
         .collect();
     assert!(!names.contains(&"x.epub".to_string()) && names.contains(&"sole.epub".to_string()));
+}
+
+/// Proven, announced, and another file by then.
+#[test]
+fn what_changes_in_the_quarantine_in_the_last_moment_is_not_purged() {
+    let world = World::new();
+    let finding = world.orphan("A/x.epub", b"copy");
+    let ran = world.rm(&[finding]).arg("--apply").ok();
+    let trash = only(&ran)["trash"].as_str().unwrap().to_string();
+    let journal = world.journals()[0].clone();
+    let purge = || {
+        let purge = world.base().arg("--purge").arg(&journal);
+        purge.args(["--older-than", "0"])
+    };
+    let last = ["age(source.xmin)", "max(id)"];
+    let mut stepper = Stepper::new(&world);
+    let child = purge().start();
+    stepper.after(&last);
+    let announced = fs::read_to_string(&journal).unwrap();
+    assert!(announced.lines().last().unwrap().contains("\"purging\""));
+    fs::write(&trash, b"note").unwrap();
+    stepper.go();
+    let ran = Ran::of(child);
+    let why = only(&ran)["why"].as_str().unwrap().to_string();
+    assert!(
+        why.contains("changed in the last moment"),
+        "{}",
+        ran.report()
+    );
+    assert_eq!(fs::read(&trash).unwrap(), b"note");
+    // The announcement was taken back: whatever becomes of the file, it was not purged.
+    let last_line = fs::read_to_string(&journal).unwrap();
+    assert!(last_line.lines().last().unwrap().contains("\"removed\""));
+
+    // What the server has no more is not purged either, however late it goes.
+    fs::write(&trash, b"copy").unwrap();
+    let mut stepper = Stepper::new(&world);
+    let child = purge().start();
+    stepper.after(&last);
+    fs::remove_file(world.books("Stored/A-x.epub")).unwrap();
+    stepper.go();
+    let ran = Ran::of(child);
+    let why = only(&ran)["why"].as_str().unwrap().to_string();
+    assert!(why.contains("is not there"), "{}", ran.report());
+    assert_eq!(fs::read(&trash).unwrap(), b"copy");
 }
 
 #[test]

@@ -39,7 +39,8 @@ was changed; 255 gave up: the database went away, a disk is full.";
     group = ArgGroup::new("what").args(["restore", "purge", "server_ebooks"])
 )]
 pub(crate) struct Args {
-    /// The library's folder
+    /// The library's folder; --restore and --purge need it only where it was moved since, and ask no
+    /// variable for it
     #[arg(
         long,
         env = "CALIBRE_LIBRARY",
@@ -83,7 +84,7 @@ pub(crate) struct Args {
     /// The quarantine, on the library's file system and outside of the library [default: beside it]
     #[arg(long, value_name = "DIR")]
     pub trash: Option<PathBuf>,
-    /// The journal of this run, a new file [default: in the run's folder in the quarantine]
+    /// The journal of this run, a new file in a folder that is there [default: in the run's folder in the quarantine]
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
     /// Refuse to begin with more candidates than this

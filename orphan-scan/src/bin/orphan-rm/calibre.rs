@@ -169,23 +169,42 @@ fn place(process: &Path, word: &[u8]) -> Option<Id> {
 }
 
 fn descriptors(folder: &Path) -> Option<Vec<Descriptor>> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return None,
-        // It has ended.
-        Err(_) => return Some(Vec::new()),
-    };
-    let seen = |entry: fs::DirEntry| {
-        let to = fs::read_link(entry.path()).ok()?;
-        let id = match to.is_absolute() {
-            true => fs::metadata(entry.path())
-                .ok()
-                .map(|seen| (seen.dev(), seen.ino())),
-            false => None,
+    looked_into(list(folder))
+}
+
+/// What a listing comes to: a process that has ended has nothing open, and of one that cannot be looked
+/// into nobody knows.
+fn looked_into(listed: io::Result<Vec<Descriptor>>) -> Option<Vec<Descriptor>> {
+    match listed {
+        Ok(open) => Some(open),
+        Err(error) if has_ended(&error) => Some(Vec::new()),
+        Err(_) => None,
+    }
+}
+
+fn has_ended(error: &io::Error) -> bool {
+    let no_process = rustix::io::Errno::SRCH.raw_os_error();
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(no_process)
+}
+
+fn list(folder: &Path) -> io::Result<Vec<Descriptor>> {
+    let mut open = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let at = entry?.path();
+        let to = match fs::read_link(&at) {
+            // It was closed meanwhile.
+            Err(error) if has_ended(&error) => continue,
+            to => to?,
         };
-        Some((to, id))
-    };
-    Some(entries.flatten().filter_map(seen).collect())
+        let id = match fs::metadata(&at) {
+            Ok(seen) if to.is_absolute() => Some((seen.dev(), seen.ino())),
+            Ok(_) => None,
+            Err(error) if has_ended(&error) => None,
+            Err(error) => return Err(error),
+        };
+        open.push((to, id));
+    }
+    Ok(open)
 }
 
 /// How to meet a Calibre that is there.
@@ -274,6 +293,17 @@ mod tests {
         assert!(is_here(&sockets, &[process("init", None)]));
         assert!(is_here(&[], &[process("/usr/bin/calibre-server", None)]));
         assert!(!is_here(&[], &[process("init", None)]));
+    }
+
+    #[test]
+    fn what_may_not_be_listed_is_not_taken_for_nothing_open() {
+        let failed = |kind: io::ErrorKind| looked_into(Err(kind.into()));
+        assert_eq!(failed(io::ErrorKind::NotFound), Some(Vec::new()));
+        for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::OutOfMemory] {
+            assert_eq!(failed(kind), None);
+        }
+        let ended = io::Error::from_raw_os_error(rustix::io::Errno::SRCH.raw_os_error());
+        assert_eq!(looked_into(Err(ended)), Some(Vec::new()));
     }
 
     #[test]
