@@ -551,3 +551,33 @@ fn a_table_without_an_index_is_told_of_once() {
     let ran = bench.claiming(&bench.books(3)).ok();
     assert!(ran.stderr.is_empty(), "{}", ran.report());
 }
+
+#[test]
+fn files_of_one_book_that_only_the_engine_can_name_go_one_after_another_in_a_run() {
+    let bench = Bench::new();
+    let file = |folder: &str| bench.file(&format!("{folder}/Same.epub"), folder, json!({}));
+    let files = [file("a"), file("b")];
+    // While one makes the ebook, the other has all the time to look for it in vain.
+    bench.fault(json!({"on": "POST /api/ebooks", "kind": "delay", "millis": 1500}));
+    let run = bench.tool(&files);
+    run.args(["--default-language", "en", "-j", "2"]).ok();
+    bench.holds(&files);
+    assert_eq!(bench.ebooks(), 1);
+}
+
+#[test]
+fn a_file_of_equal_hash_and_another_size_is_another_one_in_the_database_too() {
+    let bench = Bench::new();
+    let book = bench.book("T", "A", "epub");
+    let mut other = book.clone();
+    other["size"] = json!(book["size"].as_u64().unwrap() + 1);
+    bench.has(&[other]);
+    let ran = bench.claiming(std::slice::from_ref(&book)).ok();
+    assert_eq!(
+        outcome(&ran, &book)["outcome"],
+        "uploaded",
+        "{}",
+        ran.report()
+    );
+    bench.holds(&[book]);
+}

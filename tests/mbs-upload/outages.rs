@@ -267,3 +267,15 @@ fn a_run_that_is_over_does_not_read_on_through_what_is_known() {
     feeder.join().unwrap();
     drain.join().unwrap().unwrap();
 }
+
+#[test]
+fn an_absence_is_no_failed_try() {
+    let bench = Bench::new();
+    let books = bench.books(1);
+    // The server is away when the bytes come, and when it is asked whether it is there.
+    bench.fault(json!({"on": "POST /api/upload", "kind": 502}));
+    bench.fault(json!({"on": "GET /api/languages", "kind": 502, "nth": 2}));
+    let ran = bench.tool(&books).args(["--retries", "0"]).ok();
+    assert_eq!(outcome(&ran, &books[0])["outcome"], "uploaded");
+    bench.holds(&books);
+}

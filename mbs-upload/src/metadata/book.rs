@@ -225,5 +225,14 @@ mod tests {
             })
         );
         assert_eq!(bare.tags, ["G"]);
+        // Also one that the server lacks, which comes without a row.
+        let mut foreign = book(json!({}));
+        foreign.complete(
+            &json!({"language": {"code": "jpn"}}),
+            "0a1b",
+            "stem",
+            "epub",
+        );
+        assert!(foreign.names_a_language() && foreign.languages == ["jpn"]);
     }
 }

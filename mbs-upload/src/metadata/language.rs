@@ -33,6 +33,19 @@ pub fn choose<'a>(wanted: &[String], offered: &'a [Language]) -> Choice<'a> {
         .map_or(Choice::Lacking, Choice::Found)
 }
 
+/// The language of a book: the default one only for a book that names none.
+pub fn settle<'a>(
+    wanted: &[String],
+    offered: &'a [Language],
+    default: Option<&'a Language>,
+) -> Option<&'a Language> {
+    match choose(wanted, offered) {
+        Choice::Found(language) => Some(language),
+        Choice::Lacking => None,
+        Choice::None => default,
+    }
+}
+
 /// The language that a code stands for: the server's own code, or ISO 639 in two or three letters.
 pub fn find<'a>(code: &str, offered: &'a [Language]) -> Option<&'a Language> {
     let code = code.trim();
@@ -125,6 +138,18 @@ mod tests {
             assert_eq!(id(&[code]), Some(expected), "{code}");
         }
         assert_eq!(id(&["jpn", "slk"]), Some(3));
+    }
+
+    #[test]
+    fn the_default_is_not_for_a_book_in_a_language_that_the_server_lacks() {
+        let offered = offered();
+        let settled = |codes: &[&str]| {
+            let codes: Vec<String> = codes.iter().map(|&code| code.into()).collect();
+            settle(&codes, &offered, offered.get(1)).map(|language| language.id)
+        };
+        assert_eq!(settled(&["jpn"]), None);
+        assert_eq!((settled(&["und"]), settled(&[])), (Some(2), Some(2)));
+        assert_eq!(settled(&["jpn", "cs"]), Some(1));
     }
 
     #[test]

@@ -218,5 +218,7 @@ mod tests {
         let content = Content::new(&"a".repeat(40), 10).unwrap();
         assert_eq!(ebook.source_like(&content, "epub"), Some(5));
         assert_eq!(ebook.source_like(&content, "mobi"), None);
+        let larger = Content::new(&"a".repeat(40), 11).unwrap();
+        assert_eq!(ebook.source_like(&larger, "epub"), None);
     }
 }

@@ -200,11 +200,8 @@ impl Errand<'_> {
     }
 
     pub(super) fn language(&self) -> Option<&language::Language> {
-        match language::choose(&self.book.languages, &self.server.offer.languages) {
-            Choice::Found(language) => Some(language),
-            Choice::Lacking => None,
-            Choice::None => self.server.default_language.as_ref(),
-        }
+        let (offer, default) = (&self.server.offer, &self.server.default_language);
+        language::settle(&self.book.languages, &offer.languages, default.as_ref())
     }
 
     pub(super) fn extract_again(&mut self, why: &str) -> Stepped {
