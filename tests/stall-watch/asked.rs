@@ -142,3 +142,44 @@ fn what_came_ignored_stays_so_and_is_for_the_command_too() {
     assert_eq!(run("--ignore-signal=HUP,INT,QUIT,USR1,TERM"), all);
     assert_eq!(run("--default-signal=HUP,INT,QUIT,USR1,TERM"), 0);
 }
+
+/// A machine that was suspended, or a job that was stopped with ^Z: the time in between is nobody's.
+#[test]
+fn what_was_stopped_and_resumed_has_not_stood_still_meanwhile() {
+    let work = Workdir::new();
+    let script = "echo $$ >pids; read -r x <fifo; echo done";
+    work.command("mkfifo").arg("fifo").ok();
+    let flags = ["--stall", "3s", "--signals", "output"];
+    let child = watched(&work, &flags, script).spawn();
+    let command = numbers(&work.join("pids"), 1)[0].to_string();
+    signal(&child, "STOP");
+    work.command("kill").args(["-s", "STOP", &command]).ok();
+    let begun = std::time::Instant::now();
+    wait_for("longer than it may stand still", DEADLINE, || {
+        (begun.elapsed().as_secs() >= 4).then_some(())
+    });
+    work.command("kill").args(["-s", "CONT", &command]).ok();
+    signal(&child, "CONT");
+    std::fs::write(work.join("fifo"), "go\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(output.stdout, b"done\n");
+}
+
+#[test]
+fn what_came_blocked_is_let_through_to_us_and_to_the_command() {
+    let work = Workdir::new();
+    let blocked = "import os, signal, sys; \
+        signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32)); os.execvp(sys.argv[1], sys.argv[1:])";
+    let run = || {
+        let flags = ["--stall", "60s", "--sample", "60s", "--"];
+        let python = work.command("env").arg("--default-signal").args(["python3", "-c", blocked]);
+        python.arg(tool("stall-watch")).args(flags)
+    };
+    let ran = run().args(["grep", "SigBlk", "/proc/self/status"]).ok();
+    assert_eq!(ran.stdout().trim(), "SigBlk:\t0000000000000000");
+    let child = run().args(["bash", "-c", "echo $$ >pids; exec sleep 1000"]).spawn();
+    numbers(&work.join("pids"), 1);
+    signal(&child, "TERM");
+    assert_eq!(child.wait_with_output().unwrap().status.signal(), Some(15));
+}

@@ -205,3 +205,54 @@ fn who_was_asked_to_end_has_not_failed_and_is_not_done() {
         assert_eq!((life.state, life.failing), (State::Held, false));
     }
 }
+
+#[test]
+fn who_finds_more_while_it_works_is_at_work() {
+    let mut life = started(0);
+    let both = Count {
+        work: 1,
+        discovery: 5,
+    };
+    life.look(at(1), &RULES, true, both);
+    assert_eq!(silent(&mut life, 2), 301);
+}
+
+#[test]
+fn one_that_stalled_is_not_done_whatever_its_code() {
+    let mut life = started(0);
+    life.end(at(1), Why::Stalled);
+    life.ended(at(2), &End::Code(0), &RULES);
+    assert_eq!((until(&life), life.failing), (2, true));
+}
+
+#[test]
+fn one_that_a_person_lets_try_again_begins_anew() {
+    let mut life = started(0);
+    for now in [5, 6] {
+        life.ended(at(now), &End::Code(7), &RULES);
+        life.start(at(now), &RULES);
+    }
+    life.ended(at(7), &End::Code(2), &RULES);
+    life.resume();
+    life.start(at(8), &RULES);
+    assert_eq!((life.failed, life.word(at(8))), (0, "running"));
+    // Its first restart is at once.
+    life.ended(at(9), &End::Code(7), &RULES);
+    assert_eq!(until(&life), 9);
+}
+
+#[test]
+fn a_start_has_no_phase_and_no_wait_of_the_one_before() {
+    let waits = Waits {
+        until: at(5000),
+        what: "a server".into(),
+    };
+    let mut life = started(0);
+    life.look(at(1), &RULES, true, DISCOVERY);
+    life.waits = Some(waits.clone());
+    life.run(at(2), &RULES);
+    assert_eq!((life.phase, &life.waits), (None, &None));
+    life.waits = Some(waits);
+    life.ended(at(3), &End::Code(7), &RULES);
+    assert_eq!(life.waits, None);
+}

@@ -270,3 +270,74 @@ fn a_paused_worker_is_tried_again_when_asked_for() {
     pool.resume();
     assert_eq!(acts(&mut pool, 2), [Order::Start(1)]);
 }
+
+#[test]
+fn a_person_s_word_ends_a_hold() {
+    let mut pool = pool(1);
+    acts(&mut pool, 0);
+    pool.ended(at(10), 1, &End::Code(255));
+    assert_eq!(acts(&mut pool, 11), []);
+    pool.resume();
+    assert_eq!(acts(&mut pool, 12), [Order::Start(1)]);
+}
+
+#[test]
+fn at_the_end_nothing_is_scaled_and_no_stall_ends_anybody() {
+    let mut pool = pool(4);
+    acts(&mut pool, 0);
+    let now = stall(&mut pool, 2, 1);
+    pool.stop(at(now));
+    assert_eq!(acts(&mut pool, now), [Order::Ask(4)]);
+    let orders = pool.stalled(at(now), 2, &calm());
+    assert!(!orders.contains(&Order::End(2)), "{orders:?}");
+    let short = Figures {
+        memory: Some(99.0),
+        ..calm()
+    };
+    assert_eq!(pool.figures(at(now), &short), []);
+    // A second word of it gives nobody more time.
+    pool.stop(at(now + 50));
+    let orders = acts(&mut pool, now + 60);
+    assert!(orders.contains(&Order::Kill(4)), "{orders:?}");
+}
+
+#[test]
+fn no_more_patience_is_none_for_those_that_are_being_ended_already() {
+    let mut pool = pool(2);
+    acts(&mut pool, 0);
+    let now = stall(&mut pool, 1, 1);
+    pool.stalled(at(now), 1, &calm());
+    pool.stop(at(now));
+    pool.stop_now(at(now));
+    assert_eq!(acts(&mut pool, now), [1, 2].map(Order::Kill));
+}
+
+#[test]
+fn one_that_is_spared_has_all_of_its_time_again() {
+    let mut pool = pool(4);
+    acts(&mut pool, 0);
+    for now in 1..=300 {
+        for number in [1, 4] {
+            pool.look(at(now), number, true, NOTHING);
+        }
+        for number in [2, 3] {
+            pool.look(at(now), number, false, NOTHING);
+        }
+    }
+    pool.stalled(at(300), 2, &busy());
+    let orders = pool.stalled(at(300), 3, &busy());
+    assert!(matches!(&orders[..], [Order::Tell(_)]), "{orders:?}");
+    assert_eq!(words(&pool, 300)[2], "running");
+    assert_eq!(stall(&mut pool, 3, 301), 600);
+}
+
+#[test]
+fn that_one_is_paused_is_told() {
+    let mut pool = pool(1);
+    acts(&mut pool, 0);
+    let orders = pool.ended(at(1), 1, &End::Code(3));
+    let [Order::Tell(note)] = &orders[..] else {
+        panic!("{orders:?}");
+    };
+    assert_eq!((note.event, note.action), ("paused", Some("pause")));
+}
