@@ -32,9 +32,9 @@ impl Caught {
         signals.extend(wanted.into_iter().filter(heeded));
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
-        Ok(Caught(SignalDelivery::with_pipe(
-            read, write, SignalOnly, signals,
-        )?))
+        let caught = SignalDelivery::with_pipe(read, write, SignalOnly, signals)?;
+        wire::stop::let_through()?;
+        Ok(Caught(caught))
     }
 
     pub(crate) fn poll(&self) -> PollFd<'_> {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use rustix::process::{Resource, Rlimit, WaitStatus, setrlimit};
+use rustix::process::{Signal, WaitStatus, getpid, kill_process};
 
 /// How we end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,22 +36,11 @@ impl Code {
         match self {
             Code::Exit(code) => code.into(),
             Code::Signal(signal) => {
-                // The command's core tells something, ours would not.
-                let none = Rlimit {
-                    current: Some(0),
-                    maximum: Some(0),
-                };
-                let _ = setrlimit(Resource::Core, none);
-                let named = rustix::process::Signal::from_named_raw(signal);
-                if let Some(signal) = named {
-                    let default = signal_hook::low_level::emulate_default_handler;
-                    // KILL has no handler that could be put back.
-                    let _ = match signal.as_raw() {
-                        9 => rustix::process::kill_process(rustix::process::getpid(), signal)
-                            .map_err(Into::into),
-                        other => default(other),
-                    };
+                // KILL has no handler that could be put back, which is how one dies by any other.
+                if signal == Signal::KILL.as_raw() && !getpid().is_init() {
+                    let _ = kill_process(getpid(), Signal::KILL);
                 }
+                wire::stop::die_by(signal);
                 ExitCode::from(128_u8.saturating_add(signal as u8))
             }
         }

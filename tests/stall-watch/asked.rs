@@ -173,13 +173,32 @@ fn what_came_blocked_is_let_through_to_us_and_to_the_command() {
         signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32)); os.execvp(sys.argv[1], sys.argv[1:])";
     let run = || {
         let flags = ["--stall", "60s", "--sample", "60s", "--"];
-        let python = work.command("env").arg("--default-signal").args(["python3", "-c", blocked]);
+        let python = work
+            .command("env")
+            .arg("--default-signal")
+            .args(["python3", "-c", blocked]);
         python.arg(tool("stall-watch")).args(flags)
     };
     let ran = run().args(["grep", "SigBlk", "/proc/self/status"]).ok();
     assert_eq!(ran.stdout().trim(), "SigBlk:\t0000000000000000");
-    let child = run().args(["bash", "-c", "echo $$ >pids; exec sleep 1000"]).spawn();
+    let child = run()
+        .args(["bash", "-c", "echo $$ >pids; exec sleep 1000"])
+        .spawn();
     numbers(&work.join("pids"), 1);
     signal(&child, "TERM");
     assert_eq!(child.wait_with_output().unwrap().status.signal(), Some(15));
+}
+
+/// The first process of a container cannot send itself a signal; the attempt ended it by SIGSEGV.
+#[test]
+fn as_the_first_process_it_ends_with_what_a_shell_makes_of_the_signal() {
+    let work = Workdir::new();
+    for (signal, code) in [("TERM", 143), ("KILL", 137)] {
+        let script = format!("kill -{signal} $$");
+        let first = work
+            .command("unshare")
+            .args(["--fork", "--pid", "--mount-proc"]);
+        let run = first.arg(tool("stall-watch")).args(["bash", "-c", &script]);
+        assert_eq!(run.run().status.code(), Some(code), "{signal}");
+    }
 }

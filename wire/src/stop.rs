@@ -64,9 +64,17 @@ pub fn install() -> io::Result<()> {
     if heeded(&SIGUSR1) {
         flag::register(SIGUSR1, Arc::clone(&stop.progress))?;
     }
-    SigSet::all().thread_unblock()?;
+    let_through()?;
     STOP.get_or_init(|| stop);
     Ok(())
+}
+
+/// Lets signals through that came blocked, to this thread and those that it starts.
+///
+/// # Errors
+/// Never on Linux.
+pub fn let_through() -> io::Result<()> {
+    Ok(SigSet::all().thread_unblock()?)
 }
 
 /// Has a signal asked this process to stop?

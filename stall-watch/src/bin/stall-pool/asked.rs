@@ -43,9 +43,9 @@ impl Asked {
         signals.push(SIGCHLD);
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
-        Ok(Asked(SignalDelivery::with_pipe(
-            read, write, SignalOnly, signals,
-        )?))
+        let asked = SignalDelivery::with_pipe(read, write, SignalOnly, signals)?;
+        wire::stop::let_through()?;
+        Ok(Asked(asked))
     }
 
     pub(crate) fn poll(&self) -> PollFd<'_> {

@@ -11,7 +11,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
 };
-use signal_hook::{consts::SIGHUP, low_level::emulate_default_handler};
+use signal_hook::consts::SIGHUP;
 use stall_watch::{events::Events, group, proc::Proc};
 use wire::{Exit, Fatal};
 
@@ -191,7 +191,7 @@ impl Run<'_> {
             self.complain(format_args!("--events: write: {lost} records were lost"));
         }
         if let Some(signal) = self.stop {
-            let _ = emulate_default_handler(signal);
+            wire::stop::die_by(signal);
         }
         let states = || self.pool.workers.values().map(|life| &life.state);
         if states().any(|state| matches!(state, State::Paused { .. })) {
