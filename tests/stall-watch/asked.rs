@@ -197,7 +197,7 @@ fn as_the_first_process_it_ends_with_what_a_shell_makes_of_the_signal() {
         let script = format!("kill -{signal} $$");
         let first = work
             .command("unshare")
-            .args(["--fork", "--pid", "--mount-proc"]);
+            .args(["--fork", "--pid", "--mount-proc", "setsid"]);
         let run = first.arg(tool("stall-watch")).args(["bash", "-c", &script]);
         assert_eq!(run.run().status.code(), Some(code), "{signal}");
     }
