@@ -5,7 +5,7 @@ use std::{error::Error, io, time::Duration};
 use tokio_postgres::error::{Severity, SqlState};
 use wire::{Exit, Fatal, secret::said as masked};
 
-use crate::tls;
+use crate::tls::{self, cause};
 
 /// Why the database does not answer as it should.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,9 @@ pub enum Failure {
     /// The answer is not what was asked for.
     #[error("{0}")]
     Protocol(&'static str),
+    /// None of the servers is what target_session_attrs asks for.
+    #[error("{0}, and target_session_attrs wants another")]
+    Unsuited(&'static str),
     /// The tables are not the server's own, or it cannot be told which are.
     #[error("{0}")]
     NotTheServers(String),
@@ -132,7 +135,7 @@ fn describe(error: &tokio_postgres::Error) -> String {
         };
     }
     if let Some(error) = cause::<rustls::Error>(error) {
-        return format!("TLS: {}", tls::explain(error));
+        return format!("TLS: {}", tls::explain(error, "sslrootcert"));
     }
     let mut innermost: &dyn Error = error;
     while let Some(source) = innermost.source() {
@@ -148,22 +151,4 @@ fn describe(error: &tokio_postgres::Error) -> String {
             _ => text.to_string(),
         },
     }
-}
-
-/// The first error of a type among an error and its causes, those wrapped in an [`io::Error`] too.
-fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<T>() {
-            return Some(found);
-        }
-        let inside = error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        next = match inside {
-            Some(inside) => Some(inside),
-            None => error.source(),
-        };
-    }
-    None
 }

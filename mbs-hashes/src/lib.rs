@@ -5,7 +5,8 @@
 //! | [`settings`] | where the database is: `--db`, `MBS_DB`, libpq's environment and defaults |
 //! | [`conninfo`] | connection strings, as a URL or as `key=value` |
 //! | [`passfile`] | libpq's password file |
-//! | [`tls`] | sslmode, from no encryption to a verified host name |
+//! | [`tls`] | who is trusted, and what of a certificate is checked |
+//! | [`https`] | the same for the REST API |
 //! | [`patience`] | durations on a command line |
 //! | [`session`] | one read-only connection that gives up when the server falls silent |
 //! | [`failure`] | what can go wrong with it, in one line each |
@@ -15,6 +16,7 @@
 
 pub mod conninfo;
 pub mod failure;
+pub mod https;
 pub mod known;
 pub mod passfile;
 pub mod patience;

@@ -1,6 +1,9 @@
-//! Encryption of the connection and what of the server's certificate is checked, by libpq's names.
+//! Encryption of connections. One rule for PostgreSQL, https and wss: trusted is what the system trusts,
+//! or what SSL_CERT_FILE and SSL_CERT_DIR name in its place; no authorities are compiled in. For
+//! PostgreSQL sslmode says, as with libpq, what is checked, and sslrootcert names others to trust.
+//! A certificate that is trusted itself vouches for itself, as the self-signed ones of many servers need.
 
-use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
+use std::{error::Error as StdError, io, path::PathBuf, str::FromStr, sync::Arc};
 
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
@@ -65,11 +68,34 @@ impl FromStr for Mode {
 /// Who may vouch for a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Roots {
-    /// The certificates in a PEM file. A certificate listed there also vouches for itself, as the
-    /// self-signed ones of many servers need.
+    /// The certificates in a PEM file.
     File(PathBuf),
     /// The system's authorities.
     System,
+}
+
+/// What makes encrypted connections to servers that the system trusts, by their names.
+///
+/// # Errors
+/// One line of reason: nothing is trusted.
+pub fn system() -> Result<Arc<ClientConfig>, String> {
+    let provider = Arc::new(ring::default_provider());
+    let check = Check::new(Mode::VerifyFull, &Roots::System, &provider)?;
+    config(Some(check), provider).map(Arc::new)
+}
+
+fn config(check: Option<Check>, provider: Arc<CryptoProvider>) -> Result<ClientConfig, String> {
+    let verifier = Verifier {
+        check,
+        provider: Arc::clone(&provider),
+    };
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    Ok(config)
 }
 
 /// What makes encrypted connections in this mode.
@@ -82,17 +108,7 @@ pub fn connector(mode: Mode, roots: &Roots) -> Result<MakeRustlsConnect, String>
         Mode::VerifyCa | Mode::VerifyFull => Some(Check::new(mode, roots, &provider)?),
         _ => None,
     };
-    let verifier = Verifier {
-        check,
-        provider: Arc::clone(&provider),
-    };
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    Ok(MakeRustlsConnect::new(config))
+    Ok(MakeRustlsConnect::new(config(check, provider)?))
 }
 
 #[derive(Debug)]
@@ -122,10 +138,7 @@ impl Check {
                 .map_err(|error| format!("{whence}: {error}"))?;
         Ok(Check {
             chain,
-            listed: match roots {
-                Roots::File(_) => listed,
-                Roots::System => Vec::new(),
-            },
+            listed,
             name_too: mode == Mode::VerifyFull,
         })
     }
@@ -142,7 +155,11 @@ fn load(roots: &Roots) -> Result<(Vec<CertificateDer<'static>>, String), String>
         }
         Roots::System => {
             let found = rustls_native_certs::load_native_certs();
-            Ok((found.certs, "the system's authorities".into()))
+            let mut whence = "the system's authorities (SSL_CERT_FILE, SSL_CERT_DIR)".to_string();
+            if let Some(error) = found.errors.first() {
+                whence = format!("{whence}: {error}");
+            }
+            Ok((found.certs, whence))
         }
     }
 }
@@ -166,13 +183,8 @@ impl ServerCertVerifier for Verifier {
         let Some(check) = &self.check else {
             return Ok(ServerCertVerified::assertion());
         };
-        if check.listed.contains(server) {
-            if check.name_too {
-                verify_server_name(&ParsedCertificate::try_from(server)?, name)?;
-            }
-            return Ok(ServerCertVerified::assertion());
-        }
-        // The chain is judged first, so an error about the name says that the chain is sound.
+        // The chain is judged first: an error about the name says that the chain is sound, one about
+        // the time that nothing else could be wrong.
         match check
             .chain
             .verify_server_cert(server, between, name, ocsp, now)
@@ -180,6 +192,18 @@ impl ServerCertVerifier for Verifier {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if !check.name_too => Ok(ServerCertVerified::assertion()),
+            Err(Error::InvalidCertificate(
+                error @ (CertificateError::Expired
+                | CertificateError::ExpiredContext { .. }
+                | CertificateError::NotValidYet
+                | CertificateError::NotValidYetContext { .. }),
+            )) => Err(Error::InvalidCertificate(error)),
+            Err(_) if check.listed.contains(server) => {
+                if check.name_too {
+                    verify_server_name(&ParsedCertificate::try_from(server)?, name)?;
+                }
+                Ok(ServerCertVerified::assertion())
+            }
             verdict => verdict,
         }
     }
@@ -211,12 +235,13 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// What is wrong with the server's certificate, in words for a person.
-pub fn explain(error: &Error) -> String {
+/// What is wrong with the server's certificate, in words for a person. `trust` is where another one to
+/// trust is named.
+pub fn explain(error: &Error, trust: &str) -> String {
     match error {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "no trusted authority vouches for the server's certificate (sslrootcert)".into()
-        }
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => format!(
+            "no trusted authority vouches for the server's certificate ({trust} names one, or the certificate itself)"
+        ),
         Error::InvalidCertificate(CertificateError::NotValidForNameContext {
             expected,
             presented,
@@ -231,6 +256,35 @@ pub fn explain(error: &Error) -> String {
         Error::InvalidCertificate(
             CertificateError::Expired | CertificateError::ExpiredContext { .. },
         ) => "the server's certificate has expired".into(),
-        other => fmt::format(format_args!("{other}")),
+        Error::InvalidCertificate(
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+        ) => "the server's certificate is not valid yet: are both clocks right?".into(),
+        Error::InvalidCertificate(error @ CertificateError::Other(_))
+            if format!("{error:?}").contains("CaUsedAsEndEntity") =>
+        {
+            format!(
+                "the server's certificate is an authority of its own, and not trusted ({trust} names it)"
+            )
+        }
+        Error::InvalidMessage(_) => "the server does not speak TLS there".into(),
+        other => other.to_string(),
     }
+}
+
+/// The first error of a type among an error and its causes, those wrapped in an [`io::Error`] too.
+pub fn cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        let inside = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        next = match inside {
+            Some(inside) => Some(inside),
+            None => error.source(),
+        };
+    }
+    None
 }

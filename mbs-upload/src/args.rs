@@ -153,13 +153,19 @@ Examples:
 
 Several uploaders on one server double what they send at the same time, unless all
 are given --db (or MBS_DB): then they keep out of each other's way by locks there,
-whatever lists and machines they work on. The role needs SELECT on source.
+whatever lists and machines they work on. The role needs SELECT on source, ebook and
+format. Behind a pooler such locks hold for nobody: name the server itself.
+
+https and wss: trusted is what the system trusts, or SSL_CERT_FILE and SSL_CERT_DIR
+in its place; a self-signed certificate is trusted where it is named there. The
+server is reached directly: http_proxy and its kin are not heeded.
 
 Exit codes:
   0    done; duplicates, too big and unsupported files included
   1    some items failed, here or in an earlier step, each with a record that says why
   2    usage
-  3    refused: the journal is another server's, or another process writes it; --db is not the server's;
+  3    refused: the journal is another server's, or another process writes it; --db is not the server's,
+       or locks do not hold there;
        --symlink, and nothing shows that the server makes links, or it does not see the files
   255  gave up: login refused, server away for longer than --outage, standard output closed,
        journal's disk full, a file copied that was to be linked to";

@@ -3,18 +3,15 @@
 mod answer;
 mod tcp;
 
-use std::{io::Read, sync::Arc, time::Duration};
+use std::{io::Read, time::Duration};
 
+use mbs_hashes::https::Https;
 use serde_json::Value;
 use ureq::{
     Agent, SendBody, Timeout,
     config::AutoHeaderValue,
     http::header,
-    tls::{Certificate, RootCerts, TlsConfig},
-    unversioned::{
-        resolver::DefaultResolver,
-        transport::{ConnectProxyConnector, Connector, RustlsConnector},
-    },
+    unversioned::{resolver::DefaultResolver, transport::Connector},
 };
 
 use crate::{
@@ -61,20 +58,15 @@ impl Http {
     /// Whatever stands still for longer than `limits` say is given up, and all when `halt` is pulled.
     pub fn new(base: &str, limits: Limits, halt: &Halt) -> Http {
         let patience = limits.stall.min(limits.max_time);
-        let mut config = Agent::config_builder()
+        let config = Agent::config_builder()
             .http_status_as_error(false)
+            .proxy(None)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("mbs-upload/", env!("CARGO_PKG_VERSION")))
             .accept_encoding(AutoHeaderValue::None)
             .timeout_connect(Some(CONNECT_WITHIN.min(patience)));
-        if base.starts_with("https:") {
-            config = config.tls_config(TlsConfig::builder().root_certs(roots()).build());
-        }
-        let connector =
-            ().chain(ConnectProxyConnector::default())
-                .chain(tcp::Tcp(halt.clone()))
-                .chain(RustlsConnector::default());
+        let connector = ().chain(tcp::Tcp(halt.clone())).chain(Https);
         Http {
             agent: Agent::with_parts(config.build(), connector, DefaultResolver::default()),
             base: base.into(),
@@ -219,14 +211,6 @@ impl Http {
 
 fn bearer(token: &str) -> String {
     format!("Bearer {token}")
-}
-
-fn roots() -> RootCerts {
-    let found = rustls_native_certs::load_native_certs().certs;
-    let certs = found
-        .iter()
-        .map(|der| Certificate::from_der(der).to_owned());
-    RootCerts::Specific(Arc::new(certs.collect()))
 }
 
 fn no_answer(time: Duration, method: &str, path: &str) -> String {

@@ -1,14 +1,17 @@
 //! What the server's API tells: the number of ebooks, no more. One login, one request.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use mbs_hashes::settings::Secret;
+use mbs_hashes::{https::Https, settings::Secret};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 use ureq::{
     Agent, Body,
     http::Response,
-    tls::{Certificate, RootCerts, TlsConfig},
+    unversioned::{
+        resolver::DefaultResolver,
+        transport::{Connector, TcpConnector},
+    },
 };
 use wire::secret::{self, said};
 
@@ -70,30 +73,24 @@ impl Api {
     }
 
     fn agent(&self, timeout: Duration) -> Agent {
-        let found = rustls_native_certs::load_native_certs().certs;
-        let roots = match found.is_empty() {
-            true => RootCerts::WebPki,
-            false => {
-                let owned = |der: rustls_pki_types::CertificateDer<'_>| {
-                    Certificate::from_der(&der).to_owned()
-                };
-                RootCerts::Specific(Arc::new(found.into_iter().map(owned).collect()))
-            }
-        };
-        Agent::config_builder()
+        let config = Agent::config_builder()
             .http_status_as_error(false)
+            .proxy(None)
             .timeout_global(Some(timeout))
             // Neither password nor token go to another address.
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .tls_config(TlsConfig::builder().root_certs(roots).build())
-            .build()
-            .into()
+            .build();
+        let connector = ().chain(TcpConnector::default()).chain(Https);
+        Agent::with_parts(config, connector, DefaultResolver::default())
     }
 }
 
 fn answer<T: DeserializeOwned>(got: Result<Response<Body>, ureq::Error>) -> Result<T, String> {
-    let mut response = got.map_err(|error| said(&error.to_string()))?;
+    let mut response = got.map_err(|error| match error {
+        ureq::Error::Other(why) => said(&why.to_string()),
+        other => said(&other.to_string()),
+    })?;
     if !response.status().is_success() {
         return Err(format!("the server answers {}", response.status()));
     }

@@ -61,7 +61,9 @@ const AFTER_HELP: &str = r#"Examples:
   mbs-stats | jq '.ebooks_without_source // "not known"'
 
 Where neither --db nor MBS_DB nor libpq's PGHOST, PGPORT, PGDATABASE or PGUSER names a database, and an
-API is given, only the API is asked. How to connect is in mbs-hashes --help.
+API is given, only the API is asked. How to connect is in mbs-hashes --help. The API is asked directly:
+http_proxy and its kin are not heeded; for https SSL_CERT_FILE and SSL_CERT_DIR name what is trusted
+in place of what the system trusts.
 
 Exit codes: 0 all three counts; 1 some could not be had; 2 usage; 255 neither database nor API answers."#;
 

@@ -3,12 +3,11 @@
 use std::{
     net::{TcpStream, ToSocketAddrs},
     os::fd::{AsFd, BorrowedFd},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
+use mbs_hashes::tls;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tungstenite::{
     Connector, Error, HandshakeError, WebSocket,
     http::Uri,
@@ -74,7 +73,9 @@ impl Address {
             self.uri, self.session
         );
         let tls = match tungstenite::client::uri_mode(&self.uri) {
-            Ok(Mode::Tls) => Some(Connector::Rustls(Arc::new(trust()?))),
+            Ok(Mode::Tls) => Some(Connector::Rustls(
+                tls::system().map_err(Failure::NotReached)?,
+            )),
             _ => None,
         };
         let bounds = WebSocketConfig::default()
@@ -132,23 +133,16 @@ impl Address {
     }
 }
 
-/// The certificates that this machine trusts.
-fn trust() -> Result<ClientConfig, Failure> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Failure::NotReached(error.to_string()))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
-}
-
 fn refused(error: Error) -> Failure {
     match error {
         Error::Http(response) => match response.status().as_u16() {
             401 => Failure::Denied("HTTP 401: the token is refused".into()),
             status => Failure::NotReached(format!("HTTP {status} instead of a WebSocket")),
         },
-        other => Failure::NotReached(said(&other.to_string())),
+        other => Failure::NotReached(match tls::cause::<rustls::Error>(&other) {
+            Some(error) => format!("TLS: {}", tls::explain(error, "SSL_CERT_FILE")),
+            None => said(&other.to_string()),
+        }),
     }
 }
 

@@ -77,11 +77,11 @@ fn broken(error: ureq::Error) -> Failure {
     use ureq::Error;
     let text = match &error {
         Error::Io(inner) => inner.to_string(),
+        Error::Other(inner) => inner.to_string(),
         other => other.to_string(),
     };
     let unreached = match &error {
         Error::HostNotFound | Error::ConnectionFailed | Error::BadUri(_) => true,
-        Error::Tls(_) | Error::TlsRequired => true,
         Error::Timeout(at) => matches!(at, Timeout::Connect | Timeout::Resolve),
         Error::Io(inner) => matches!(
             inner.kind(),
@@ -90,7 +90,8 @@ fn broken(error: ureq::Error) -> Failure {
                 | ErrorKind::NetworkUnreachable
                 | ErrorKind::AddrNotAvailable
         ),
-        Error::Rustls(_) => true,
+        // No encrypted connection came about.
+        Error::Other(_) => true,
         _ => false,
     };
     if unreached {
