@@ -7,15 +7,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mbs_hashes::{Failure, Session};
+use mbs_hashes::{Failure, Session, source::Source};
 use rustix::fs::{FileType, fstat};
 use wire::{Exit, Line, Writer, records::CaughtUp, stop};
 
 use crate::{
     args::Pass,
     first::{enter, summary, unless_stopped},
-    horizon::{Horizon, Witness},
+    horizon::Witness,
     known::Known,
+    looks::{self, Asked},
     pass,
 };
 
@@ -28,10 +29,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// As [`first::stream`](crate::first::stream); a database that goes away later is waited for.
 pub(crate) fn stream(pass: &Pass, interval: Duration, out: Writer) -> anyhow::Result<Exit> {
     let mut session = enter(pass, &out)?;
-    warn_of_standby(&session, pass, &out)?;
+    warn_of_standby(&session, pass, &out);
     let mut known = Known::new(&out);
     let mut horizon = None;
-    let caught_up = first_pass(&session, pass, &mut known, &mut horizon)
+    let after = pass.after_id.unwrap_or(i64::MIN);
+    let mut write = |row: &Source<'_>| Ok(known.write(row)?);
+    let caught_up = looks::first(&mut Real(&session), after, &mut horizon, &mut write)
         .and_then(|()| Ok(out.write(&caught_up(&known, pass))?));
     unless_stopped(caught_up, pass)?;
     out.flush()?;
@@ -41,7 +44,8 @@ pub(crate) fn stream(pass: &Pass, interval: Duration, out: Writer) -> anyhow::Re
             Woken::Stop => break,
             Woken::ReaderGone => return Ok(Exit::Done),
         }
-        let read = poll(&session, horizon, &mut known);
+        let mut write = |row: &Source<'_>| Ok(known.write(row)?);
+        let read = looks::next(&mut Real(&session), horizon, &mut write);
         match read.map_err(anyhow::Error::downcast::<Failure>) {
             Err(Ok(failure)) if failure.may_pass() => {
                 match again(pass, &out, &failure)? {
@@ -58,37 +62,35 @@ pub(crate) fn stream(pass: &Pass, interval: Duration, out: Writer) -> anyhow::Re
 }
 
 /// A standby replays what the primary did and shows the primary's transactions only once they wrote.
-fn warn_of_standby(session: &Session, pass: &Pass, out: &Writer) -> Result<(), Failure> {
-    if session.number("SELECT pg_is_in_recovery()::int")? == Some(1) {
+fn warn_of_standby(session: &Session, pass: &Pass, out: &Writer) {
+    if session.is_standby() {
         let reason = "a standby cannot tell every open transaction, so a late row may be missed: follow the primary";
         out.warn(&pass.settings.to_string(), "follow", reason);
     }
-    Ok(())
 }
 
-fn first_pass(
-    session: &Session,
-    pass: &Pass,
-    known: &mut Known<'_>,
-    horizon: &mut Option<Horizon>,
-) -> anyhow::Result<()> {
-    let highest = session.number("SELECT max(id) FROM source")?;
-    let horizon = horizon.insert(Horizon::new(pass.after_id.unwrap_or(i64::MIN), highest));
-    poll(session, horizon, known)
-}
+/// The database, asked in earnest.
+struct Real<'a>(&'a Session);
 
-/// Writes what has turned up since the last time.
-fn poll(session: &Session, horizon: &mut Horizon, known: &mut Known<'_>) -> anyhow::Result<()> {
-    horizon.before_pass(&witness(session)?);
-    let top = Some(horizon.top()).filter(|&top| top > i64::MIN);
-    let gaps = (horizon.gaps().len() > 0).then(|| pass::within(horizon.gaps()));
-    let parts: Vec<String> = iter::once(pass::above(top)).chain(gaps).collect();
-    pass::read(session, &parts, |row| match row.id {
-        Some(id) if !horizon.see(id) => Ok(()),
-        _ => Ok(known.write(row)?),
-    })?;
-    horizon.after_pass();
-    Ok(())
+impl Asked for Real<'_> {
+    fn highest(&mut self) -> anyhow::Result<Option<i64>> {
+        Ok(self.0.number("SELECT max(id) FROM source")?)
+    }
+
+    fn witness(&mut self) -> anyhow::Result<Witness> {
+        witness(self.0)
+    }
+
+    fn rows(
+        &mut self,
+        top: Option<i64>,
+        gaps: &[(i64, i64)],
+        each: &mut dyn FnMut(&Source<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let gaps = (!gaps.is_empty()).then(|| pass::within(gaps.iter().copied()));
+        let parts: Vec<String> = iter::once(pass::above(top)).chain(gaps).collect();
+        pass::read(self.0, &parts, each)
+    }
 }
 
 /// Who is in a transaction now; asked outside of the pass's own snapshot.

@@ -6,6 +6,7 @@ mod first;
 mod follow;
 mod horizon;
 mod known;
+mod looks;
 mod pass;
 
 use std::process::ExitCode;
