@@ -29,7 +29,7 @@ fn parse_url(rest: &str) -> Result<Params, String> {
     let mut params = Params::new();
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, dbname) = rest.split_once('/').unwrap_or((rest, ""));
-    let hosts = match authority.rsplit_once('@') {
+    let hosts = match authority.split_once('@') {
         Some((user, hosts)) => {
             let (user, password) = match user.split_once(':') {
                 Some((user, password)) => (user, Some(password)),
@@ -47,7 +47,7 @@ fn parse_url(rest: &str) -> Result<Params, String> {
     for host in hosts.split(',') {
         let (name, port) = split_port(host)?;
         names.push(unescape(name)?);
-        ports.push(port);
+        ports.push(unescape(port)?);
     }
     put(&mut params, "host", names.join(","));
     if ports.iter().any(|port| !port.is_empty()) {
@@ -58,16 +58,20 @@ fn parse_url(rest: &str) -> Result<Params, String> {
         let (key, value) = pair
             .split_once('=')
             .ok_or("a URL's parameter has no value")?;
+        if value.contains('=') {
+            return Err("a URL's parameter has more than one =".into());
+        }
         let (key, value) = (unescape(key)?, unescape(value)?);
         match (key.as_str(), value.as_str()) {
             // As JDBC writes it.
             ("ssl", "true") => put(&mut params, "sslmode", "require".into()),
-            _ => put(&mut params, &key, value),
+            _ => drop(params.insert(key, value)),
         }
     }
     Ok(params)
 }
 
+/// A part of a URL that is empty is not there; a parameter that is empty is.
 fn put(params: &mut Params, key: &str, value: String) {
     if !value.is_empty() {
         params.insert(key.into(), value);
@@ -79,6 +83,7 @@ fn split_port(host: &str) -> Result<(&str, &str), String> {
         Some(rest) => {
             let (name, port) = rest.split_once(']').ok_or("an IPv6 address lacks its ]")?;
             match port.strip_prefix(':') {
+                _ if name.is_empty() => Err("an IPv6 address is empty".into()),
                 Some(port) => Ok((name, port)),
                 None if port.is_empty() => Ok((name, "")),
                 None => Err("after ] comes : and the port".into()),
@@ -143,7 +148,7 @@ fn parse_pairs(text: &str) -> Result<Params, String> {
         if !closed {
             return Err("a quoted value lacks its closing quote".into());
         }
-        put(&mut params, &key, value);
+        params.insert(key, value);
     }
 }
 
@@ -183,6 +188,12 @@ mod tests {
                 "dbname=d;host=h;sslmode=require;",
             ),
             ("postgresql://h?password=x", "host=h;password=x;"),
+            ("postgresql://:5433/d", "dbname=d;port=5433;"),
+            ("postgresql://h:%35433?user=", "host=h;port=5433;user=;"),
+            (
+                "postgresql://h/d?options=-c%20geqo%3Doff",
+                "dbname=d;host=h;options=-c geqo=off;",
+            ),
         ] {
             assert_eq!(shown(text), want, "{text}");
         }
@@ -194,7 +205,7 @@ mod tests {
             ("host=h port=5", "host=h;port=5;"),
             ("host = 'a b' user='it\\'s' ", "host=a b;user=it's;"),
             ("password=a\\ b", "password=a b;"),
-            ("host='' dbname=d", "dbname=d;"),
+            ("host='' dbname=d", "dbname=d;host=;"),
             ("ebooks", "dbname=ebooks;"),
         ] {
             assert_eq!(shown(text), want, "{text}");
@@ -209,6 +220,8 @@ mod tests {
             "postgresql://h/%00",
             "postgresql://[::1/d",
             "postgresql://h?secret",
+            "postgresql://h?options=-c geqo=secret",
+            "postgresql://[]/secret",
             "host='secret",
             "host=h secret",
             "=secret",

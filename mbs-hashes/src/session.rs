@@ -18,7 +18,7 @@ use tokio_postgres::{Client, Config, SimpleQueryMessage, config::SslMode};
 
 use crate::{
     Failure, Settings,
-    settings::Endpoint,
+    settings::{Attrs, Endpoint},
     tls::{self, Mode},
 };
 use transaction::Kind;
@@ -99,7 +99,8 @@ impl Session {
     /// The first host's failure.
     pub fn open(settings: &Settings, terms: Terms) -> Result<Session, Failure> {
         let mut session = Session::reach(settings, terms)?;
-        session.look_around()?;
+        session.schema =
+            tables::schema(&session.query(tables::ASK)?).map_err(Failure::NotTheServers)?;
         Ok(session)
     }
 
@@ -109,23 +110,42 @@ impl Session {
             Err(reason) => return Err(Failure::Certificates(reason)),
         };
         let mut first = None;
-        for endpoint in &settings.endpoints {
-            for &ssl in attempts(settings.mode, endpoint) {
-                let config = configure(settings, endpoint, ssl, terms.tool);
-                let limit = settings.connect_timeout.unwrap_or(terms.patience);
-                match Session::enter(&config, tls.clone(), limit, terms) {
-                    Ok(session) => return Ok(session),
-                    Err(failure) => {
-                        let other = failure.depends_on_encryption();
-                        first.get_or_insert(failure);
-                        if !other {
-                            break;
-                        }
+        for &attrs in settings.attrs.rounds() {
+            for endpoint in &settings.endpoints {
+                for &ssl in attempts(settings.mode, endpoint) {
+                    let config = configure(settings, endpoint, ssl, terms.tool);
+                    let limit = settings.connect_timeout.unwrap_or(terms.patience);
+                    let entered = Session::enter(&config, tls.clone(), limit, terms)
+                        .and_then(|session| session.suiting(attrs));
+                    let failure = match entered {
+                        Ok(session) => return Ok(session),
+                        Err(failure) => failure,
+                    };
+                    let other = failure.depends_on_encryption();
+                    first.get_or_insert(failure);
+                    if !other {
+                        break;
                     }
                 }
             }
         }
         Err(first.unwrap_or(Failure::Protocol("no host to connect to")))
+    }
+
+    /// Finds out what kind of server it is, and whether that is the kind wanted.
+    fn suiting(mut self, attrs: Attrs) -> Result<Session, Failure> {
+        let about = self.query(
+            "SELECT current_setting('server_encoding'), pg_is_in_recovery()::int, \
+             current_setting('default_transaction_read_only')",
+        )?;
+        let mut about = about.into_iter().flatten();
+        self.encoding = about.next().flatten().unwrap_or_default();
+        self.standby = about.next().flatten().as_deref() != Some("0");
+        let read_only = about.next().flatten().as_deref() != Some("off");
+        match attrs.objection(self.standby, read_only) {
+            Some(why) => Err(Failure::Unsuited(why)),
+            None => Ok(self),
+        }
     }
 
     fn enter(
@@ -177,19 +197,6 @@ impl Session {
             broken: Cell::new(false),
         };
         Ok(session)
-    }
-
-    /// Finds out where we are.
-    fn look_around(&mut self) -> Result<(), Failure> {
-        let about = self.query(
-            "SELECT current_setting('server_encoding'), pg_is_in_recovery()::int, \
-             current_setting('default_transaction_read_only')",
-        )?;
-        let mut about = about.into_iter().flatten();
-        self.encoding = about.next().flatten().unwrap_or_default();
-        self.standby = about.next().flatten().as_deref() != Some("0");
-        self.schema = tables::schema(&self.query(tables::ASK)?).map_err(Failure::NotTheServers)?;
-        Ok(())
     }
 
     /// Is it a standby, which shows the past and keeps nobody out?
@@ -273,8 +280,19 @@ fn configure(settings: &Settings, endpoint: &Endpoint, ssl: SslMode, tool: &str)
         .user(&settings.user)
         .dbname(&settings.dbname)
         .ssl_mode(ssl)
-        .keepalives_idle(Duration::from_secs(30))
+        .channel_binding(settings.channel_binding)
+        .keepalives(settings.keepalives)
+        .keepalives_idle(settings.keepalives_idle.unwrap_or(Duration::from_secs(30)))
         .application_name(settings.application_name.as_deref().unwrap_or(tool));
+    if let Some(interval) = settings.keepalives_interval {
+        config.keepalives_interval(interval);
+    }
+    if let Some(count) = settings.keepalives_count {
+        config.keepalives_retries(count);
+    }
+    if let Some(time) = settings.tcp_user_timeout {
+        config.tcp_user_timeout(time);
+    }
     if let Some(address) = endpoint.address {
         config.hostaddr(address);
     }

@@ -1,7 +1,9 @@
 //! Where the database is and as whom to enter it: `--db`, else `MBS_DB`, and for what that leaves
 //! open libpq's own environment, password file and defaults. No configuration file of ours.
 
+mod attrs;
 mod endpoint;
+mod keys;
 
 use std::{
     env, fmt,
@@ -10,7 +12,9 @@ use std::{
     time::Duration,
 };
 
+pub use attrs::Attrs;
 pub use endpoint::Endpoint;
+use tokio_postgres::config::ChannelBinding;
 use wire::{Exit, Fatal};
 
 use crate::{
@@ -18,37 +22,6 @@ use crate::{
     passfile,
     tls::{Mode, Roots},
 };
-
-/// The environment's names for settings, as libpq has them.
-const ENVIRONMENT: [(&str, &str); 13] = [
-    ("host", "PGHOST"),
-    ("hostaddr", "PGHOSTADDR"),
-    ("port", "PGPORT"),
-    ("dbname", "PGDATABASE"),
-    ("user", "PGUSER"),
-    ("password", "PGPASSWORD"),
-    ("passfile", "PGPASSFILE"),
-    ("sslmode", "PGSSLMODE"),
-    ("sslrootcert", "PGSSLROOTCERT"),
-    ("connect_timeout", "PGCONNECT_TIMEOUT"),
-    ("application_name", "PGAPPNAME"),
-    ("options", "PGOPTIONS"),
-    ("service", "PGSERVICE"),
-];
-
-/// Settings that would change who is trusted or where we go; leaving them aside in silence would
-/// be worse than refusing.
-const UNSUPPORTED: [&str; 9] = [
-    "service",
-    "sslcert",
-    "sslkey",
-    "sslpassword",
-    "sslcrl",
-    "sslcrldir",
-    "requirepeer",
-    "require_auth",
-    "sslnegotiation",
-];
 
 /// The flag of every tool that asks the database.
 #[derive(Clone, Debug, clap::Args)]
@@ -112,6 +85,20 @@ pub struct Settings {
     pub connect_timeout: Option<Duration>,
     /// What the server's lists of sessions show; the tool's name unless set.
     pub application_name: Option<String>,
+    /// Which of the servers is wanted.
+    pub attrs: Attrs,
+    /// Is the proof of the password bound to the encrypted channel?
+    pub channel_binding: ChannelBinding,
+    /// Does the system make sure that the other end is alive?
+    pub keepalives: bool,
+    /// After so long a silence.
+    pub keepalives_idle: Option<Duration>,
+    /// Again after so long.
+    pub keepalives_interval: Option<Duration>,
+    /// So often before it is given up.
+    pub keepalives_count: Option<u32>,
+    /// How long what was sent may stay unacknowledged.
+    pub tcp_user_timeout: Option<Duration>,
     /// Settings for the session, as PGOPTIONS writes them.
     pub options: Option<String>,
     password: Option<Secret>,
@@ -144,28 +131,32 @@ impl Settings {
                 &"--db: password: everybody can read a command line: put it into ~/.pgpass, PGPASSWORD or MBS_DB",
             ));
         }
-        for (key, name) in ENVIRONMENT {
-            if let Some(value) = env(name) {
-                params.entry(key.into()).or_insert(value);
-            }
-        }
+        keys::complete(&mut params, env);
         Settings::of(&params).map_err(|reason| usage(&format_args!("database: settings: {reason}")))
     }
 
     fn of(params: &Params) -> Result<Settings, String> {
-        let get = |key: &str| params.get(key).map(String::as_str);
-        if let Some(key) = UNSUPPORTED.iter().find(|key| params.contains_key(**key)) {
-            return Err(format!("{key} is not supported"));
-        }
+        keys::check(params)?;
+        // An empty value is the default, but not the environment's.
+        let get = |key: &str| {
+            params
+                .get(key)
+                .map(String::as_str)
+                .filter(|v| !v.is_empty())
+        };
+        let number = |key: &str| -> Result<Option<u64>, String> {
+            let parsed = get(key).map(|text| text.trim().parse::<i64>());
+            match parsed.transpose() {
+                // Zero and below is the system's own.
+                Ok(number) => Ok(number
+                    .and_then(|n| u64::try_from(n).ok())
+                    .filter(|&n| n > 0)),
+                Err(_) => Err(format!("{key} is not a whole number")),
+            }
+        };
         let user = match get("user") {
             Some(user) => user.to_string(),
             None => account()?,
-        };
-        let seconds = match get("connect_timeout") {
-            Some(text) => text
-                .parse::<i64>()
-                .map_err(|_| "connect_timeout is not a number of seconds")?,
-            None => 0,
         };
         let (passwords, oddity) = match get("password") {
             Some(_) => (Vec::new(), None),
@@ -174,26 +165,53 @@ impl Settings {
                 Err(reason) => (Vec::new(), Some(reason)),
             },
         };
-        let mode: Mode = get("sslmode").unwrap_or("prefer").parse()?;
-        let roots = match get("sslrootcert") {
-            Some("system") => Roots::System,
-            Some(file) => Roots::File(file.into()),
-            None => match home_or(None, ".postgresql/root.crt") {
-                file if file.exists() => Roots::File(file),
-                _ => Roots::System,
-            },
+        let given: Option<Mode> = get("sslmode").map(str::parse).transpose()?;
+        let default_file = |name: &str| home_or(None, Path::new(".postgresql").join(name));
+        let (roots, mode) = match get("sslrootcert") {
+            Some("system") if given.is_some_and(|mode| mode != Mode::VerifyFull) => {
+                return Err("with sslrootcert=system sslmode is verify-full".into());
+            }
+            Some("system") => (Roots::System, Mode::VerifyFull),
+            named => {
+                let file = named.map_or_else(|| default_file("root.crt"), PathBuf::from);
+                let roots = named.is_some() || file.exists();
+                let mode = given.unwrap_or(Mode::Prefer).with(roots);
+                (
+                    if roots {
+                        Roots::File(file)
+                    } else {
+                        Roots::System
+                    },
+                    mode,
+                )
+            }
         };
+        let revoked = default_file("root.crl");
+        if mode >= Mode::VerifyCa && revoked.exists() {
+            return Err(format!("{}: sslcrl is not supported", revoked.display()));
+        }
         Ok(Settings {
             endpoints: endpoint::all(get("host"), get("hostaddr"), get("port"))?,
             dbname: get("dbname").unwrap_or(&user).to_string(),
             user,
-            mode: mode.with(get("sslrootcert").is_some()),
+            mode,
             roots,
-            connect_timeout: u64::try_from(seconds)
-                .ok()
-                .filter(|&seconds| seconds > 0)
-                .map(Duration::from_secs),
-            application_name: get("application_name").map(Into::into),
+            connect_timeout: number("connect_timeout")?.map(Duration::from_secs),
+            application_name: get("application_name")
+                .or(get("fallback_application_name"))
+                .map(Into::into),
+            attrs: get("target_session_attrs").map_or(Ok(Attrs::Any), str::parse)?,
+            channel_binding: match get("channel_binding") {
+                None | Some("prefer") => ChannelBinding::Prefer,
+                Some("require") => ChannelBinding::Require,
+                Some("disable") => ChannelBinding::Disable,
+                Some(_) => return Err("channel_binding is disable, prefer or require".into()),
+            },
+            keepalives: get("keepalives") != Some("0"),
+            keepalives_idle: number("keepalives_idle")?.map(Duration::from_secs),
+            keepalives_interval: number("keepalives_interval")?.map(Duration::from_secs),
+            keepalives_count: number("keepalives_count")?.and_then(|n| n.try_into().ok()),
+            tcp_user_timeout: number("tcp_user_timeout")?.map(Duration::from_millis),
             options: get("options").map(Into::into),
             password: get("password").map(|text| Secret(text.into())),
             passwords,

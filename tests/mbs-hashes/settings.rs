@@ -241,3 +241,77 @@ fn another_database_is_a_mistake_in_the_settings() {
         "/postgres: connect: no tables source, ebook and format: is this MyBookshelf2's database?",
     ]);
 }
+
+/// psql and we come to the same database, or both to none.
+#[test]
+fn connection_strings_mean_what_they_mean_to_psql() {
+    let server = Server::start();
+    server.add(1..=1);
+    server.sql("create role \"a b\" login; grant select on source, format to \"a b\"");
+    let port = server.cluster.port();
+    let folder = server.cluster.socket_dir().display().to_string();
+    let escaped = folder.replace('/', "%2F");
+    let at = format!("127.0.0.1:{port}");
+    for text in [
+        format!("postgresql://reader@{at}/ebooks"),
+        format!("postgres://reader@{at}/ebooks?"),
+        format!("postgresql://{at}/ebooks?user=reader"),
+        format!("postgresql://a%20b@{at}/ebooks"),
+        format!("postgresql://reader@{escaped}:{port}/ebooks"),
+        format!("postgresql:///ebooks?host={folder}&port={port}&user=reader"),
+        format!("postgresql://reader@/ebooks?host={folder}&port={port}"),
+        format!("postgresql://reader@:{port}/ebooks?hostaddr=127.0.0.1"),
+        format!("postgresql://reader@localhost:%3{port}/ebooks"),
+        format!("postgresql://reader@127.0.0.1:1,{at}/ebooks"),
+        format!("postgresql://reader@127.0.0.1,[::1]/ebooks?port={port}"),
+        format!("postgresql://reader@{at},{at}/ebooks?target_session_attrs=read-write"),
+        format!("postgresql://reader@{at},{at}/ebooks?target_session_attrs=standby"),
+        format!("postgresql://reader@{at}/ebooks?target_session_attrs=prefer-standby"),
+        format!("postgresql://reader@{at}/ebooks?target_session_attrs=read-only"),
+        format!(
+            "postgresql://reader@{at}/ebooks?target_session_attrs=read-only&options=-cdefault_transaction_read_only%3Don"
+        ),
+        format!("postgresql://reader@{at}/ebooks?sslmode=prefer&gssencmode=disable"),
+        format!("postgresql://reader@{at}/ebooks?sslmod=prefer"),
+        format!("postgresql://reader@{at}/ebooks?connect_timeout=5=5"),
+        format!("postgresql://reader@{at}/ebooks?channel_binding=require"),
+        format!("postgresql://reader@{at}/ebooks?application_name"),
+        format!("postgresql://reader@[]:{port}/ebooks"),
+        format!("postgresql://reader@[127.0.0.1/ebooks"),
+        format!("postgresql://reader@127.0.0.1:x/ebooks"),
+        format!("host=127.0.0.1 port={port} user=reader dbname=ebooks"),
+        format!("host = '127.0.0.1'  port= {port} user='a b' dbname =ebooks"),
+        format!("host=127.0.0.1 port={port} user=a\\ b dbname=ebooks"),
+        format!("host=127.0.0.1 port={port} user='reader dbname=ebooks"),
+        format!("host=127.0.0.1 port={port} user=reader dbname=ebooks dbname=nosuch"),
+        format!("host=db.invalid hostaddr=127.0.0.1 port={port} user=reader dbname=ebooks"),
+        format!("host=127.0.0.1,127.0.0.1 port=1,{port} user=reader dbname=ebooks"),
+        format!("host=127.0.0.1,127.0.0.1,127.0.0.1 port=1,{port} user=reader dbname=ebooks"),
+        format!("host={folder} port={port} user=reader dbname=ebooks sslmode=require"),
+        format!("host=127.0.0.1 port={port} user=reader dbname=ebooks sslmode=require"),
+        format!(
+            "host=127.0.0.1 port={port} user=reader dbname=ebooks keepalives=0 tcp_user_timeout=0"
+        ),
+        format!("host=127.0.0.1 port={port} user=reader dbname=ebooks keepalives_idle=soon"),
+        format!("host=127.0.0.1 port={port} user=reader dbname"),
+        format!("host=127.0.0.1 port={port} user=reader dbname=ebooks nonsense=1"),
+    ] {
+        let psql = server.work.command("psql").env("HOME", server.work.path());
+        let psql = psql
+            .args(["-w", "-XAtc", "select count(*) from source", &text])
+            .run();
+        let ours = server
+            .work
+            .tool("mbs-hashes")
+            .env("HOME", server.work.path());
+        let ours = ours.args(["--db-timeout", "3s", "--db", &text]).run();
+        let [theirs, ours_went] = [&psql, &ours].map(|ran| ran.status.success());
+        assert_eq!(
+            theirs,
+            ours_went,
+            "{text}\n{}\n{}",
+            psql.report(),
+            ours.report()
+        );
+    }
+}

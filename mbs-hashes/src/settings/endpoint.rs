@@ -48,6 +48,9 @@ pub(super) fn all(
                 .get(i)
                 .or(ports.first())
                 .filter(|text| !text.is_empty());
+            if host.is_some_and(|host| host.starts_with('@')) {
+                return Err("host: a socket without a file is not supported".into());
+            }
             Ok(Endpoint {
                 host: host.map_or(SOCKET_FOLDER, String::as_str).to_string(),
                 address: match address.map(|text| text.parse()) {

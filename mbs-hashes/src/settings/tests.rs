@@ -64,8 +64,76 @@ fn nonsense_is_told() {
         ("sslmode=perhaps", "sslmode"),
         ("connect_timeout=soon", "connect_timeout"),
         ("sslkey=x", "sslkey"),
+        (
+            "sslmod=verify-full",
+            "sslmod is no setting that libpq knows",
+        ),
+        ("postgresql://h/d?sslmod=verify-full", "sslmod"),
+        ("postgresql://h/d?ssl=false", "ssl is no setting"),
+        ("requiressl=1", "requiressl is not supported"),
+        ("service=books", "service is not supported"),
+        ("require_auth=scram-sha-256", "require_auth"),
+        (
+            "gssencmode=require",
+            "gssencmode is not supported but as disable, prefer",
+        ),
+        ("sslnegotiation=direct", "sslnegotiation"),
+        (
+            "ssl_min_protocol_version=TLSv1.3",
+            "ssl_min_protocol_version",
+        ),
+        ("load_balance_hosts=random", "load_balance_hosts"),
+        ("replication=database", "replication"),
+        ("client_encoding=LATIN1", "client_encoding"),
+        ("channel_binding=always", "channel_binding"),
+        ("target_session_attrs=master", "target_session_attrs"),
+        ("keepalives_idle=x", "keepalives_idle"),
+        ("sslrootcert=system sslmode=require", "verify-full"),
+        ("host=@abstract", "socket"),
     ] {
         let said = resolve(Some(text), &[]).unwrap_err();
         assert!(said.contains(word), "{said}");
     }
+}
+
+#[test]
+fn what_we_do_anyway_may_be_said() {
+    let text = "gssencmode=prefer sslnegotiation=postgres sslsni=1 sslcompression=0 sslcertmode=allow \
+        ssl_min_protocol_version=TLSv1.2 load_balance_hosts=disable replication=0 client_encoding=UTF8 \
+        keepalives=1 keepalives_idle=5 keepalives_interval=5 keepalives_count=3 tcp_user_timeout=9000 \
+        channel_binding=require target_session_attrs=read-write sslkey='' fallback_application_name=x";
+    let settings = resolve(Some(text), &[("PGUSER", "u")]).unwrap();
+    assert_eq!(settings.attrs, Attrs::ReadWrite);
+    assert_eq!(settings.channel_binding, ChannelBinding::Require);
+    assert_eq!(settings.keepalives_count, Some(3));
+    assert_eq!(settings.tcp_user_timeout, Some(Duration::from_secs(9)));
+    assert_eq!(settings.application_name.as_deref(), Some("x"));
+    let settings = resolve(Some("sslrootcert=system"), &[("PGUSER", "u")]).unwrap();
+    assert_eq!(
+        (settings.mode, settings.roots),
+        (Mode::VerifyFull, Roots::System)
+    );
+}
+
+#[test]
+fn the_environment_is_heeded_or_refused_as_well() {
+    for (name, value) in [
+        ("PGSERVICE", "x"),
+        ("PGREQUIREAUTH", "none"),
+        ("PGSSLCERT", "x"),
+        ("PGGSSENCMODE", "require"),
+        ("PGTARGETSESSIONATTRS", "x"),
+        ("PGCHANNELBINDING", "x"),
+        ("PGLOADBALANCEHOSTS", "random"),
+        ("PGCLIENTENCODING", "LATIN1"),
+        ("PGREQUIREPEER", "postgres"),
+    ] {
+        assert!(resolve(Some("host=h"), &[(name, value)]).is_err(), "{name}");
+    }
+    // What the string says empty is the default, not the environment's.
+    let vars = [("PGHOST", "p"), ("PGUSER", "u"), ("PGPORT", "7")];
+    let settings = resolve(Some("host='' port=''"), &vars).unwrap();
+    assert_eq!(settings.to_string(), "/var/run/postgresql:5432/u");
+    let settings = resolve(Some("postgresql:///d"), &vars).unwrap();
+    assert_eq!(settings.to_string(), "p:7/d");
 }
