@@ -101,6 +101,27 @@ fn a_file_that_may_be_that_of_a_record_which_cannot_be_placed_stays() {
 }
 
 #[test]
+fn a_duplicate_that_may_be_the_file_of_a_record_which_cannot_be_placed_stays() {
+    let world = World::new();
+    let path = book(&world);
+    let finding = world.finding(&path, "duplicate_of_server");
+    symlink("ring", world.lib("ring")).unwrap();
+    world.calibre(
+        "insert into books (id, title, sort, path, uuid) values (77, 'x', 'x', 'ring/B', 'u');
+         insert into data (book, format, uncompressed_size, name) values (77, 'EPUB', 4, 'Book - Unknown')",
+    );
+    let ran = world
+        .rm(&[finding])
+        .args(["--apply", "--classes", "duplicate_of_server"]);
+    kept(
+        &world,
+        &path,
+        &ran.ok(),
+        "not known: whether book 77 has its epub",
+    );
+}
+
+#[test]
 fn a_file_of_an_inner_library_without_its_database_stays() {
     let world = World::new();
     let deep = world.orphan("Old/Ann/Title (9)/x.epub", b"deep");

@@ -89,6 +89,16 @@ fn a_record_that_cannot_be_placed_makes_every_file_of_its_name_unknown() {
     fs::rename(stage.lib(SECOND), stage.lib("Zed/Second - Bob Writer.epub")).unwrap();
     stage.list();
     assert_eq!(class_of(&stage, "Zed/Second - Bob Writer.epub"), "unknown");
+    // Nor does one go that is on record itself.
+    let mut stage = stage;
+    stage.stored("A/third.epub", "third epub");
+    stage.add(Book::new("Third").by("Carl").file("EPUB", "third epub"));
+    stage.sql("UPDATE data SET name = 'Second - Bob Writer' WHERE book = 3");
+    let third = "Carl/Third (3)/Second - Bob Writer.epub";
+    let old = stage.lib("Carl/Third (3)/Third - Carl.epub");
+    fs::rename(old, stage.lib(third)).unwrap();
+    stage.list();
+    assert_eq!(class_of(&stage, third), "unknown");
 }
 
 #[test]

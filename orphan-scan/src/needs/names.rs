@@ -31,6 +31,21 @@ pub fn has_format(name: &[u8], format: &[u8]) -> bool {
 /// Two files with a key in common have one name, as far as that can still be told: normalised, in one
 /// case, what no ASCII survives garbling left out.
 pub fn alike_keys(name: &[u8]) -> [u64; 2] {
+    let hashed = |key: &str| {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        hasher.finish()
+    };
+    // Nearly all are, and there may be millions.
+    if name.is_ascii() {
+        let letters = name.iter().filter(|byte| byte.is_ascii_alphanumeric());
+        let plain: String = letters
+            .map(|byte| char::from(byte.to_ascii_lowercase()))
+            .collect();
+        if !plain.is_empty() {
+            return [hashed(&plain); 2];
+        }
+    }
     let text = String::from_utf8_lossy(name);
     let text: String = text
         .chars()
@@ -46,9 +61,7 @@ pub fn alike_keys(name: &[u8]) -> [u64; 2] {
             true => plain.to_ascii_lowercase(),
             false => text.nfc().flat_map(char::to_uppercase).collect(),
         };
-        let mut hasher = DefaultHasher::new();
-        key.hash(&mut hasher);
-        hasher.finish()
+        hashed(&key)
     })
 }
 

@@ -21,6 +21,9 @@ use rusqlite::Connection;
 
 use crate::finding::os;
 
+const UNPLACED: &str = "a file on record cannot be looked at, and by its name or its folder's number \
+                        this may be it";
+
 /// What the records lead to, eight bytes each, and those that lead nowhere.
 #[derive(Debug, Default)]
 pub(crate) struct Needed {
@@ -104,13 +107,19 @@ impl Needed {
         self.contents.contains(content)
     }
 
+    /// Why a file that a record names may be needed for another one, too, by its path below the library.
+    pub(crate) fn claim_of_tracked(&self, path: &[u8]) -> Claim {
+        match self.lost.needs(path) {
+            Some((Need::Unknown, _)) => Claim::Unknown(UNPLACED),
+            Some((Need::Missing, _)) | None => Claim::None,
+        }
+    }
+
     /// Why a file that no record names may be needed all the same, by its path below the library.
     pub(crate) fn claim(&self, path: &[u8]) -> Claim {
         match self.lost.needs(path) {
             Some((Need::Missing, _)) => Claim::Missing,
-            Some((Need::Unknown, _)) => Claim::Unknown(
-                "a file on record cannot be looked at, and by its name or its folder's number this may be it",
-            ),
+            Some((Need::Unknown, _)) => Claim::Unknown(UNPLACED),
             None if in_another_library(path) => Claim::Unknown(
                 "it is in a folder of a book where this library has none: perhaps in another library that \
                  has lost its metadata.db",

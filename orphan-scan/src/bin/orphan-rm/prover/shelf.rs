@@ -145,19 +145,26 @@ impl Prover<'_> {
                 " in this folder, and Calibre would take this file for it",
             )
         });
+        let lost = |record: &Record| {
+            let format = String::from_utf8_lossy(&record.format);
+            let found = record.find(library);
+            lacks(record.book_id, &format, &found, ", and this may be it")
+        };
         let needed = match case.class {
             // What else Calibre has of a book is no displaced file of it.
-            Class::DuplicateOfServer => self.rival(case),
+            Class::DuplicateOfServer => {
+                let own = |record: &&Record| {
+                    Some(record.book_id) == case.book_id
+                        && Some(record.format.as_slice()) == case.format.map(str::as_bytes)
+                };
+                let others = tracked.needed.alike(file).filter(|record| !own(record));
+                let unplaced = others
+                    .filter_map(lost)
+                    .find(|told| matches!(told, Told::Unknown(_)));
+                unplaced.or_else(|| self.rival(case))
+            }
             Class::UntrackedOnServer | Class::Untracked => {
-                let mut alike = tracked.needed.alike(file);
-                let lost = alike.find_map(|record| {
-                    lacks(
-                        record.book_id,
-                        &String::from_utf8_lossy(&record.format),
-                        &record.find(library),
-                        ", and this may be it",
-                    )
-                });
+                let lost = tracked.needed.alike(file).find_map(lost);
                 lost.or_else(|| {
                     let deep = in_another_library(file) && tracked.beside(file).is_empty();
                     deep.then(|| {

@@ -244,9 +244,10 @@ impl Walker<'_> {
         if entry.kind == Kind::File && entry.seen.is_some_and(tracked) {
             return Claim::Tracked;
         }
+        let path = entry.folder.below(entry.name.to_bytes());
         let claim = match matched {
-            true => Claim::None,
-            false => needed.claim(&entry.folder.below(entry.name.to_bytes())),
+            true => needed.claim_of_tracked(&path),
+            false => needed.claim(&path),
         };
         match claim {
             Claim::None if entry.cut => Claim::Unknown(cut),
