@@ -3,6 +3,9 @@
 // In a test an error is a failure, wherever it happens.
 #![allow(clippy::unwrap_used)]
 
+/// Databases that contradict themselves, or are none of Calibre's making.
+#[path = "calibre-list/damage.rs"]
+mod damage;
 /// Each thing that can be wrong with a library has its own line and code.
 #[path = "calibre-list/errors.rs"]
 mod errors;

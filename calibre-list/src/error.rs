@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 use wire::Exit;
 
 /// Why a library could not be read. The text is `object: act: reason`.
@@ -41,9 +41,18 @@ pub enum Error {
     /// It never stood still.
     #[error("{}: copy: it kept changing while it was copied; try again when Calibre is idle", .0.display())]
     Changing(PathBuf),
-    /// SQLite found damage.
-    #[error("{}: read: the database is damaged ({}); Calibre's Library maintenance can restore it", .0.display(), .1)]
-    Damaged(PathBuf, rusqlite::Error),
+    /// Something in it has a name of Calibre's, but is not what Calibre made of it.
+    #[error("{}: open: this is not a Calibre library: its {} is no ordinary table", .0.display(), .1)]
+    OddTable(PathBuf, String),
+    /// It contradicts itself.
+    #[error("{}: read: the database is damaged ({}); close Calibre and restore it from what it keeps beside the books: calibredb restore_database --really-do-it --with-library LIBRARY", .0.display(), .1)]
+    Damaged(PathBuf, Damage),
+    /// A crashed writer left a journal that belongs to several databases.
+    #[error("{}: read: a program crashed while writing to several databases; open the library in Calibre once", .0.display())]
+    Entangled(PathBuf),
+    /// No memory is left to read it with.
+    #[error("{}: read: there is too little memory for it (see ulimit -v, or the limit of the container)", .0.display())]
+    Memory(PathBuf),
     /// No room for the private copy.
     #[error("{}: copy the database here: {}; set TMPDIR to a folder with more space", .0.display(), .1)]
     NoSpace(PathBuf, String),
@@ -58,6 +67,17 @@ pub enum Error {
     Stopped,
 }
 
+/// What is wrong with a database.
+#[derive(Debug, thiserror::Error)]
+pub enum Damage {
+    /// SQLite came upon it.
+    #[error("{0}")]
+    Found(rusqlite::Error),
+    /// An index and its table hold different rows.
+    #[error("index {0} and table {1} differ")]
+    Index(String, String),
+}
+
 impl Error {
     /// What this means for a tool.
     pub fn exit(&self) -> Exit {
@@ -67,12 +87,15 @@ impl Error {
             | Error::Dangling(_)
             | Error::NotAFile(_)
             | Error::NotSqlite(_)
-            | Error::NotCalibre(..) => Exit::Usage,
+            | Error::NotCalibre(..)
+            | Error::OddTable(..) => Exit::Usage,
             Error::TwoDatabases(..) | Error::Replaced(_) => Exit::Refused,
             Error::Read(..)
             | Error::Locked(..)
             | Error::Changing(_)
             | Error::Damaged(..)
+            | Error::Entangled(_)
+            | Error::Memory(_)
             | Error::NoSpace(..)
             | Error::Private(..)
             | Error::Sqlite(..)
@@ -83,10 +106,15 @@ impl Error {
     /// An error of SQLite about this database.
     pub fn sqlite(database: impl Into<PathBuf>, error: rusqlite::Error) -> Error {
         let database = database.into();
+        let extended = error.sqlite_error().map(|error| error.extended_code);
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                Error::Damaged(database, error)
+                Error::Damaged(database, Damage::Found(error))
             }
+            Some(ErrorCode::OutOfMemory) => Error::Memory(database),
+            _ if extended == Some(ffi::SQLITE_IOERR_NOMEM) => Error::Memory(database),
+            // The progress handler saw the signal.
+            Some(ErrorCode::OperationInterrupted) => Error::Stopped,
             _ => Error::Sqlite(database, error),
         }
     }

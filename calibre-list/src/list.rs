@@ -31,7 +31,7 @@ impl Plan {
         let selection = self.selection.text();
         Summary {
             complete: selection.is_none(),
-            library: snapshot.library_id(),
+            library: snapshot.library.clone(),
             selection,
             shard: self.selection.shard.map(|shard| shard.to_string()),
             snapshot_ms: Some(snapshot.took.as_millis() as u64),
@@ -55,15 +55,15 @@ pub(crate) fn list(
     snapshot: Snapshot,
     plan: &Plan,
 ) -> anyhow::Result<()> {
-    let damaged = |error| Error::Damaged(library.database.clone(), error);
+    let failed = |error| Error::sqlite(&library.database, error);
     let mut readers = snapshot.readers;
     let first = &readers[0];
-    let names = Names::read(first, &snapshot.schema, plan.all_fields).map_err(damaged)?;
+    let names = Names::read(first, &snapshot.schema, plan.all_fields).map_err(failed)?;
     let custom = match plan.all_fields {
-        true => Some(Custom::read_all(first, &snapshot.schema).map_err(damaged)?),
+        true => Some(Custom::read_all(first, &snapshot.schema).map_err(failed)?),
         false => None,
     };
-    let pieces = pieces(first, &plan.selection).map_err(damaged)?;
+    let pieces = pieces(first, snapshot.schema.from("books"), &plan.selection).map_err(failed)?;
     if plan.selection.limit.is_some() {
         // Whoever wants few books does not want two threads to run ahead.
         readers.truncate(1);
@@ -96,7 +96,7 @@ pub(crate) fn list(
         // Dropping the channels stops the workers.
         drop(channels);
         match written? {
-            Some(error) => Err(damaged(error).into()),
+            Some(error) => Err(failed(error).into()),
             None => Ok(()),
         }
     })
@@ -105,10 +105,11 @@ pub(crate) fn list(
 /// Cuts the selected ids into pieces of about equal numbers of books, if ids are spread evenly.
 fn pieces(
     reader: &Connection,
+    books: &str,
     selection: &Selection,
 ) -> rusqlite::Result<Vec<RangeInclusive<i64>>> {
     let (first, last, count): (Option<i64>, Option<i64>, i64) =
-        reader.query_row("SELECT (SELECT min(id) FROM books), (SELECT max(id) FROM books), (SELECT count(*) FROM books)", [], |row| {
+        reader.query_row(&format!("SELECT (SELECT min(id) FROM {books}), (SELECT max(id) FROM {books}), (SELECT count(*) FROM {books})"), [], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?;
     let (first, last) = (first.unwrap_or(0), last.unwrap_or(0));

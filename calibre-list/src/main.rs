@@ -13,12 +13,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use calibre_list::{
-    Library, Snapshot,
+    Error, Library, Snapshot,
     rows::{self, Custom},
     snapshot::Way,
 };
 use clap::Parser;
-use wire::{Exit, Fatal, OrFatal, Tool, Writer, records};
+use wire::{Exit, Fatal, Tool, Writer, records};
 
 use args::Args;
 use settings::Settings;
@@ -46,7 +46,7 @@ fn run(mut out: Writer, args: Args) -> Result<Exit> {
     tell_of_copy(&out, &library, &snapshot);
     if plan.all_fields {
         let custom = Custom::read_all(&snapshot.readers[0], &snapshot.schema)
-            .or_fatal(Exit::GaveUp, library.database.display())?;
+            .map_err(|error| Error::sqlite(&library.database, error))?;
         out.add_columns(rows::EXTRAS);
         out.add_columns(custom.iter().flat_map(Custom::fields_of));
     }

@@ -1,11 +1,12 @@
 //! The books of a snapshot and their files, in the order of their ids.
 //!
-//! One cursor a table, each in book order by an index that Calibre's tables have, merged as they
-//! advance: memory does not depend on the number of books, only on the number of names.
+//! One cursor a table, each in book order by an index that was found to hold the table's rows, merged as
+//! they advance: memory does not depend on the number of books, only on the number of names.
 
 mod all;
 mod book;
 mod cursor;
+mod index;
 mod merge;
 mod names;
 mod scan;
@@ -26,4 +27,4 @@ pub use all::{Custom, Extra};
 pub use book::{Book, Format};
 pub use names::Names;
 pub use scan::{Found, Scan};
-pub use schema::Schema;
+pub use schema::{Extent, Schema};

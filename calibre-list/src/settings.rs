@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf, time::Duration};
 
-use calibre_list::{Library, snapshot};
+use calibre_list::{Library, rows::Extent, snapshot};
 use wire::{Exit, Fatal};
 
 use crate::{
@@ -49,6 +49,10 @@ pub(crate) fn settings(args: Args) -> Result<Settings, Fatal> {
             // One more thread would only wait for the one that writes.
             readers: 2,
             lock_wait: Duration::from_secs(args.lock_wait),
+            extent: match args.fields {
+                Fields::Core => Extent::Core,
+                Fields::All => Extent::All,
+            },
             folder: None,
         },
         plan: Plan {

@@ -22,9 +22,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension, config::DbConfig};
 
-use crate::{Error, rows::Schema};
+use crate::{
+    Error,
+    rows::{Extent, Schema},
+};
 use original::Original;
 use private::Private;
 
@@ -35,6 +38,8 @@ pub struct Options {
     pub readers: usize,
     /// How long to wait for a lock. Calibre's own patience is 10 s.
     pub lock_wait: Duration,
+    /// What will be read of it.
+    pub extent: Extent,
     /// Where to put the copy; `$TMPDIR`, else `/var/tmp`, when `None`.
     pub folder: Option<PathBuf>,
 }
@@ -44,6 +49,7 @@ impl Default for Options {
         Options {
             readers: 1,
             lock_wait: Duration::from_secs(15),
+            extent: Extent::Files,
             folder: None,
         }
     }
@@ -72,6 +78,8 @@ pub struct Snapshot {
     pub readers: Vec<Connection>,
     /// What tables and columns it has.
     pub schema: Schema,
+    /// The library's own id, a uuid, where it has one.
+    pub library: Option<String>,
     /// How it was copied.
     pub way: Way,
     /// How long the original was looked at.
@@ -111,10 +119,13 @@ impl Snapshot {
             if let Attempt::Done(private, way) = attempt {
                 let took = started.elapsed();
                 let readers = private.into_readers();
-                let schema = Schema::read(&readers[0], database)?;
+                let schema = Schema::read(&readers[0], database, options.extent)?;
+                let library = library_id(&readers[0], &schema)
+                    .map_err(|error| Error::sqlite(database, error))?;
                 return Ok(Snapshot {
                     readers,
                     schema,
+                    library,
                     way,
                     took,
                 });
@@ -129,14 +140,59 @@ impl Snapshot {
     }
 }
 
-impl Snapshot {
-    /// The library's own id, a uuid, where it has one.
-    pub fn library_id(&self) -> Option<String> {
-        self.readers[0]
-            .query_row("SELECT uuid FROM library_id LIMIT 1", [], |row| row.get(0))
-            .ok()
+fn library_id(reader: &Connection, schema: &Schema) -> rusqlite::Result<Option<String>> {
+    if !schema.has("library_id", "uuid") {
+        return Ok(None);
     }
+    let from = schema.from("library_id");
+    let first = format!("SELECT uuid FROM {from} ORDER BY rowid LIMIT 1");
+    reader.query_row(&first, [], |row| row.get(0)).optional()
 }
+
+/// What a file may make SQLite do is bounded: what it calls a table is not computed, and a signal ends
+/// whatever is read.
+fn guard(connection: &mut Connection, stop: fn() -> bool) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.progress_handler(STEPS, Some(stop))
+}
+
+/// Steps of SQLite's machine between two looks at the stop flag: about a millisecond.
+const STEPS: i32 = 100_000;
 
 /// How long to go on trying to catch a database that keeps changing.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endless() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        let view = "CREATE VIEW endless(x) AS
+                    WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x FROM n) SELECT x FROM n";
+        connection.execute_batch(view).unwrap();
+        connection
+    }
+
+    /// One that did not look at the flag was deaf to a TERM.
+    #[test]
+    fn a_query_without_an_end_ends_when_it_is_asked_to_stop() {
+        let mut connection = endless();
+        guard(&mut connection, || true).unwrap();
+        let view = DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW;
+        connection.set_db_config(view, true).unwrap();
+        let read = connection.query_row("SELECT count(*) FROM endless", [], |_| Ok(()));
+        let error = Error::sqlite("x", read.unwrap_err());
+        assert!(matches!(error, Error::Stopped), "{error}");
+    }
+
+    #[test]
+    fn no_view_is_computed() {
+        let mut connection = endless();
+        guard(&mut connection, || false).unwrap();
+        let read = connection.query_row("SELECT x FROM endless", [], |_| Ok(()));
+        assert!(read.is_err());
+    }
+}

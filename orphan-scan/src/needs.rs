@@ -102,7 +102,7 @@ pub fn look_for_all(
     let mut files = database.prepare(
         "SELECT books.id, CAST(books.path AS BLOB), CAST(data.name AS BLOB), \
          CAST(data.format AS BLOB) \
-         FROM data NOT INDEXED CROSS JOIN books ON books.id = data.book",
+         FROM data NOT INDEXED CROSS JOIN books NOT INDEXED ON books.id = data.book",
     )?;
     let mut rows = files.query([])?;
     let mut chunk = Vec::with_capacity(CHUNK);

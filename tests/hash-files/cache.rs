@@ -364,3 +364,40 @@ fn what_cannot_be_hashed_is_not_kept() {
     assert_eq!(ran.summary()["failed"], 2);
     assert_eq!(entries(&work), 1);
 }
+
+/// SQLite waits in a pipe for ever, and computes a view that has no end.
+#[test]
+fn a_cache_that_would_hold_the_run_up_is_refused() {
+    let work = Workdir::new();
+    settled(&work, 1);
+    let refused = |why: &str| {
+        let run = work.command("timeout").args(["-s", "KILL", "30"]);
+        let run = run.arg(harness::run::tool("hash-files"));
+        let ran = run.args(["--cache", "cache.db", "-r", "d"]).code(2);
+        ran.one_line(&["hash-files: cache.db: open the hash cache: ", why]);
+    };
+    for side in ["-wal", "-journal"] {
+        run(&work);
+        let side = format!("cache.db{side}");
+        let _ = fs::remove_file(work.join(&side));
+        work.shell(&format!("mkfifo {side}")).ok();
+        refused("is not a regular file");
+        fs::remove_file(work.join(side)).unwrap();
+    }
+    let cache = Connection::open(work.join("cache.db")).unwrap();
+    cache
+        .execute_batch(
+            "ALTER TABLE digest RENAME TO d;
+             CREATE VIEW digest AS WITH RECURSIVE n(path) AS (SELECT 1 UNION ALL SELECT path FROM n)
+             SELECT path, 1 AS inode, 1 AS size, 1 AS mtime, 1 AS ctime, 1 AS sha1 FROM n",
+        )
+        .unwrap();
+    refused("what this tool did not make");
+    cache
+        .execute_batch(
+            "DROP VIEW digest; ALTER TABLE d RENAME TO digest;
+             CREATE TRIGGER t AFTER INSERT ON digest BEGIN DELETE FROM digest; END",
+        )
+        .unwrap();
+    refused("what this tool did not make");
+}

@@ -127,3 +127,15 @@ fn a_link_s_target_inside_the_library_is_no_file_that_may_go() {
         "it is Calibre's database",
     );
 }
+
+/// What an index lacks is not found by it, and its file was removed as nobody's.
+#[test]
+fn a_book_that_an_index_lacks_stays() {
+    let world = World::new();
+    let finding = world.orphan("Unknown/First (1)/x.pdf", b"copy");
+    let change = "INSERT INTO data VALUES (900, 1, 'PDF', 4, 'x')";
+    library::damage::unseen_by_indexes(&world.lib("metadata.db"), "data", change).unwrap();
+    let ran = world.rm(&[finding]).arg("--apply").code(255);
+    ran.one_line(&["metadata.db: read: the database is damaged (index "]);
+    assert!(world.lib("Unknown/First (1)/x.pdf").exists());
+}

@@ -177,6 +177,21 @@ fn an_empty_folder() {
     refused(scan(&["--metadata-db", "lib/metadata.db"]), &["empty"]);
 }
 
+/// A list and a count that are both read by one index lack the same row, and agree.
+#[test]
+fn a_row_that_an_index_lacks() {
+    let stage = Stage::new();
+    stage.list();
+    let change = "INSERT INTO data VALUES (900, 2, 'PDF', 1, 'unseen')";
+    library::damage::unseen_by_indexes(&stage.lib("metadata.db"), "data", change).unwrap();
+    stage.put("Bob Writer/Second (2)/unseen.pdf", "tracked");
+    for more in [None, Some("--partial")] {
+        let ran = stage.plain().args(more).code(255);
+        ran.one_line(&["metadata.db: read: the database is damaged (index "]);
+        assert!(ran.stdout.is_empty(), "{}", ran.report());
+    }
+}
+
 #[test]
 fn two_databases() {
     let stage = Stage::new();

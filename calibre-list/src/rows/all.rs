@@ -58,10 +58,11 @@ impl Custom {
             return Ok(Vec::new());
         }
         let mut statement = snapshot.prepare(&format!(
-            "SELECT id, label, datatype, {}, {}, {} FROM custom_columns ORDER BY id",
+            "SELECT id, label, datatype, {}, {}, {} FROM {} ORDER BY id",
             schema.column("custom_columns", "is_multiple"),
             schema.column("custom_columns", "normalized"),
             schema.column("custom_columns", "mark_for_delete"),
+            schema.from("custom_columns"),
         ))?;
         let mut rows = statement.query([])?;
         let mut columns = Vec::new();
@@ -109,11 +110,15 @@ impl Custom {
         let (query, texts) = if normalized {
             let place = schema.column(&links, "extra");
             (
-                format!("SELECT book, value, id, {place} FROM {links}"),
+                format!(
+                    "SELECT book, value, id, {place} FROM {}",
+                    schema.from(&links)
+                ),
                 Some(names::read(snapshot, schema, &values, "value", false)?),
             )
         } else {
-            (format!("SELECT book, value, id FROM {values}"), None)
+            let from = schema.from(&values);
+            (format!("SELECT book, value, id FROM {from}"), None)
         };
         let field = leak(format!("custom_{label}"));
         let index_field = leak(format!("custom_{label}_index"));

@@ -87,7 +87,9 @@ impl Names {
             names.author_links = plain("authors", "link")?;
         }
         if schema.has("ratings", "rating") {
-            let mut ratings = snapshot.prepare("SELECT id, rating FROM ratings ORDER BY id")?;
+            let from = schema.from("ratings");
+            let ratings = format!("SELECT id, rating FROM {from} ORDER BY id");
+            let mut ratings = snapshot.prepare(&ratings)?;
             let mut rows = ratings.query([])?;
             while let Some(row) = rows.next()? {
                 if let (Some(id), Some(rating)) = (int(value(row, 0)), int(value(row, 1))) {
@@ -117,8 +119,9 @@ pub(super) fn read(
     if !schema.has(table, column) {
         return Ok(names);
     }
+    let from = schema.from(table);
     let mut statement =
-        snapshot.prepare(&format!("SELECT id, {column} FROM {table} ORDER BY id"))?;
+        snapshot.prepare(&format!("SELECT id, {column} FROM {from} ORDER BY id"))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         if let rusqlite::types::ValueRef::Integer(id) = value(row, 0) {

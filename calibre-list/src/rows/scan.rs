@@ -60,14 +60,16 @@ impl<'c> Scan<'c> {
             // A table that this library lacks gives no rows.
             match schema.has(table, "book") && schema.has(table, columns[0]) {
                 true => snapshot.prepare(&format!(
-                    "SELECT book, {} FROM {table} WHERE book BETWEEN ?1 AND ?2 ORDER BY {order}",
-                    listed.join(", ")
+                    "SELECT book, {} FROM {} WHERE book BETWEEN ?1 AND ?2 ORDER BY {order}",
+                    listed.join(", "),
+                    schema.from(table),
                 )),
                 false => snapshot.prepare("SELECT NULL WHERE ?1 > ?2 AND 0"),
             }
         };
         let book = |column| schema.column("books", column);
         let size = schema.column("data", "uncompressed_size");
+        let (books, data) = (schema.from("books"), schema.from("data"));
         let custom = custom.unwrap_or_default();
         Ok(Scan {
             names,
@@ -75,7 +77,7 @@ impl<'c> Scan<'c> {
             all,
             books: snapshot.prepare(&format!(
                 "SELECT id, title, path, {}, {}, {}, {}, {}, {}, {}, {} \
-                 FROM books WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
+                 FROM {books} WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
                 book("uuid"),
                 book("has_cover"),
                 book("series_index"),
@@ -86,7 +88,7 @@ impl<'c> Scan<'c> {
                 if all { book("timestamp") } else { "NULL" },
             ))?,
             data: snapshot.prepare(&format!(
-                "SELECT book, format, name, {size} FROM data \
+                "SELECT book, format, name, {size} FROM {data} \
                  WHERE book BETWEEN ?1 AND ?2 ORDER BY book, format"
             ))?,
             authors: linked("books_authors_link", &["author", "id"], "book")?,
@@ -111,7 +113,7 @@ impl<'c> Scan<'c> {
                 })
                 .collect::<Result<_>>()?,
             nowhere: snapshot.prepare(&format!(
-                "SELECT book, format, name, {size} FROM data WHERE typeof(book) <> 'integer'"
+                "SELECT book, format, name, {size} FROM {data} WHERE typeof(book) <> 'integer'"
             ))?,
         })
     }

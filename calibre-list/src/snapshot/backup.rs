@@ -12,7 +12,7 @@ use rusqlite::{
     backup::{Backup, StepResult},
 };
 
-use super::{Attempt, Way, original::Original, private::Private};
+use super::{Attempt, Way, guard, original::Original, private::Private};
 use crate::Error;
 
 /// Pages in a step: 8 MB with Calibre's page size.
@@ -39,7 +39,8 @@ pub(super) fn copy(
     // A connection that may write would recover journals and leave side files.
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let failed = |error| Error::sqlite(&original.path, error);
-    let source = Connection::open_with_flags(&original.path, flags).map_err(failed)?;
+    let mut source = Connection::open_with_flags(&original.path, flags).map_err(failed)?;
+    guard(&mut source, wire::stop::requested).map_err(failed)?;
     source.busy_timeout(Duration::ZERO).map_err(failed)?;
     let file = private.create()?;
     let mut writer = private.open_writer()?;

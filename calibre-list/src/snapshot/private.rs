@@ -11,7 +11,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
-use super::Options;
+use super::{Options, guard};
 use crate::Error;
 
 /// Room for what grows beside the copy while it is made.
@@ -73,7 +73,7 @@ impl Private {
             Some(rusqlite::ErrorCode::DiskFull) => {
                 Error::NoSpace(self.parent.clone(), "the disk is full".into())
             }
-            _ => Error::Sqlite(self.parent.clone(), error),
+            _ => Error::sqlite(&self.parent, error),
         }
     }
 
@@ -86,7 +86,7 @@ impl Private {
     /// journalled or synced.
     pub(super) fn open_writer(&self) -> Result<Connection, Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Connection::open_with_flags(self.path(), flags).map_err(|error| self.sqlite(error))
+        open(&self.path(), flags).map_err(|error| self.sqlite(error))
     }
 
     /// Opens the readers' connections and takes the name away: from here on even kill -9 leaves
@@ -110,7 +110,13 @@ impl Private {
 
 fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(path, flags)
+    open(path, flags)
+}
+
+fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    guard(&mut connection, wire::stop::requested)?;
+    Ok(connection)
 }
 
 /// The database may be gigabytes: not `/tmp`, which often is memory.

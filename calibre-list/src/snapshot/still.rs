@@ -84,6 +84,9 @@ pub(super) fn roll_back(original: &Original, mut private: Private) -> Result<Att
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Attempt::Again),
         Err(error) => return Err(Error::Read(journal_path, error)),
     };
+    if names_another(&journal).map_err(|error| Error::Read(journal_path.clone(), error))? {
+        return Err(Error::Entangled(original.path.clone()));
+    }
     let mut journal_still = false;
     let copied = unchanged(&original.file, &original.path, || {
         fill(&original.file, &private.create()?, &private)?;
@@ -103,6 +106,20 @@ pub(super) fn roll_back(original: &Original, mut private: Private) -> Result<Att
     private.unname()?;
     Ok(Attempt::Done(private, Way::HotJournal))
 }
+
+/// Does the journal end in the name of one that it shares with other databases? SQLite would open the
+/// file of that name, wherever it is and whatever it is.
+fn names_another(journal: &File) -> io::Result<bool> {
+    let mut end = [0; MAGIC.len()];
+    let Some(at) = journal.metadata()?.len().checked_sub(end.len() as u64) else {
+        return Ok(false);
+    };
+    journal.read_exact_at(&mut end, at)?;
+    Ok(end == MAGIC)
+}
+
+/// The last bytes of such a journal (fileformat2.html, 3).
+const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 
 /// Opens the copy as its only user, which makes it whole.
 fn settle(private: &Private, statements: &str, original: &Original) -> Result<(), Error> {

@@ -58,6 +58,15 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
         path: path.into(),
         why,
     };
+    // SQLite follows a link to the database, but none to what lies beside it.
+    let database = fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    for side in ["-wal", "-journal", "-shm"] {
+        let mut name = database.clone().into_os_string();
+        name.push(side);
+        if fs::symlink_metadata(name).is_ok_and(|side| !side.is_file()) {
+            return Err(wrong(format!("its {side} is not a regular file")));
+        }
+    }
     match fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => return Err(wrong("not a regular file".into())),
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -121,6 +130,8 @@ fn prepare(path: &Path) -> Result<Connection, Trouble> {
 
 fn owner(connection: &Connection) -> rusqlite::Result<Owner> {
     let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    // A view or a trigger could compute for ever, or do anything else.
+    let only_ours = "SELECT count(*) = 1 AND min(sql) = ?1 FROM sqlite_schema";
     let application = number("PRAGMA application_id")?;
     let tables = number("SELECT count(*) FROM sqlite_schema")?;
     let version = number("PRAGMA user_version")?;
@@ -131,6 +142,9 @@ fn owner(connection: &Connection) -> rusqlite::Result<Owner> {
         }
         _ if version != i64::from(VERSION) => {
             Owner::Others("the hash cache is of another version of this tool")
+        }
+        _ if !connection.query_row(only_ours, [TABLE], |row| row.get(0))? => {
+            Owner::Others("the hash cache holds what this tool did not make")
         }
         _ => Owner::Us,
     })

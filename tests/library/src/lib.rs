@@ -11,6 +11,7 @@
 
 pub mod book;
 pub mod calibre;
+pub mod damage;
 pub mod demo;
 pub mod epub;
 pub mod jpeg;

@@ -92,7 +92,7 @@ impl Tracked {
         Ok(Tracked {
             rows,
             needed,
-            library: snapshot.library_id(),
+            library: snapshot.library.clone(),
             place: library.clone(),
             state,
             at: jiff::Timestamp::now().to_string(),

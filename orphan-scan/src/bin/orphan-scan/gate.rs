@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use calibre_list::{Snapshot, place};
+use calibre_list::{Error, Snapshot, place, rows::Schema};
 use orphan_scan::links::Links;
 use rusqlite::{Connection, types::ValueRef};
 use wire::{Exit, Fatal, OrFatal};
@@ -35,22 +35,29 @@ impl Database {
     /// It cannot be read.
     pub(crate) fn of(snapshot: &Snapshot, shown: &Path) -> Result<Database, Fatal> {
         let database = &snapshot.readers[0];
-        let count = || database.query_row("SELECT count(*) FROM data", [], |row| row.get(0));
-        let read = || -> rusqlite::Result<(i64, PathSum)> { Ok((count()?, paths(database)?)) };
-        let (rows, sum) =
-            read().or_fatal(Exit::GaveUp, format_args!("{}: read", shown.display()))?;
+        let schema = &snapshot.schema;
+        let all = format!("SELECT count(*) FROM {}", schema.from("data"));
+        let count = || database.query_row(&all, [], |row| row.get(0));
+        let read =
+            || -> rusqlite::Result<(i64, PathSum)> { Ok((count()?, paths(database, schema)?)) };
+        let (rows, sum) = read().map_err(|error| {
+            let error = Error::sqlite(shown, error);
+            Fatal::new(error.exit(), error)
+        })?;
         Ok(Database {
-            uuid: snapshot.library_id(),
+            uuid: snapshot.library.clone(),
             rows: rows.unsigned_abs(),
             sum,
         })
     }
 }
 
-fn paths(database: &Connection) -> rusqlite::Result<PathSum> {
+fn paths(database: &Connection, schema: &Schema) -> rusqlite::Result<PathSum> {
     let mut sum = PathSum::default();
-    let mut files = database
-        .prepare("SELECT path, name, format FROM data JOIN books ON books.id = data.book")?;
+    let (data, books) = (schema.from("data"), schema.from("books"));
+    let mut files = database.prepare(&format!(
+        "SELECT path, name, format FROM {data} JOIN {books} ON books.id = data.book"
+    ))?;
     let mut rows = files.query([])?;
     while let Some(row) = rows.next()? {
         let bytes = |at| match row.get_ref(at) {

@@ -145,7 +145,7 @@ impl List {
 fn root_of(database: &Connection, book_id: Option<i64>, path: &Path) -> Option<PathBuf> {
     let id = book_id?;
     let folder = database
-        .prepare_cached("SELECT path FROM books WHERE id = ?1")
+        .prepare_cached("SELECT path FROM books NOT INDEXED WHERE id = ?1")
         .and_then(|mut books| {
             let path = |row: &rusqlite::Row<'_>| match row.get_ref(0)? {
                 ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Ok(bytes.to_vec()),

@@ -158,9 +158,10 @@ fn read_list(
     let file = args.tracked.as_deref().unwrap_or(Path::new("-"));
     let known = answers.map(|answers| &answers.set);
     let list = list::read(file, &library.root, &snapshot.readers[0], known)?;
-    let shown = library.database.display();
-    let needed = Needed::read(&snapshot.readers[0], &library.root)
-        .or_fatal(Exit::GaveUp, format_args!("{shown}: read"))?;
+    let needed = Needed::read(&snapshot.readers[0], &library.root).map_err(|error| {
+        let error = calibre_list::Error::sqlite(&library.database, error);
+        Fatal::new(error.exit(), error)
+    })?;
     let needed = needed.with_list(&list.tracked, known);
     Ok((list, database, needed))
 }
