@@ -88,7 +88,7 @@ pub struct Args {
     /// Longest time for one try of a file, the engine's queue left out
     #[arg(long, value_name = "TIME", default_value = "600s", value_parser = some_time)]
     pub max_time: Duration,
-    /// How long a server that is away is waited for
+    /// How long a server that is away is waited for, also at the start and whatever its Retry-After says
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = time)]
     pub outage: Duration,
     /// How long files under way may take to finish after SIGINT or SIGTERM; a second one ends at once

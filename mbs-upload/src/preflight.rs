@@ -69,7 +69,12 @@ fn look(
         }
     };
     let mut gone = None;
-    let outage = Arc::new(Outage::new(Duration::ZERO, *policy, &target.halt, |_| ()));
+    let outage = Arc::new(Outage::new(
+        Duration::ZERO,
+        *policy,
+        &target.halt,
+        |_, _| (),
+    ));
     let engine = match patiently(*policy, || Engine::open(ws, api, &outage, &target.halt)) {
         Ok(engine) => {
             report.say(&Finding::ok("websocket", ws))?;

@@ -146,7 +146,7 @@ pub fn run(
     }
     let message = match server.journal.trouble() {
         Some(trouble) => format!("{trouble}; {rest}"),
-        None => format!("{}: {why}; {rest}", server.api.base()),
+        None => format!("{}: {why}; {rest}", server.culprit()),
     };
     let refused = server.links.as_ref().and_then(Links::refused);
     let exit = refused.map_or(Exit::GaveUp, |(_, exit)| exit);

@@ -40,7 +40,12 @@ use crate::{
     input::links::Links,
     journal::Journal,
     metadata::language::Language,
-    patience::{attempt::Policy, halt::Halt, outage::Outage, stall::Limits},
+    patience::{
+        attempt::Policy,
+        halt::Halt,
+        outage::{Outage, Part},
+        stall::Limits,
+    },
 };
 use api::Api;
 use check::Batch;
@@ -125,6 +130,14 @@ impl Server {
     pub fn engine(&self) -> Result<&Engine, Failure> {
         let none = || Failure::Refused("the engine is not asked in a dry run".into());
         self.engine.as_ref().ok_or_else(none)
+    }
+
+    /// The address that stayed away for too long, else the API's.
+    pub fn culprit(&self) -> &str {
+        match (self.outage.culprit(), &self.engine) {
+            (Some(Part::Engine), Some(engine)) => engine.url(),
+            _ => self.api.base(),
+        }
     }
 
     /// Is it there? Asks what needs its database, too.

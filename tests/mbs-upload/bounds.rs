@@ -215,7 +215,9 @@ fn c7_a_redirect_takes_no_token_elsewhere() {
 }
 
 /// An engine that takes the connection and then says what `speak` has it say.
-fn engine(speak: impl Fn(tungstenite::WebSocket<TcpStream>) + Send + Sync + 'static) -> String {
+pub(crate) fn engine(
+    speak: impl Fn(tungstenite::WebSocket<TcpStream>) + Send + Sync + 'static,
+) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("ws://{}/ws", listener.local_addr().unwrap());
     let speak = Arc::new(speak);

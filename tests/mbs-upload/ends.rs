@@ -68,7 +68,10 @@ fn a_server_out_of_reach_ends_the_run_after_the_tries() {
         ("--api", "http://127.0.0.1:1"),
         ("--ws", "ws://127.0.0.1:1/ws"),
     ] {
-        let ran = bench.tool(&books).args([flag, url]).code(255);
+        let ran = bench
+            .tool(&books)
+            .args([flag, url, "--outage", "0"])
+            .code(255);
         ran.one_line(&[url, "refused"]);
         assert!(ran.stdout.is_empty());
     }

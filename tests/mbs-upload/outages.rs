@@ -279,3 +279,106 @@ fn an_absence_is_no_failed_try() {
     assert_eq!(outcome(&ran, &books[0])["outcome"], "uploaded");
     bench.holds(&books);
 }
+
+#[test]
+fn c6_an_api_that_is_down_at_the_start_is_waited_for() {
+    let mut bench = Bench::new();
+    let books = bench.books(2);
+    bench.server.stop();
+    let tool = bench.tool(&[]).args(["--retries", "0"]);
+    let mut running = Running::start(tool, &books);
+    running.says("waiting for it");
+    assert!(running.heard.contains("http://"), "{}", running.heard);
+    bench.server.resume();
+    running.end().is_whole(2);
+}
+
+#[test]
+fn c6_an_engine_that_is_down_at_the_start_is_waited_for_and_named() {
+    let mut bench = Bench::new();
+    let books = bench.books(2);
+    bench.server.stop_engine();
+    let tool = bench.tool(&[]).args(["--retries", "0"]);
+    let mut running = Running::start(tool, &books);
+    running.says("waiting for it");
+    let named = |text: &str| text.contains("ws://") && !text.contains("http://");
+    assert!(named(&running.heard), "{}", running.heard);
+    bench.server.resume_engine();
+    running.end().is_whole(2);
+
+    bench.server.stop_engine();
+    let books = bench.books(3);
+    let ran = bench.tool(&books).args(["--outage", "1s"]).code(255);
+    assert!(
+        named(&ran.stderr()) && ran.stderr().contains("gone for 1s"),
+        "{}",
+        ran.report()
+    );
+}
+
+#[test]
+fn c6_an_engine_that_goes_away_in_mid_run_is_named() {
+    let mut bench = slow();
+    let books = bench.books(12);
+    let running = under_way(&bench, &books, &["--outage", "500ms"]);
+    bench.server.stop_engine();
+    let ended = running.end();
+    assert_eq!(ended.status.code(), Some(255));
+    let last = ended.stderr.lines().last().unwrap();
+    assert!(
+        last.contains("ws://") && !last.contains("http://"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn c6_a_retry_after_of_hours_lasts_no_longer_than_the_outage() {
+    let begun = std::time::Instant::now();
+    for (on, code) in [("POST /login", 255), ("POST /api/upload/check", 1)] {
+        let bench = Bench::new();
+        let books = bench.books(1);
+        bench.fault(json!({"on": on, "kind": "429", "retry_after": 99_999, "times": 0}));
+        bench
+            .tool(&books)
+            .args(["--outage", "1s", "--retries", "2"])
+            .code(code);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn c6_an_engine_that_takes_the_connection_and_is_silent_is_bounded_by_stall() {
+    let bench = Bench::new();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let begun = std::time::Instant::now();
+    let ran = bench
+        .tool(&bench.books(1))
+        .env(
+            "MBS_WS",
+            format!("ws://{}/ws", silent.local_addr().unwrap()),
+        )
+        .args(["--outage", "2s", "--stall", "1s"])
+        .code(255);
+    assert!(
+        ran.stderr()
+            .contains("no answer to the WebSocket's handshake for 1s"),
+        "{}",
+        ran.report()
+    );
+    // And one that shakes hands and says nothing more.
+    let address = bounds::engine(|socket| {
+        std::thread::sleep(DEADLINE);
+        drop(socket);
+    });
+    let ran = bench
+        .tool(&bench.books(1))
+        .env("MBS_WS", address)
+        .args(["--stall", "1s", "--retries", "0"])
+        .code(1);
+    assert!(
+        begun.elapsed() < Duration::from_secs(40),
+        "{}",
+        ran.report()
+    );
+}

@@ -57,6 +57,7 @@ impl Args {
         Policy {
             retries: self.retries,
             wait: self.retry_wait,
+            longest: self.outage,
         }
     }
 

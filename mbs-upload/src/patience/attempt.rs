@@ -11,6 +11,8 @@ pub struct Policy {
     pub retries: u32,
     /// The wait before the first of them; it doubles each time.
     pub wait: Duration,
+    /// No server is waited for longer than this, whatever its Retry-After says.
+    pub longest: Duration,
 }
 
 /// What to do after a failure.
@@ -38,7 +40,7 @@ impl Policy {
         Next::Wait(match failure {
             Failure::Busy {
                 after: Some(after), ..
-            } => (*after).max(pause).min(LONGEST),
+            } => (*after).min(self.longest.min(LONGEST)).max(pause),
             _ => pause,
         })
     }
@@ -97,6 +99,7 @@ mod tests {
     const POLICY: Policy = Policy {
         retries: 3,
         wait: Duration::from_secs(2),
+        longest: LONGEST,
     };
 
     #[test]
@@ -125,6 +128,14 @@ mod tests {
             Next::Wait(Duration::from_secs(60))
         );
         assert_eq!(POLICY.next(&busy(9999), 1, 0), Next::Wait(LONGEST));
+        let short = Policy {
+            longest: Duration::from_secs(10),
+            ..POLICY
+        };
+        assert_eq!(
+            short.next(&busy(60), 1, 0),
+            Next::Wait(Duration::from_secs(10))
+        );
     }
 
     #[test]

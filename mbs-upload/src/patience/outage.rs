@@ -15,7 +15,7 @@ use wire::waits::{self, Waits};
 
 use crate::{
     patience::{
-        attempt::{Policy, chance},
+        attempt::{self, Policy, chance},
         halt::{Halt, STOPPED},
         stall::spell,
     },
@@ -33,7 +33,7 @@ pub enum Standing {
     Gone(String),
 }
 
-type Say = Box<dyn Fn(&str) + Send + Sync>;
+type Say = Box<dyn Fn(Part, &str) + Send + Sync>;
 
 /// What all workers know of the server's absence.
 pub struct Outage {
@@ -54,6 +54,8 @@ struct State {
     gone: Option<String>,
     /// It is away, and waited for.
     waits: Option<Waits>,
+    /// What stayed away for too long.
+    culprit: Option<Part>,
 }
 
 impl fmt::Debug for Outage {
@@ -71,7 +73,7 @@ impl Outage {
         limit: Duration,
         policy: Policy,
         halt: &Halt,
-        say: impl Fn(&str) + Send + Sync + 'static,
+        say: impl Fn(Part, &str) + Send + Sync + 'static,
     ) -> Outage {
         Outage {
             state: Mutex::new(State {
@@ -81,6 +83,7 @@ impl Outage {
                 last: Standing::There,
                 gone: None,
                 waits: None,
+                culprit: None,
             }),
             change: Condvar::new(),
             say: Box::new(say),
@@ -166,11 +169,13 @@ impl Outage {
             Next::Wait { pause, tell } => {
                 if let Some(most) = tell {
                     state.waits = Some(waits::on(why, most));
-                    (self.say)(&format!("{why}; waiting for it for up to {}", spell(most)));
+                    let text = format!("{why}; waiting for it for up to {}", spell(most));
+                    (self.say)(part, &text);
                 }
                 Some(pause)
             }
             Next::GiveUp(after) => {
+                state.culprit = Some(part);
                 state.gone = Some(match after {
                     Duration::ZERO => format!("gone: {why}"),
                     after => format!("gone for {}: {why}", spell(after)),
@@ -188,7 +193,7 @@ impl Outage {
         let was = state.absence.heard(part, Instant::now());
         if let Some(was) = was {
             state.waits = None;
-            (self.say)(&format!("back after {}", spell(was)));
+            (self.say)(part, &format!("back after {}", spell(was)));
         }
     }
 
@@ -206,8 +211,68 @@ impl Outage {
         self.lock().gone.clone()
     }
 
+    /// What stayed away for too long, if that is why the run is over.
+    pub fn culprit(&self) -> Option<Part> {
+        self.lock().culprit
+    }
+
+    /// Asks `part` for the first time, and again as long as it may be away. What is no absence is tried
+    /// again as any step.
+    ///
+    /// # Errors
+    /// The last failure, or that it stayed away.
+    pub fn first<T>(
+        &self,
+        part: Part,
+        policy: Policy,
+        mut ask: impl FnMut() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let limit = self.lock().absence.limit();
+        let began = Instant::now();
+        for failed in 1.. {
+            let failure = match ask() {
+                Ok(answer) => {
+                    self.heard(part);
+                    return Ok(answer);
+                }
+                Err(failure) => failure,
+            };
+            let pause = if is_away(&failure) && !limit.is_zero() {
+                let Some(pause) = self.missed(part, &failure.to_string()) else {
+                    return Err(Failure::NotReached(self.gone().unwrap_or_default()));
+                };
+                let asked = match &failure {
+                    Failure::Busy { after, .. } => after.unwrap_or_default(),
+                    _ => Duration::ZERO,
+                };
+                let left = limit.saturating_sub(began.elapsed());
+                pause.max(asked.min(left))
+            } else {
+                match policy.next(&failure, failed, chance()) {
+                    attempt::Next::Wait(pause) => pause,
+                    attempt::Next::GiveUp => return Err(failure),
+                }
+            };
+            if wire::stop::sleep(pause) {
+                return Err(failure);
+            }
+        }
+        unreachable!("an absence has its end, and so have the tries")
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Is a server that has not been seen yet away, rather than none of ours?
+fn is_away(failure: &Failure) -> bool {
+    match failure {
+        // A certificate that is not trusted will not be so later either.
+        Failure::NotReached(why) => !why.contains("certificate"),
+        Failure::NoAnswer(_) | Failure::Busy { .. } => true,
+        Failure::Server(why) => why.starts_with("HTTP 5"),
+        _ => false,
     }
 }
 
@@ -225,8 +290,9 @@ mod tests {
         let policy = Policy {
             retries: 3,
             wait: Duration::from_millis(1),
+            longest: limit,
         };
-        let say = move |text: &str| heard.lock().unwrap().push(text.to_string());
+        let say = move |_, text: &str| heard.lock().unwrap().push(text.to_string());
         let halt = Halt::new().unwrap();
         (Outage::new(limit, policy, &halt, say), said)
     }

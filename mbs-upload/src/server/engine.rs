@@ -62,6 +62,7 @@ pub enum Event {
 /// The engine as its callers see it.
 #[derive(Debug)]
 pub struct Engine {
+    url: String,
     commands: Mutex<Sender<Command>>,
     wake: UnixStream,
     next: AtomicU64,
@@ -113,11 +114,17 @@ impl Engine {
             })
             .map_err(broken)?;
         Ok(Engine {
+            url: url.into(),
             commands: commands.into(),
             wake,
             next: AtomicU64::new(1),
             ended: ended.into(),
         })
+    }
+
+    /// Its address.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Sends a call; its events follow.
@@ -198,6 +205,7 @@ mod tests {
         let (wake, _woken) = UnixStream::pair().unwrap();
         let (_alive, ended) = mpsc::channel();
         drop(Engine {
+            url: String::new(),
             commands: commands.into(),
             wake,
             next: AtomicU64::new(1),

@@ -13,7 +13,7 @@ use crate::{
     patience::{
         attempt::{Policy, patiently},
         halt::Halt,
-        outage::Outage,
+        outage::{Outage, Part},
         stall::Limits,
     },
 };
@@ -57,20 +57,21 @@ pub struct Target {
 pub fn reach(mut target: Target, out: &Writer) -> Result<Server, Fatal> {
     let (api, policy, halt) = (&target.api, target.policy, &target.halt);
     let base = api.base();
-    patiently(policy, || api.token().map(drop)).or_fatal(
+    let (voice, addresses) = (out.voice(), [base.to_string(), target.ws.clone()]);
+    let outage = Outage::new(target.outage, policy, halt, move |part, text| {
+        voice.warn(&addresses[part as usize], "away", text);
+    });
+    let outage = Arc::new(outage);
+    let first = Part::Api;
+    (outage.first(first, policy, || api.token().map(drop))).or_fatal(
         Exit::GaveUp,
         format_args!("{base}: log in as {}", target.user),
     )?;
-    let offer = patiently(policy, || Offer::ask(api)).or_fatal(
+    let offer = (outage.first(first, policy, || Offer::ask(api))).or_fatal(
         Exit::GaveUp,
         format_args!("{base}: ask for languages and genres"),
     )?;
     let default_language = default_language(&target, &offer)?;
-    let (voice, shown) = (out.voice(), base.to_string());
-    let outage = Outage::new(target.outage, policy, halt, move |text| {
-        voice.warn(&shown, "away", text);
-    });
-    let outage = Arc::new(outage);
     let database = target.database.take().filter(|_| !target.dry_run);
     let claims = database
         .map(|settings| claims::connect(settings, api, policy, (target.outage, halt), out))
@@ -78,7 +79,10 @@ pub fn reach(mut target: Target, out: &Writer) -> Result<Server, Fatal> {
     let engine = match target.dry_run {
         true => None,
         false => Some(
-            patiently(policy, || Engine::open(&target.ws, api, &outage, halt))
+            outage
+                .first(Part::Engine, policy, || {
+                    Engine::open(&target.ws, api, &outage, halt)
+                })
                 .or_fatal(Exit::GaveUp, format_args!("{}: connect", target.ws))?,
         ),
     };

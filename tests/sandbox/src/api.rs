@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
-use axum::http::header::CONNECTION;
+use axum::http::header::{CONNECTION, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
@@ -117,7 +117,13 @@ async fn with_fault(fault: Option<Fault>, request: Request, next: Next) -> (Resp
         return (route(request, next).await, false);
     };
     let wait = tokio::time::sleep(Duration::from_millis(fault.millis));
-    let refusal = || Failure::of_status(fault.status).into_response();
+    let refusal = || {
+        let mut response = Failure::of_status(fault.status).into_response();
+        if fault.retry_after > 0 {
+            (response.headers_mut()).insert(RETRY_AFTER, HeaderValue::from(fault.retry_after));
+        }
+        response
+    };
     match fault.kind {
         Kind::Delay => {
             wait.await;

@@ -73,6 +73,9 @@ pub(crate) struct Fault {
     /// HTTP status.
     #[serde(default = "server_error")]
     pub status: u16,
+    /// Seconds in the header Retry-After of a status, where not 0.
+    #[serde(default)]
+    pub retry_after: u64,
     /// Bytes of the body that are read before a drop or a hang, or in each step of a trickle.
     #[serde(default)]
     pub bytes: u64,

@@ -80,6 +80,11 @@ impl Absence {
         Next::Wait { pause, tell }
     }
 
+    /// How long the server may be away.
+    pub fn limit(&self) -> Duration {
+        self.limit
+    }
+
     /// `part` has answered. Gives how long the server was away, if that was told and is over now.
     pub fn heard(&mut self, part: Part, now: Instant) -> Option<Duration> {
         self.parts[part as usize] = Away::default();
@@ -101,6 +106,7 @@ mod tests {
         let policy = Policy {
             retries: 3,
             wait: Duration::from_secs(2),
+            longest: LONGEST,
         };
         Absence::new(Duration::from_secs(limit), policy)
     }
