@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use harness::wait_for;
+use harness::{
+    cluster::{Cluster, Options},
+    wait_for,
+};
 
 use crate::{
     stepper::DEADLINE,
@@ -260,4 +263,31 @@ fn calibre_s_socket_counts_only_with_this_library_or_a_holder_nobody_can_see() {
     let ran = world.rm(&finding).arg("--apply").ok();
     assert_eq!(only(&ran)["outcome"], "removed", "{}", ran.report());
     drop(socket);
+}
+
+/// It may still show a row that the primary has deleted.
+#[test]
+fn a_standby_proves_nothing() {
+    let folder = harness::Workdir::new();
+    let data = folder.join("postgres");
+    let options = Options {
+        keep_in: Some(data.clone()),
+        conf: vec!["wal_level = replica".into()],
+        ..Options::default()
+    };
+    let primary: &'static Cluster = Box::leak(Box::new(Cluster::start_with(&options)));
+    let world = World::on(primary, "ebooks");
+    let findings = [world.orphan("A/x.epub", b"copy")];
+    let pid = fs::read_to_string(data.join("postmaster.pid")).unwrap();
+    fs::write(data.join("standby.signal"), "").unwrap();
+    let pid = rustix::process::Pid::from_raw(pid.lines().next().unwrap().parse().unwrap());
+    rustix::process::kill_process(pid.unwrap(), rustix::process::Signal::INT).unwrap();
+    wait_for("the primary's end", DEADLINE, || {
+        (!data.join("postmaster.pid").exists()).then_some(())
+    });
+    let standby = Cluster::start_with(&options);
+    let run = world.rm(&findings).env("MBS_DB", standby.url("ebooks"));
+    let ran = run.arg("--apply").code(3);
+    assert!(ran.stderr().contains("standby"), "{}", ran.report());
+    untouched(&world);
 }

@@ -63,7 +63,12 @@ impl<'a> Server<'a> {
             statement: None,
             heeds_stop: true,
         };
-        session::connect(self.settings, terms, warn)
+        let session = session::connect(self.settings, terms, warn)?;
+        if session.is_standby() {
+            let why = "it is a standby, which may still show what is gone; name the primary";
+            return Err(Failure::Unsafe(why.into()));
+        }
+        Ok(session)
     }
 
     /// Asks, once more over a new connection where the old one has ended.
