@@ -154,6 +154,12 @@ fn load(roots: &Roots) -> Result<(Vec<CertificateDer<'static>>, String), String>
             Ok((certificates, whence))
         }
         Roots::System => {
+            // Others may be found in SSL_CERT_DIR; who named this file wants it to be trusted.
+            if let Some(file) = std::env::var_os("SSL_CERT_FILE")
+                && let Err(error) = std::fs::File::open(&file)
+            {
+                return Err(format!("SSL_CERT_FILE {}: {error}", file.display()));
+            }
             let found = rustls_native_certs::load_native_certs();
             let mut whence = "the system's authorities (SSL_CERT_FILE, SSL_CERT_DIR)".to_string();
             if let Some(error) = found.errors.first() {
