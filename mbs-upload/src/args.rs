@@ -130,8 +130,10 @@ pub struct Args {
     /// Ask the server, but send and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Look whether all is ready: server, engine, limits, formats, languages, with --db the database, with
-    /// --store its disk; then name the files that can never get there. Sends and changes nothing
+    /// Look whether all is ready: server, engine, limits, formats, languages, with --db the database and its
+    /// locks, with --store whether it is the server's and its disk, with --symlink whether it makes links,
+    /// then name the files that can never get there, and what of the others will be cut. Sends and
+    /// changes nothing
     #[arg(long, conflicts_with_all = ["dry_run", "journal"])]
     pub check: bool,
     #[command(flatten)]

@@ -85,8 +85,7 @@ fn target(args: &Args, halt: &Halt) -> Result<Target, anyhow::Error> {
         policy: args.policy(),
         outage: args.outage,
         halt: halt.clone(),
-        // A look ahead makes none.
-        links: if args.check { None } else { args.links()? },
+        links: args.links()?,
         database: args.claims()?,
         store: args.store.clone(),
         default_language: args.default_language.clone(),

@@ -7,6 +7,7 @@ mod inputs;
 mod limits;
 mod report;
 mod space;
+mod store;
 
 use std::{io::BufRead, sync::Arc, time::Duration};
 
@@ -44,11 +45,12 @@ pub fn run(target: Target, known: &Known, input: impl BufRead, out: Writer) -> R
 type Looked = Result<Summary, String>;
 
 fn look(
-    target: Target,
+    mut target: Target,
     known: &Known,
     input: impl BufRead,
     report: &Report<'_>,
 ) -> Result<Looked, Error> {
+    let links = target.links.take();
     let Target {
         api, ws, policy, ..
     } = &target;
@@ -91,23 +93,32 @@ fn look(
         .as_deref()
         .and_then(|code| language::find(code, &offer.languages).cloned());
     let server = Server {
+        links,
         default_language,
         // Nobody is waited for here.
         absent_for: Duration::ZERO,
         ..Server::new(&target, offer, engine, outage)
     };
     let seen = look_at(&server, &target, report, &mut gone);
-    let limit = match seen {
-        Ok(limit) => limit,
+    let seen = match seen {
+        Ok(seen) => seen,
         Err(Trouble::Output(error)) => return Err(error),
         Err(Trouble::Server(failure)) => return Ok(Err(format!("{base}: {failure}"))),
     };
-    let mut inputs = Inputs::new(&server, known, limit);
+    let mut inputs = Inputs::new(&server, known, &seen);
     let read = match inputs.judge_all(input, report) {
         Ok(summary) => summary,
         Err(Trouble::Output(error)) => return Err(error),
         Err(Trouble::Server(failure)) => return Ok(Err(format!("{base}: {failure}"))),
     };
+    if inputs.docs > 0 {
+        let why = format!(
+            "{} doc files of the input need LibreOffice where the engine runs; nothing shows before \
+             they are sent that it is there",
+            inputs.docs
+        );
+        report.say(&Finding::warning("converter", ws, &why))?;
+    }
     if let Some(store) = &target.store {
         report.say(&space::look(store, inputs.needed))?;
     }

@@ -341,7 +341,7 @@ fn an_ebook_whose_locks_were_lost_is_not_removed_from_under_another_uploader() {
 }
 
 /// A pool of one user, as the web server has it.
-fn pooled(bench: &mut Bench, mode: &str, more: &[&str]) -> Pooler {
+pub(crate) fn pooled(bench: &mut Bench, mode: &str, more: &[&str]) -> Pooler {
     let users =
         "do $$ begin create role web superuser login; exception when others then null; end $$";
     bench.server.cluster().execute("ebooks", users);

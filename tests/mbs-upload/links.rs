@@ -12,7 +12,7 @@ fn fork() -> Bench {
 }
 
 /// The name under which the server sees our folder.
-fn calibre(bench: &Bench) -> String {
+pub(crate) fn calibre(bench: &Bench) -> String {
     let name = bench.server.data_dir().join("calibre");
     if !name.exists() {
         std::os::unix::fs::symlink(bench.dir.path(), &name).unwrap();
@@ -21,7 +21,7 @@ fn calibre(bench: &Bench) -> String {
 }
 
 /// With links to what the server calls by this name.
-fn linking(bench: &Bench, run: Run, server: &str) -> Run {
+pub(crate) fn linking(bench: &Bench, run: Run, server: &str) -> Run {
     let mut map = bench.dir.path().as_os_str().to_os_string();
     map.push("=");
     map.push(server);

@@ -4,7 +4,11 @@ use std::{
     thread,
 };
 
-use super::*;
+use super::{
+    claims::pooled,
+    links::{calibre, linking},
+    *,
+};
 
 /// What was found by one check.
 fn finding(ran: &Ran, check: &str) -> Value {
@@ -59,6 +63,7 @@ fn a_server_that_is_all_there_is_told_and_not_changed() {
         "limit",
         "languages",
         "database",
+        "store",
         "space",
     ] {
         assert_eq!(result(&ran, check), "ok", "{check}");
@@ -288,4 +293,175 @@ fn a_second_uploader_is_noticed_once_and_one_alone_is_not() {
         "{}",
         ran.report()
     );
+}
+
+/// The finding about one file of the input, if there is any.
+fn about(ran: &Ran, record: &Value) -> Value {
+    let all = ran.of_type("preflight");
+    let found = all.iter().find(|found| found["path"] == record["path"]);
+    found.cloned().unwrap_or_default()
+}
+
+fn says(finding: &Value, what: &str) {
+    let message = finding["message"].as_str().unwrap_or_default();
+    assert!(message.contains(what), "{finding}");
+}
+
+#[test]
+fn links_asked_of_a_server_that_makes_none_are_told_before() {
+    let official = Bench::new();
+    let ask = |bench: &Bench, run: Run| linking(bench, run, &calibre(bench));
+    // The run is refused.
+    let ran = ask(&official, official.preflight("")).code(1);
+    assert_eq!(result(&ran, "links"), "failed");
+    says(&finding(&ran, "links"), "makes copies");
+    // The run finds out by its first file.
+    let store = |bench: &Bench| bench.server.data_dir().to_path_buf();
+    let run = ask(&official, official.preflight("")).arg("--store");
+    let ran = run.arg(store(&official)).ok();
+    assert_eq!(result(&ran, "links"), "warning");
+    says(&finding(&ran, "links"), "makes copies");
+
+    let fork = Bench::with(Settings {
+        fork: true,
+        ..Settings::default()
+    });
+    let ran = ask(&fork, fork.preflight("")).ok();
+    assert_eq!(result(&ran, "links"), "warning");
+    says(&finding(&ran, "links"), "--store");
+    let good = fork.book("Good", "A", "epub");
+    let outside = {
+        let mut book = fork.book("Outside", "A", "epub");
+        book["path"] = official
+            .dir
+            .write("a.epub", "Outside\nA\nepub\n")
+            .to_str()
+            .into();
+        book
+    };
+    let records = lines(&[good.clone(), outside.clone()]);
+    let run = ask(&fork, fork.preflight(records)).arg("--store");
+    let ran = run.arg(store(&fork)).code(1);
+    assert_eq!(result(&ran, "links"), "ok");
+    assert_eq!(about(&ran, &good), Value::Null);
+    assert_eq!(about(&ran, &outside)["outcome"], "failed");
+    says(&about(&ran, &outside), "no --path-map");
+    assert_eq!(fork.ebooks() + official.ebooks(), 0);
+}
+
+#[test]
+fn a_store_of_another_server_is_seen() {
+    let [bench, other] = [Bench::new(), Bench::new()];
+    let check = |store: &Bench| {
+        bench
+            .preflight("")
+            .arg("--store")
+            .arg(store.server.data_dir())
+    };
+    // Where there is nothing yet, nothing is claimed.
+    assert_eq!(result(&check(&bench).ok(), "store"), "warning");
+    bench.tool(&bench.books(1)).ok();
+    assert_eq!(result(&check(&bench).ok(), "store"), "ok");
+    let ran = check(&other).code(1);
+    assert_eq!(result(&ran, "store"), "failed");
+    says(&finding(&ran, "store"), "another server");
+    // A book that both have, in another edition.
+    let location = &bench.server.query("select location from source")[0][0];
+    let stored = other
+        .server
+        .data_dir()
+        .join("books")
+        .join(location.as_ref().unwrap());
+    std::fs::create_dir_all(stored.parent().unwrap()).unwrap();
+    std::fs::write(&stored, "another edition").unwrap();
+    assert_eq!(result(&check(&other).code(1), "store"), "failed");
+    // A server that keeps links has them in its store, wherever they lead from here.
+    std::fs::remove_file(&stored).unwrap();
+    std::os::unix::fs::symlink("/only/there.epub", &stored).unwrap();
+    assert_eq!(result(&check(&other).ok(), "store"), "ok");
+}
+
+#[test]
+fn a_doc_without_its_converter_is_no_surprise_in_the_run() {
+    let bench = Bench::new();
+    let books = [
+        bench.book("Old", "A", "doc"),
+        bench.book("New", "A", "epub"),
+    ];
+    let ran = bench.preflight(lines(&books)).ok();
+    assert_eq!(about(&ran, &books[0])["outcome"], "unsupported");
+    says(&about(&ran, &books[0]), "LibreOffice");
+    assert_eq!(about(&ran, &books[1]), Value::Null);
+    let ran = bench.tool(&books).ok();
+    assert_eq!(outcome(&ran, &books[0])["outcome"], "unsupported");
+
+    // That it is there, nothing shows before a file is sent.
+    let bench = Bench::with(Settings {
+        office: true,
+        ..Settings::default()
+    });
+    let books = [
+        bench.book("Old", "A", "doc"),
+        bench.book("New", "A", "epub"),
+    ];
+    let ran = bench.preflight(lines(&books)).ok();
+    assert_eq!(about(&ran, &books[0]), Value::Null);
+    says(&finding(&ran, "converter"), "1 doc file");
+    let ran = bench.preflight(lines(&books[1..])).ok();
+    assert!(
+        ran.of_type("preflight")
+            .iter()
+            .all(|found| found["check"] != "converter")
+    );
+}
+
+#[test]
+fn what_will_be_cut_of_a_book_is_told_before() {
+    let bench = Bench::new();
+    let long = "x".repeat(300);
+    let books = [
+        bench.book("Short", "A", "epub"),
+        bench.book(&long, "A", "epub"),
+    ];
+    let ran = bench.preflight(lines(&books)).ok();
+    assert_eq!(about(&ran, &books[0]), Value::Null);
+    let found = about(&ran, &books[1]);
+    assert_eq!(
+        (&found["check"], &found["result"]),
+        (&json!("metadata"), &json!("warning"))
+    );
+    assert_eq!(
+        (&found["title"], found.get("outcome")),
+        (&json!(long), None)
+    );
+    says(&found, "title cut to 256 characters");
+    // Word for word what the run notes.
+    let ran = bench.tool(&books).ok();
+    let notes: Vec<_> = outcome(&ran, &books[1])["notes"]
+        .as_array()
+        .unwrap()
+        .clone();
+    for note in notes {
+        says(&found, note.as_str().unwrap());
+    }
+}
+
+#[test]
+fn a_pooled_database_is_told_before_and_the_rest_looked_at() {
+    let mut bench = Bench::new();
+    let pooler = pooled(&mut bench, "transaction", &["default_pool_size = 20"]);
+    let url = pooler.url("web", "ebooks");
+    let mut empty = bench.file("empty.epub", "", meta("Empty", "A"));
+    empty["sha1"] = sha1(b"").into();
+    let ran = bench
+        .preflight(lines(&[empty.clone()]))
+        .args(["--db", &url])
+        .code(1);
+    assert_eq!(result(&ran, "database"), "failed");
+    says(&finding(&ran, "database"), "a pooler is in the way");
+    assert_eq!(about(&ran, &empty)["outcome"], "unsupported");
+    let held = "select count(*) from pg_locks where locktype = 'advisory'";
+    assert_eq!(bench.number(held), 0);
+    // The run says so, too, and ends.
+    bench.tool(&[]).args(["--db", &url]).code(3);
 }

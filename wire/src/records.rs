@@ -237,11 +237,12 @@ records! {
         as_of: String,
     }
 
-    /// One thing that was looked at before anything is sent, or a file that can never get to the server;
-    /// that one keeps the fields of the record that named it.
+    /// One thing that was looked at before anything is sent, or a file that can never get to the server, or
+    /// not whole; that one keeps the fields of the record that named it.
     Preflight PREFLIGHT "preflight" {
-        /// login, languages, websocket, one_server, limit, formats, database, index, space, or input for
-        /// a file.
+        /// login, languages, websocket, one_server, limit, formats, links, store, database, index,
+        /// converter, space; or input for a file that cannot get there, metadata for one of which
+        /// something is cut or left out.
         check: String,
         /// Where, if it is no file: an address, a database, a folder.
         object: Option<String>,

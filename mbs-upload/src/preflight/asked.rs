@@ -1,18 +1,20 @@
 //! What is asked of a server that is there: one finding each.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use super::{
     Trouble,
     engine::{self, Knows},
     limits,
     report::{Finding, Report},
+    store,
 };
 use crate::{
     claims::{self, Claims, Same},
+    input::links::Links,
     known::Content,
     patience::attempt::{chance, patiently},
-    server::{Server, api::Api, check::Question, reach::Target, shown},
+    server::{Server, api::Api, check::Question, failure::Failure, reach::Target, shown},
 };
 
 /// Extensions that libraries have, whether servers know them or not.
@@ -22,13 +24,22 @@ const EXTENSIONS: [&str; 28] = [
     "rtf", "txt", "zip",
 ];
 
-/// All about the server but its reach; gives its limit for a request's body.
+/// What is known of the server when its files are judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    /// Bytes of a request's body that it takes at most.
+    pub(super) limit: u64,
+    /// Its engine said that it has no LibreOffice.
+    pub(super) lacks_office: bool,
+}
+
+/// All about the server but its reach.
 pub(super) fn look_at(
     server: &Server,
     target: &Target,
     report: &Report<'_>,
     gone: &mut Option<String>,
-) -> Result<u64, Trouble> {
+) -> Result<Seen, Trouble> {
     let (api, policy) = (&server.api, server.policy);
     if server.engine.is_some() {
         report.say(&one_server(server, &target.ws)?)?;
@@ -44,7 +55,18 @@ pub(super) fn look_at(
     }
     report.say(&finding)?;
     report.say(&languages(server, target))?;
-    report.say(&formats(server)?)?;
+    let (finding, lacks_office) = formats(server)?;
+    report.say(&finding)?;
+    if server.links.is_some() {
+        report.say(&links(server)?)?;
+    }
+    if let Some(folder) = &target.store {
+        report.say(&same_store(server, folder)?)?;
+    }
+    let seen = Seen {
+        limit: passed,
+        lacks_office,
+    };
     if let Some(settings) = &target.database {
         match Claims::open(
             settings.clone(),
@@ -59,11 +81,15 @@ pub(super) fn look_at(
             Err(failure) => {
                 let object = settings.to_string();
                 report.say(&Finding::failed("database", &object, &failure.to_string()))?;
+                // It is within reach, but no database for locks.
+                if let mbs_hashes::Failure::Unsafe(_) = failure {
+                    return Ok(seen);
+                }
                 gone.get_or_insert_with(|| format!("{object}: connect: {failure}"));
             }
         }
     }
-    Ok(passed)
+    Ok(seen)
 }
 
 /// A file that no server has.
@@ -111,7 +137,36 @@ fn languages(server: &Server, target: &Target) -> Finding {
     finding
 }
 
-fn formats(server: &Server) -> Result<Finding, Trouble> {
+/// The run is refused where neither the server nor the store shows what became of a link.
+fn links(server: &Server) -> Result<Finding, Trouble> {
+    const CHECK: &str = "links";
+    let base = server.api.base();
+    let known_to_link = patiently(server.policy, || server.batch.is_there(&server.api))?;
+    let sees = server.links.as_ref().is_some_and(Links::sees);
+    Ok(match (known_to_link, sees) {
+        (true, true) => Finding::ok(CHECK, base),
+        (true, false) => Finding::warning(CHECK, base, "nobody looks whether it does: --store"),
+        (false, true) => {
+            let why =
+                "it makes copies, as far as is known; the first file will show, and end the run";
+            Finding::warning(CHECK, base, why)
+        }
+        (false, false) => Finding::failed(CHECK, base, &Links::unlikely().message),
+    })
+}
+
+/// Just then the file that is compared may be removed, so that what is not there is asked for twice.
+fn same_store(server: &Server, folder: &Path) -> Result<Finding, Trouble> {
+    let look = || -> Result<Finding, Failure> {
+        let shown = patiently(server.policy, || shown::newest(&server.api))?;
+        Ok(store::look(folder, shown.as_ref()))
+    };
+    let found = look()?;
+    Ok(if found.is_failed() { look()? } else { found })
+}
+
+/// The formats that the server takes, and whether the engine said that it lacks LibreOffice.
+fn formats(server: &Server) -> Result<(Finding, bool), Trouble> {
     let mut takes = Vec::new();
     for extension in EXTENSIONS {
         if patiently(server.policy, || {
@@ -133,7 +188,7 @@ fn formats(server: &Server) -> Result<Finding, Trouble> {
     };
     takes.retain(|extension| !office || extension != "doc");
     finding.formats = Some(takes);
-    Ok(finding)
+    Ok((finding, office))
 }
 
 fn same_database(api: &Api, claims: &Claims) -> Result<Finding, Trouble> {

@@ -42,8 +42,8 @@ pub(super) fn knows(server: &Server, source: i64, format: &str) -> Result<Knows,
     })
 }
 
-/// Does the engine lack LibreOffice, without which it takes no `.doc`? It looks for that first, and
-/// for the file, which is not there, after it.
+/// Does the engine say that it lacks LibreOffice, without which it takes no `.doc`? It is asked about a
+/// file that is not there; one that looks for the file first does not say it.
 ///
 /// # Errors
 /// As [`knows`].

@@ -4,7 +4,12 @@ use std::{collections::HashMap, io::BufRead};
 
 use wire::{Item, Reader, records::Summary, write::Trouble as Wrong};
 
-use super::{Trouble, asked::unknown, limits, report::Report};
+use super::{
+    Trouble,
+    asked::{Seen, unknown},
+    limits,
+    report::Report,
+};
 use crate::{
     input::{job::Job, unfit::unfit},
     known::Known,
@@ -14,25 +19,31 @@ use crate::{
     server::{Server, failure::Failure, upload::Form},
 };
 
+/// What the engine needs a converter for.
+const DOC: &str = "doc";
+
 /// Judges files one by one; asks the server once for each extension.
 pub(super) struct Inputs<'a> {
     server: &'a Server,
     known: &'a Known,
-    limit: u64,
+    seen: &'a Seen,
     takes: HashMap<String, bool>,
     /// Bytes of the files that may be sent.
     pub(super) needed: u64,
+    /// Files among these that the engine must convert, which it may be unable to.
+    pub(super) docs: u64,
 }
 
 impl<'a> Inputs<'a> {
-    /// With the limit for a request's body.
-    pub(super) fn new(server: &'a Server, known: &'a Known, limit: u64) -> Inputs<'a> {
+    /// By what the server said of itself.
+    pub(super) fn new(server: &'a Server, known: &'a Known, seen: &'a Seen) -> Inputs<'a> {
         Inputs {
             server,
             known,
-            limit,
+            seen,
             takes: HashMap::new(),
             needed: 0,
+            docs: 0,
         }
     }
 
@@ -76,7 +87,11 @@ impl<'a> Inputs<'a> {
             job.read_book();
             match self.judge(&job)? {
                 Some(outcome) => report.hopeless(&job, &outcome)?,
-                None => self.needed += job.content.size(),
+                None => {
+                    self.needed += job.content.size();
+                    self.docs += u64::from(job.extension == DOC);
+                    report.changed(&job)?;
+                }
             }
         }
         let verdict = reader.custody().verdict();
@@ -100,15 +115,19 @@ impl<'a> Inputs<'a> {
         }
         let length =
             Form::new(&job.content, &job.extension, &"0".repeat(16)).length(job.content.size());
-        if length > self.limit {
+        if length > self.seen.limit {
             let why = format!(
                 "with the form around it, {length} bytes, more than {}",
-                self.limit
+                self.seen.limit
             );
             return Ok(Some(Outcome::because(Kind::TooBig, why)));
         }
         if !self.takes(&job.extension)? {
             let why = format!("format {}: the server does not have it", job.extension);
+            return Ok(Some(Outcome::because(Kind::Unsupported, why)));
+        }
+        if job.extension == DOC && self.seen.lacks_office {
+            let why = "format doc: the engine lacks LibreOffice".to_string();
             return Ok(Some(Outcome::because(Kind::Unsupported, why)));
         }
         let languages = &job.book.languages;
@@ -119,10 +138,14 @@ impl<'a> Inputs<'a> {
             );
             return Ok(Some(Outcome::because(Kind::Unsupported, why)));
         }
-        Ok(match job.origin.look(&job.content) {
-            Err(failure) => Some(Outcome::because(Kind::Failed, failure.to_string())),
-            Ok(()) => None,
-        })
+        let failed = |why: String| Ok(Some(Outcome::because(Kind::Failed, why)));
+        if let Err(failure) = job.origin.look(&job.content) {
+            return failed(failure.to_string());
+        }
+        match server.links.as_ref().map(|links| links.target(&job.origin)) {
+            Some(Err(why)) => failed(why),
+            _ => Ok(None),
+        }
     }
 
     fn takes(&mut self, extension: &str) -> Result<bool, Failure> {

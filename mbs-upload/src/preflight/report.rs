@@ -6,6 +6,9 @@ use wire::{Line, Voice, Writer};
 
 use crate::{input::job::Job, run::outcome::Outcome};
 
+const WARNING: &str = "warning";
+const FAILED: &str = "failed";
+
 /// One thing that was looked at.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Finding {
@@ -34,7 +37,7 @@ impl Finding {
     /// It works, but.
     pub(super) fn warning(check: &'static str, object: impl Into<String>, why: &str) -> Finding {
         Finding {
-            result: "warning",
+            result: WARNING,
             message: Some(why.into()),
             ..Finding::ok(check, object)
         }
@@ -43,9 +46,14 @@ impl Finding {
     /// It does not work.
     pub(super) fn failed(check: &'static str, object: impl Into<String>, why: &str) -> Finding {
         Finding {
-            result: "failed",
+            result: FAILED,
             ..Finding::warning(check, object, why)
         }
+    }
+
+    /// Does it not work?
+    pub(super) fn is_failed(&self) -> bool {
+        self.result == FAILED
     }
 
     fn line(&self) -> Line {
@@ -89,10 +97,10 @@ impl<'a> Report<'a> {
     pub(super) fn say(&self, finding: &Finding) -> io::Result<()> {
         let (line, object) = (finding.line(), &finding.object);
         let why = finding.message.as_deref().unwrap_or_default();
-        if finding.result == "failed" {
+        if finding.is_failed() {
             return self.0.fail_as(&line, object, finding.check, why);
         }
-        if finding.result == "warning" {
+        if finding.result == WARNING {
             self.0.warn(object, finding.check, why);
         }
         self.0.write(&line)
@@ -104,18 +112,35 @@ impl<'a> Report<'a> {
         use crate::run::outcome::Kind;
         let reason = outcome.reason.as_deref().unwrap_or_default();
         let failed = outcome.kind == Kind::Failed;
-        let mut line = Line::new("preflight");
-        line.text("check", "input")
-            .text("result", if failed { "failed" } else { "warning" })
-            .text("message", reason)
-            .path(&job.path)
-            .text("sha1", &job.content.sha1())
-            .int("size", job.content.size())
-            .text("outcome", outcome.kind.name())
+        let result = if failed { FAILED } else { WARNING };
+        let mut line = about("input", result, reason, job);
+        line.text("outcome", outcome.kind.name())
             .inherit(&job.record);
         match failed {
             true => self.0.fail_as(&line, &job.shown(), "check", reason),
             false => self.0.write(&line),
         }
     }
+
+    /// A file of which the server will have less than its record tells, if it is one.
+    pub(super) fn changed(&self, job: &Job) -> io::Result<()> {
+        if job.book.notes.is_empty() {
+            return Ok(());
+        }
+        let notes = job.book.notes.join("; ");
+        let mut line = about("metadata", WARNING, &notes, job);
+        self.0.write(line.inherit(&job.record))
+    }
+}
+
+/// A record about a file, without what its own record tells.
+fn about(check: &str, result: &str, message: &str, job: &Job) -> Line {
+    let mut line = Line::new("preflight");
+    line.text("check", check)
+        .text("result", result)
+        .text("message", message)
+        .path(&job.path)
+        .text("sha1", &job.content.sha1())
+        .int("size", job.content.size());
+    line
 }

@@ -18,6 +18,8 @@ pub struct Shown {
     pub size: i64,
     /// Its format, an extension.
     pub format: String,
+    /// Its path below the server's books, where it is told.
+    pub location: String,
 }
 
 /// One file of the newest ebooks, if there is any.
@@ -40,13 +42,15 @@ pub fn newest(api: &Api) -> Result<Option<Shown>, Failure> {
             Err(other) => return Err(other),
         };
         let number = |source: &Value, name: &str| source.get(name).and_then(Value::as_i64);
+        let text = |source: &Value, name: &str| Some(source.get(name)?.as_str()?.to_string());
         let sources = whole.get("sources").and_then(Value::as_array);
         let shown = sources.into_iter().flatten().find_map(|source| {
             Some(Shown {
                 source: number(source, "id")?,
                 ebook,
                 size: number(source, "size")?,
-                format: source.get("format")?.as_str()?.into(),
+                format: text(source, "format")?,
+                location: text(source, "location").unwrap_or_default(),
             })
         });
         if shown.is_some() {
