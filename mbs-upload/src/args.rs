@@ -132,9 +132,9 @@ pub struct Args {
     pub dry_run: bool,
     /// Look whether all is ready: server, engine, limits, formats, languages, with --db the database and its
     /// locks, with --store whether it is the server's and its disk, with --symlink whether it makes links,
-    /// then name the files that can never get there, and what of the others will be cut. Sends and
-    /// changes nothing
-    #[arg(long, conflicts_with_all = ["dry_run", "journal"])]
+    /// with --journal whether it is about this server; then name the files that can never get there, and
+    /// what of the others will be cut. Sends and changes nothing, and only reads the journal
+    #[arg(long, conflicts_with = "dry_run")]
     pub check: bool,
     #[command(flatten)]
     #[allow(missing_docs)]

@@ -46,14 +46,15 @@ fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
     let jobs = args.jobs()?;
     let heard = known::read(&args.known, &out)?;
     let input = BufReader::new(wire::stop::stdin());
+    let file = args.journal.as_deref();
+    let opened = file.map(|file| journal::open(file, args.dry_run || args.check));
+    let opened = opened.transpose()?;
     if args.check {
         halt.after_signal(args.grace)?;
         let known = heard.believe(&[], &out)?;
-        return preflight::run(target, &known, input, out);
+        let journal = opened.map(|opened| (opened, args.new_server));
+        return preflight::run(target, journal, &known, input, out);
     }
-    let file = args.journal.as_deref();
-    let opened = file.map(|file| journal::open(file, args.dry_run));
-    let opened = opened.transpose()?;
     let pace = Pace::new(args.slow, args.metrics.as_deref(), jobs)?;
     halt.after_signal(args.grace)?;
     let mut server = reach(target, &out)?;

@@ -15,6 +15,7 @@ use anyhow::Error;
 use wire::{Exit, Fatal, Writer, records::Summary};
 
 use crate::{
+    journal::{self, Opened},
     known::Known,
     metadata::language,
     patience::{attempt::patiently, outage::Outage},
@@ -24,14 +25,23 @@ use asked::look_at;
 use inputs::Inputs;
 use report::{Finding, Report};
 
+/// A journal that is only read, and whether what it tells is about another server.
+type Told = Option<(Opened, bool)>;
+
 /// Looks at the server, then at each record of `input`.
 ///
 /// # Errors
 /// The server is out of reach or refuses us, which the records before tell, too; stdout or stdin
 /// fails.
-pub fn run(target: Target, known: &Known, input: impl BufRead, out: Writer) -> Result<Exit, Error> {
+pub fn run(
+    target: Target,
+    journal: Told,
+    known: &Known,
+    input: impl BufRead,
+    out: Writer,
+) -> Result<Exit, Error> {
     let report = Report::new(&out);
-    match look(target, known, input, &report)? {
+    match look(target, journal, known, input, &report)? {
         Ok(summary) => Ok(out.finish(summary)?),
         Err(gone) => {
             let summary = Summary::default();
@@ -46,6 +56,7 @@ type Looked = Result<Summary, String>;
 
 fn look(
     mut target: Target,
+    journal: Told,
     known: &Known,
     input: impl BufRead,
     report: &Report<'_>,
@@ -92,7 +103,7 @@ fn look(
         .default_language
         .as_deref()
         .and_then(|code| language::find(code, &offer.languages).cloned());
-    let server = Server {
+    let mut server = Server {
         links,
         default_language,
         // Nobody is waited for here.
@@ -105,6 +116,23 @@ fn look(
         Err(Trouble::Output(error)) => return Err(error),
         Err(Trouble::Server(failure)) => return Ok(Err(format!("{base}: {failure}"))),
     };
+    if let Some((opened, new_server)) = journal {
+        let file = opened.shown.clone();
+        match journal::begin(opened, new_server, &server, report.out()) {
+            Ok(journal) => {
+                server.journal = journal;
+                report.say(&Finding::ok("journal", file))?;
+            }
+            Err(fatal) => {
+                let why = fatal.message.strip_prefix(&format!("{file}: "));
+                let why = why.unwrap_or(&fatal.message);
+                report.say(&Finding::failed("journal", file, why))?;
+                if fatal.exit == Exit::GaveUp {
+                    gone.get_or_insert(fatal.message);
+                }
+            }
+        }
+    }
     let mut inputs = Inputs::new(&server, known, &seen);
     let read = match inputs.judge_all(input, report) {
         Ok(summary) => summary,

@@ -465,3 +465,54 @@ fn a_pooled_database_is_told_before_and_the_rest_looked_at() {
     // The run says so, too, and ends.
     bench.tool(&[]).args(["--db", &url]).code(3);
 }
+
+#[test]
+fn a_journal_is_read_and_left_as_it_is_even_in_use() {
+    let bench = Bench::new();
+    let file = bench.dir.join("journal");
+    let new = bench.dir.join("new/journal");
+    let done = bench.book("Done", "A", "epub");
+    bench
+        .tool(std::slice::from_ref(&done))
+        .arg("--journal")
+        .arg(&file)
+        .ok();
+    let before = std::fs::read(&file).unwrap();
+    let mut gone = done.clone();
+    gone["path"] = json!("/nowhere/gone.epub");
+    let comic = bench.book("Comic", "A", "cbz");
+    let records = lines(&[gone.clone(), comic.clone()]);
+    let check = |records: &[u8], file: &std::path::Path| {
+        bench.preflight(records).arg("--journal").arg(file)
+    };
+    // A running uploader has it.
+    let uploader = std::fs::File::open(&file).unwrap();
+    uploader.lock().unwrap();
+    let ran = check(&records, &file).ok();
+    assert_eq!(result(&ran, "journal"), "ok");
+    // What is done is not sent again, wherever its file went.
+    assert_eq!(about(&ran, &gone), Value::Null);
+    assert_eq!(about(&ran, &comic)["outcome"], "unsupported");
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+    // None is made.
+    assert_eq!(result(&check(&records, &new).code(1), "journal"), "ok");
+    assert!(!new.parent().unwrap().exists());
+    // Another server's.
+    let other = Bench::new();
+    let ran = other.preflight(records).arg("--journal").arg(&file).code(1);
+    assert_eq!(result(&ran, "journal"), "failed");
+    says(&finding(&ran, "journal"), "another server");
+    assert_eq!(about(&ran, &gone)["outcome"], "failed");
+    let ran = other
+        .preflight("")
+        .args(["--new-server", "--journal"])
+        .arg(&file)
+        .ok();
+    assert_eq!(result(&ran, "journal"), "ok");
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+    // Nobody knows: the ebook is shown for the engine's sake, and then no more.
+    bench.fault(json!({"on": "GET /api/ebooks/*", "kind": "403", "nth": 2, "times": 0}));
+    let ran = check(b"", &file).code(255);
+    assert_eq!(result(&ran, "journal"), "failed");
+    says(&finding(&ran, "journal"), "403");
+}

@@ -240,7 +240,7 @@ records! {
     /// One thing that was looked at before anything is sent, or a file that can never get to the server, or
     /// not whole; that one keeps the fields of the record that named it.
     Preflight PREFLIGHT "preflight" {
-        /// login, languages, websocket, one_server, limit, formats, links, store, database, index,
+        /// login, languages, websocket, one_server, limit, formats, links, store, database, index, journal,
         /// converter, space; or input for a file that cannot get there, metadata for one of which
         /// something is cut or left out.
         check: String,

@@ -17,19 +17,19 @@ use super::{
 #[derive(Debug)]
 pub struct Opened {
     /// Its name for people.
-    pub(super) shown: String,
-    /// Nothing in a dry run, which writes nothing.
+    pub shown: String,
+    /// Nothing in a dry run or a look ahead, which write nothing.
     pub(super) log: Option<Log>,
     /// What was read of it can be read once more.
     pub(super) file: Option<File>,
     pub(super) past: Past,
 }
 
-/// Opens a journal, locks it and reads it; a dry run only reads it, if it is there.
+/// Opens a journal, locks it and reads it; with `only_read` it is only read, if it is there.
 ///
 /// # Errors
 /// The file cannot be opened or read, is locked, or is no journal.
-pub fn open(path: &Path, dry_run: bool) -> Result<Opened, Fatal> {
+pub fn open(path: &Path, only_read: bool) -> Result<Opened, Fatal> {
     let shown = path.display();
     let wrong = |error: io::Error| {
         let exit = match error.kind() {
@@ -39,7 +39,7 @@ pub fn open(path: &Path, dry_run: bool) -> Result<Opened, Fatal> {
         Fatal::new(exit, format!("{shown}: read: {error}"))
     };
     let read = |file: &File| Past::read(BufReader::with_capacity(1 << 18, file)).map_err(wrong);
-    if dry_run {
+    if only_read {
         let (past, file) = match fs::metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => (Past::default(), None),
             Ok(metadata) if !metadata.is_file() => {

@@ -81,7 +81,8 @@ impl<'a> Inputs<'a> {
                     continue;
                 }
             };
-            if self.known.has(&job.content) {
+            let journal = &self.server.journal;
+            if self.known.has(&job.content) || journal.done(&job.content).is_some() {
                 continue;
             }
             job.read_book();
@@ -110,7 +111,8 @@ impl<'a> Inputs<'a> {
 
     fn judge(&mut self, job: &Job) -> Result<Option<Outcome>, Failure> {
         let server = self.server;
-        if let Some(outcome) = unfit(job, server.max_size) {
+        let refused = server.journal.refusal(job, server);
+        if let Some(outcome) = refused.or_else(|| unfit(job, server.max_size)) {
             return Ok(Some(outcome));
         }
         let length =
