@@ -159,6 +159,14 @@ impl Bench {
         self.file(&name, bytes, meta(title, author))
     }
 
+    /// A file of the Calibre book of that number; all of them have one title, author and language.
+    fn equal(&self, id: u64, extension: &str) -> Value {
+        let mut fields = meta("The Same Title", "A Writer");
+        fields["book_id"] = json!(id);
+        let name = format!("{id}.{extension}");
+        self.file(&name, format!("bytes of {name}"), fields)
+    }
+
     fn books(&self, count: usize) -> Vec<Value> {
         (0..count)
             .map(|i| self.book(&format!("Book {i}"), "Jan Novák", "epub"))

@@ -100,6 +100,10 @@ pub fn begin(
         journal.past = Past::default();
     }
     let compared = identity::compare(&journal.past, server).map_err(|why| why.fatal(&shown))?;
+    if compared.doubtful.is_empty() {
+        let owners = std::mem::take(&mut journal.past.owners);
+        server.owners.begin(owners);
+    }
     journal.past.done.doubt(compared.doubtful);
     if !begun || new_server {
         let head = identity::head(server, begun).map_err(|why| why.fatal(&shown))?;

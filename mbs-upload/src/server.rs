@@ -10,6 +10,7 @@
 //! | [`check`], [`upload`], [`extract`], [`matching`], [`ebook`] | the steps of an upload |
 //! | [`download`] | a stored file, read back |
 //! | [`placed`] | the ebooks that the last books went to |
+//! | [`owners`] | which book each ebook was first filled by |
 //! | [`shown`] | a file that it shows, to know it by |
 //! | [`has`] | whether it has what others say that it has |
 
@@ -25,6 +26,7 @@ pub mod http;
 pub mod login;
 pub mod matching;
 pub mod offer;
+pub mod owners;
 pub mod placed;
 pub mod reach;
 pub mod shown;
@@ -92,6 +94,8 @@ pub struct Server {
     pub rivals: Rivals,
     /// Where the last books went.
     pub placed: Placed,
+    /// Whose the ebooks are.
+    pub owners: owners::Shared,
 }
 
 impl Server {
@@ -120,6 +124,7 @@ impl Server {
             claims: None,
             rivals: Rivals::default(),
             placed: Placed::default(),
+            owners: owners::Shared::default(),
         }
     }
 

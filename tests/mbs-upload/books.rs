@@ -283,3 +283,62 @@ fn the_language_that_a_file_states_comes_before_the_default() {
     assert_eq!(language("Quick Start Guide").as_deref(), Some("en"));
     assert_eq!(language("silent").as_deref(), Some("cs"));
 }
+
+fn joined(id: u64) -> Value {
+    let why = "which has the same title, author and language: The Same Title";
+    json!([format!("joined the ebook of book {id}, {why}")])
+}
+
+#[test]
+fn equal_calibre_books_do_not_become_one_ebook_without_a_word() {
+    let bench = Bench::new();
+    let [a, b] = [17, 18].map(|id| ["epub", "pdf"].map(|format| bench.equal(id, format)));
+    let records = [a[0].clone(), b[0].clone(), b[1].clone(), a[1].clone()];
+    let ran = bench.tool(&records).args(["-j", "8"]).ok();
+    bench.holds(&records);
+    assert_eq!(bench.ebooks(), 1);
+    for format in 0..2 {
+        assert_eq!(outcome(&ran, &a[format])["notes"], json!([]));
+        assert_eq!(outcome(&ran, &b[format])["notes"], joined(17));
+    }
+}
+
+#[test]
+fn many_notes_do_not_crowd_out_whose_ebook_was_joined() {
+    let bench = Bench::new();
+    let mut records = [17, 18].map(|id| bench.equal(id, "epub"));
+    records[1]["tags"] = json!(["y".repeat(200), "z".repeat(600)]);
+    records[1]["truncated"] = json!(["title", "authors", "series", "tags"]);
+    let ran = bench.tool(&records).ok();
+    let notes = outcome(&ran, &records[1])["notes"].clone();
+    assert_eq!((&notes[0], &notes[3]), (&joined(17)[0], &json!("…")));
+}
+
+#[test]
+fn the_same_number_in_another_library_is_another_book() {
+    let bench = Bench::new();
+    let mut records = ["epub", "pdf", "mobi"].map(|format| bench.equal(17, format));
+    for (record, uuid) in records.iter_mut().zip(["ours", "ours", "theirs"]) {
+        record["uuid"] = json!(uuid);
+    }
+    let ran = bench.tool(&records).ok();
+    for (record, notes) in records.iter().zip([json!([]), json!([]), joined(17)]) {
+        assert_eq!(outcome(&ran, record)["notes"], notes);
+    }
+}
+
+#[test]
+fn a_bare_file_joins_a_book_and_is_joined_by_one_without_a_note() {
+    let bench = Bench::new();
+    let bare = |extension| {
+        let mut record = bench.equal(0, extension);
+        record.as_object_mut().unwrap().remove("book_id");
+        record
+    };
+    let records = [bare("epub"), bench.equal(17, "epub"), bare("pdf")];
+    let ran = bench.tool(&records).ok();
+    assert_eq!(bench.ebooks(), 1);
+    for record in &records {
+        assert_eq!(outcome(&ran, record)["notes"], json!([]));
+    }
+}

@@ -299,7 +299,7 @@ records! {
         seconds: f64,
         /// Why, where the outcome is not plain success.
         reason: Option<String>,
-        /// What was cut, mapped or left out of the metadata.
+        /// What was cut, mapped or left out of the metadata, and whose ebook it joined.
         notes: Vec<String>,
     }
 
@@ -364,6 +364,10 @@ records! {
         made: Option<bool>,
         /// adding: as in upload.
         notes: Option<Vec<String>>,
+        /// adding: Calibre's number of the file's book.
+        book_id: Option<i64>,
+        /// adding: that book's uuid.
+        uuid: Option<String>,
     }
 
     /// In a journal: what became of one file, written before the record on standard output.

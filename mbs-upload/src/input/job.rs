@@ -10,7 +10,10 @@ use crate::{
     known::Content,
     metadata::{book::Book, wanted},
     run::stage::Stage,
-    server::check::{Question, Verdict},
+    server::{
+        check::{Question, Verdict},
+        owners::Owner,
+    },
 };
 
 /// A file, its identity and its book.
@@ -99,6 +102,14 @@ impl Job {
     /// The book's claims, when they were not known from the record.
     pub fn knows_its_book(&self) -> bool {
         self.claims.len() > 1
+    }
+
+    /// Calibre's book, if it is of one.
+    pub fn owner(&self) -> Option<Owner> {
+        Owner::new(
+            self.record.get("book_id"),
+            self.record.text("uuid").as_deref(),
+        )
     }
 
     /// How the server is asked about it.

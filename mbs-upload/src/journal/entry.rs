@@ -47,6 +47,8 @@ pub(super) struct Entry<'a> {
     pub(super) server_languages: Option<Vec<String>>,
     pub(super) default_language: Option<String>,
     pub(super) notes: Option<Vec<String>>,
+    pub(super) book_id: Option<i64>,
+    pub(super) uuid: Option<String>,
 }
 
 /// A string that is borrowed where JSON's form of it is the string itself.

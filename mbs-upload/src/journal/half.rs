@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::metadata::wanted::Wanted;
+use crate::{metadata::wanted::Wanted, server::owners::Owner};
 
 /// How far a file's way went that was cut short.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,6 +23,8 @@ pub struct Half {
     pub making: Option<Box<Wanted>>,
     /// The ebook that it was about to become part of, and whether that was made for it.
     pub adding: Option<(i64, bool)>,
+    /// Its book, if that is one of Calibre's.
+    pub owner: Option<Owner>,
     /// What was changed in its metadata on the way.
     pub notes: Vec<String>,
     /// What that is like, if it was.

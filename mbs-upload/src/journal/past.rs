@@ -16,7 +16,10 @@ use super::{
     half::Half,
     terms::Terms,
 };
-use crate::known::{Content, samples::Samples};
+use crate::{
+    known::{Content, samples::Samples},
+    server::owners::{Owner, Owners},
+};
 
 /// No line of a journal is longer; only two paths of the longest kind could make it so.
 pub(super) const LONGEST_LINE: usize = 64 << 10;
@@ -37,6 +40,8 @@ pub struct Past {
     /// Ebooks that may still have been made after all; apart from the halves, since a file may have
     /// come to its end without them.
     pub doubts: HashMap<Content, Vec<Doubt>>,
+    /// Whose the ebooks are.
+    pub owners: Owners,
     /// One for each header.
     pub parts: Vec<Part>,
     /// The newest row of the server's table `upload` that was heard of.
@@ -192,6 +197,7 @@ impl Past {
             }
             "adding" => {
                 half.adding = entry.ebook_id.map(|id| (id, entry.made == Some(true)));
+                half.owner = Owner::new(entry.book_id, entry.uuid.as_deref());
                 half.notes = entry.notes.unwrap_or_default();
                 half.made = half.making.take().or(half.made.take());
             }
@@ -203,6 +209,11 @@ impl Past {
         let outcome = entry.outcome.as_ref().map_or("", |outcome| &outcome.0);
         let part = self.parts.last_mut();
         let half = self.halves.remove(&content);
+        if let (Some(half), "uploaded") = (&half, outcome)
+            && let Some((ebook, made)) = half.adding
+        {
+            self.owners.put(ebook, half.owner, made);
+        }
         match outcome {
             "uploaded" | "duplicate" => {
                 self.done.push(content, at);

@@ -61,6 +61,9 @@ pub fn settle(
             match found.map_err(gave_up)? {
                 Found::File(outcome) => {
                     journal.arrived(&content, &outcome).map_err(unwritten)?;
+                    if let Some((ebook, made)) = half.adding {
+                        server.owners.put(ebook, half.owner, made);
+                    }
                     continue;
                 }
                 Found::Ebook => journal.cleared(&content).map_err(unwritten)?,

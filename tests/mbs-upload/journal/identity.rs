@@ -144,6 +144,20 @@ fn ids_that_a_server_gave_to_others_after_it_was_set_back_prove_nothing() {
 }
 
 #[test]
+fn an_ebook_that_a_server_set_back_gave_to_others_is_not_taken_for_a_book_s() {
+    let mut bench = Bench::new();
+    let books = [&bench.books(8)[..], &[bench.equal(17, "epub")]].concat();
+    bench.journaled(&books).args(["-j", "1"]).ok();
+    bench.set_back(8);
+    bench.tool(&[bench.equal(19, "epub")]).ok();
+    assert_eq!(bench.number("select max(id) from ebook"), 9);
+    let second = bench.equal(18, "epub");
+    let ran = bench.journaled(std::slice::from_ref(&second)).ok();
+    let told = outcome(&ran, &second);
+    assert_eq!((&told["ebook_id"], &told["notes"]), (&json!(9), &json!([])));
+}
+
+#[test]
 fn files_that_the_server_lost_in_the_middle_are_sent_again() {
     let mut bench = Bench::new();
     let books = bench.books(40);

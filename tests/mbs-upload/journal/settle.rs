@@ -8,6 +8,7 @@ fn killed_at(bench: &Bench, records: &[Value], method: &str, path: &str, answer:
     let on = format!("{method} {path}");
     bench.fault(json!({"on": on, "kind": answer, "millis": 60_000}));
     let before = bench.server.count(method, path);
+    let work = rows(bench, path);
     let mut child = bench.journaled(&[]).spawn();
     let input = bench.dir.write("input", lines(records));
     std::io::copy(
@@ -18,18 +19,19 @@ fn killed_at(bench: &Bench, records: &[Value], method: &str, path: &str, answer:
     harness::wait_for("the request", DEADLINE, || {
         (bench.server.count(method, path) > before).then_some(())
     });
-    let worked = || answer == "hang" || work_is_done(bench, path);
+    let worked = || answer == "hang" || work.is_none_or(|before| rows(bench, path) > Some(before));
     harness::wait_for("its work", DEADLINE, || worked().then_some(()));
     child.kill().unwrap();
     child.wait().unwrap();
     bench.server.clear_faults();
 }
 
-fn work_is_done(bench: &Bench, path: &str) -> bool {
+/// What such requests add to.
+fn rows(bench: &Bench, path: &str) -> Option<i64> {
     match path {
-        "/api/ebooks" => bench.ebooks() > 0,
-        "/api/ebooks/*/add-upload" => bench.number("select count(*) from source") > 0,
-        _ => true,
+        "/api/ebooks" => Some(bench.ebooks()),
+        "/api/ebooks/*/add-upload" => Some(bench.number("select count(*) from source")),
+        _ => None,
     }
 }
 
@@ -385,4 +387,48 @@ fn an_empty_ebook_that_got_the_id_of_ours_after_the_server_was_set_back_stays() 
         bench.journaled(&[]).ok();
         assert_eq!(bench.ebooks(), left, "{by}");
     }
+}
+
+fn joined(told: &Value) -> bool {
+    told["notes"]
+        .to_string()
+        .contains("joined the ebook of book 17,")
+}
+
+#[test]
+fn a_later_run_says_which_book_of_an_earlier_one_it_joins() {
+    let bench = Bench::new();
+    let first = bench.equal(17, "epub");
+    bench.journaled(std::slice::from_ref(&first)).ok();
+    // The joining book comes first, and the other is but known: the journal tells of it.
+    let records = [bench.equal(18, "epub"), bench.equal(17, "pdf"), first];
+    for by in [Value::Null, json!("journal")] {
+        let ran = bench.journaled(&records).ok();
+        let told = outcome(&ran, &records[0]);
+        assert_eq!(told["by"], by, "{told}");
+        assert!(joined(&told), "{told}");
+        for record in &records[1..] {
+            assert_eq!(outcome(&ran, record)["notes"], json!([]));
+        }
+    }
+    assert_eq!(bench.ebooks(), 1);
+}
+
+#[test]
+fn whose_ebook_a_killed_run_filled_or_joined_is_not_forgotten() {
+    let bench = Bench::new();
+    let add = "/api/ebooks/*/add-upload";
+    let mut records = vec![bench.equal(17, "epub")];
+    killed_at(&bench, &records, "POST", add, "delay_answer");
+    records.insert(0, bench.equal(18, "epub"));
+    let ran = bench.journaled(&records).ok();
+    assert_eq!(outcome(&ran, &records[0])["outcome"], "uploaded");
+    assert!(joined(&outcome(&ran, &records[0])), "{}", ran.report());
+    // Killed while it joins: the next run tells what the killed one could not.
+    records.insert(0, bench.equal(19, "epub"));
+    killed_at(&bench, &records[..1], "POST", add, "delay_answer");
+    let ran = bench.journaled(&records).ok();
+    assert_eq!(outcome(&ran, &records[0])["by"], "journal");
+    assert!(joined(&outcome(&ran, &records[0])), "{}", ran.report());
+    bench.holds(&records);
 }

@@ -22,6 +22,9 @@ use crate::{
 /// Rows of the table `upload` that may have been made since a call, for its own to be looked for.
 const NEAR: i64 = 200;
 
+/// Bytes of a uuid that is written down; the input may hold anything, the journal's lines stay short.
+const UUID: usize = 64;
+
 impl Errand<'_> {
     /// Writes down the step that is next.
     pub(super) fn note(&self, next: &Step) -> Result<(), String> {
@@ -43,10 +46,15 @@ impl Errand<'_> {
                 line.upload_id = Some(*upload);
                 "row"
             }
-            Step::Add { ebook, .. } => {
+            Step::Add { wanted, ebook, .. } => {
                 line.ebook_id = Some(*ebook);
                 line.made = Some(self.made == Some(*ebook));
-                line.notes = listed(&self.book.notes);
+                let joins = self.joins(wanted, *ebook).into_iter();
+                let notes: Vec<_> = joins.chain(self.book.notes.iter().cloned()).collect();
+                line.notes = listed(&notes);
+                line.book_id = self.job.record.get("book_id");
+                let uuid = self.job.record.text("uuid");
+                line.uuid = uuid.filter(|uuid| uuid.len() <= UUID).map(Into::into);
                 "adding"
             }
         }

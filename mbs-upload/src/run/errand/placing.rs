@@ -169,8 +169,25 @@ impl Errand<'_> {
         self.look_at_link(&mut outcome, ours);
         if outcome.kind == Kind::Uploaded {
             self.server.placed.put(wanted, ebook);
+            // Before all others: a record does not hold many.
+            let joins = self.joins(wanted, ebook);
+            self.book.notes.splice(0..0, joins);
+            let made = self.made == Some(ebook);
+            self.server.owners.put(ebook, self.job.owner(), made);
         }
         outcome
+    }
+
+    /// What is said when that ebook is another Calibre book's, too.
+    pub(super) fn joins(&self, wanted: &Wanted, ebook: i64) -> Option<String> {
+        if self.made == Some(ebook) {
+            return None;
+        }
+        let first = self.server.owners.other(ebook, self.job.owner())?;
+        let title = &wanted.title;
+        Some(format!(
+            "joined the ebook of book {first}, which has the same title, author and language: {title}"
+        ))
     }
 
     /// The ebook or the upload's row is not there: which?
