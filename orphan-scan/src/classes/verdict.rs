@@ -92,7 +92,7 @@ fn tracked(facts: &Facts, why: &'static str) -> Verdict {
         (Server::Has, _, Claim::Tracked) => say(
             Unknown,
             Answer::Unknown,
-            "the server has these bytes, but more than one record of Calibre's leads to the file",
+            "the server has these bytes, but a record leads to the file by another path, or more than one does",
         ),
         (Server::Has, _, Claim::Unknown(reason)) => say(Unknown, Answer::Unknown, reason),
         (Server::Has, Linked::No, _) if facts.rival => say(
