@@ -320,11 +320,11 @@ impl Attempt {
 
 /// A command that has our terminal must stay in the group that the terminal belongs to.
 fn place() -> Place {
-    let ours = rustix::process::getpgrp();
+    // 0 where the group is of another PID namespace; rustix's own getpgrp has no answer for that.
+    let ours = nix::unistd::getpgrp().as_raw();
     let (input, output, error) = (io::stdin(), io::stdout(), io::stderr());
-    let owners = [tcgetpgrp(&input), tcgetpgrp(&output), tcgetpgrp(&error)];
-    let has_it = owners.contains(&Ok(ours));
-    if has_it {
+    let mut owners = [tcgetpgrp(&input), tcgetpgrp(&output), tcgetpgrp(&error)].into_iter();
+    if owners.any(|owner| owner.is_ok_and(|owner| owner.as_raw_pid() == ours)) {
         Place::OurGroup
     } else {
         Place::OwnGroup
