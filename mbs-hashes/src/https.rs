@@ -48,7 +48,7 @@ impl<In: Transport> Connector<In> for Https {
         if !details.needs_tls() {
             return Ok(Some(Either::A(transport)));
         }
-        let trust = tls::system().map_err(|why| Error::Other(why.into()))?;
+        let trust = tls::system().map_err(|why| Error::Other(format!("TLS: {why}").into()))?;
         let mut stream = secure(trust, details, transport)?;
         // Here, so that what is wrong with the certificate is not taken for a broken connection.
         if let Err(error) = stream.conn.complete_io(&mut stream.sock) {

@@ -268,8 +268,8 @@ impl Outage {
 /// Is a server that has not been seen yet away, rather than none of ours?
 fn is_away(failure: &Failure) -> bool {
     match failure {
-        // A certificate that is not trusted will not be so later either.
-        Failure::NotReached(why) => !why.contains("certificate"),
+        // A certificate that is not trusted, or none that are, will not be so later either.
+        Failure::NotReached(why) => !why.contains("TLS: "),
         Failure::NoAnswer(_) | Failure::Busy { .. } => true,
         Failure::Server(why) => why.starts_with("HTTP 5"),
         _ => false,

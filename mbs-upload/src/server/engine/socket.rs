@@ -74,7 +74,7 @@ impl Address {
         );
         let tls = match tungstenite::client::uri_mode(&self.uri) {
             Ok(Mode::Tls) => Some(Connector::Rustls(
-                tls::system().map_err(Failure::NotReached)?,
+                tls::system().map_err(|why| Failure::NotReached(format!("TLS: {why}")))?,
             )),
             _ => None,
         };
