@@ -83,6 +83,15 @@ impl Store {
         if let Some(why) = others.hold(&real, &mounts) {
             return Owner::NotServer(why);
         }
+        let books = self.books.canonicalize();
+        let books = books.as_deref().unwrap_or(&self.books);
+        let is_library = |folder: &Path| folder.join("metadata.db").symlink_metadata().is_ok();
+        let outside = real.ancestors().take_while(|at| !books.starts_with(at));
+        // A mount of another kind (overlay, FUSE, NFS) has a device of its own.
+        if outside.skip(1).any(is_library) {
+            let why = "it is in a Calibre library, perhaps in this one by another mount";
+            return Owner::Unknown(why.into());
+        }
         let names = [place, &at, &real];
         if let Some(back) = names.into_iter().find_map(|name| self.led_elsewhere(name)) {
             let shown = back.display();

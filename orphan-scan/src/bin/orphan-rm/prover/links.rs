@@ -90,9 +90,19 @@ impl Prover<'_> {
     /// leads to: so it is not hidden where every row of a file's hash is there in the store, one of them
     /// as a file.
     pub(super) fn may_be_linked(&self, class: Class, rows: &[Row]) -> Option<String> {
-        let why = self.hidden.as_ref()?;
-        let all = rows.iter().all(|row| self.is_stored(&row.location));
-        (!all || !Question::Stored.concerns(class)).then(|| why.clone())
+        let absent = rows.iter().find(|row| !self.is_stored(&row.location));
+        match (&self.hidden, absent) {
+            (Some(why), absent) => {
+                let hides = absent.is_some() || !Question::Stored.concerns(class);
+                hides.then(|| why.clone())
+            }
+            (None, Some(row)) => Some(format!(
+                "the server's stored file {} is not there: it may be a link to this one on a disk that is \
+                 not mounted",
+                String::from_utf8_lossy(&row.location)
+            )),
+            (None, None) => None,
+        }
     }
 
     pub(super) fn no_link(
