@@ -67,6 +67,8 @@ impl OutFile {
     pub(crate) fn settle(self, end: bool) -> Result<Option<String>, Fatal> {
         let shown = self.target.display();
         if end {
+            // By now the journal or the cache of this very run may stand there.
+            place(&self.target)?;
             self.replace()
                 .or_fatal(Exit::GaveUp, format_args!("{shown}: replace"))?;
             return Ok(None);
@@ -181,7 +183,7 @@ fn is_output(file: &File, path: &Path) -> Result<u64, Fatal> {
 /// the memory of what was done, and no output.
 fn may_be_replaced(start: &[u8]) -> bool {
     match start {
-        [] | [0, ..] => true,
+        _ if start.iter().all(|&byte| byte == 0) => true,
         _ => match start.strip_prefix(br#"{"type":""#) {
             Some(kind) => ![&b"journal"[..], b"backup_"].contains(&kind),
             None => start.starts_with(b"type,"),
@@ -204,6 +206,7 @@ mod tests {
             r#"{"type":"journal"#,
             "{}",
             "SQLite format 3",
+            "\0\0\0\x18ftypM4B",
         ] {
             assert!(!may_be_replaced(other.as_bytes()), "{other}");
         }
