@@ -103,8 +103,8 @@ $(WORK)/findings.ndjson: $(WORK)/hashed.ndjson $(WORK)/known.ndjson
 .PHONY: shards
 shards: | $(WORK) ## list and hash LIBRARY in SHARDS processes
 	seq $(SHARDS) | xargs -P $(SHARDS) -I{} bash -c 'set -o pipefail; \
-	    calibre-list --shard {}/$(SHARDS) "$$LIBRARY" | hash-files -j 1 -o $(WORK)/shard-{}.ndjson \
-	    || test $$? -eq 1'
+	    { calibre-list --shard {}/$(SHARDS) "$$LIBRARY" || test $$? -eq 1; } \
+	    | { hash-files -j 1 -o $(WORK)/shard-{}.ndjson || test $$? -eq 1; }'
 	cat $(foreach k,$(shell seq $(SHARDS)),$(WORK)/shard-$(k).ndjson) >$(WORK)/hashed.$$$$ \
 	    && mv $(WORK)/hashed.$$$$ $(WORK)/hashed.ndjson
 
