@@ -229,7 +229,8 @@ impl Outage {
     ) -> Result<T, Failure> {
         let limit = self.lock().absence.limit();
         let began = Instant::now();
-        for failed in 1.. {
+        let mut failed = 0;
+        loop {
             let failure = match ask() {
                 Ok(answer) => {
                     self.heard(part);
@@ -248,6 +249,7 @@ impl Outage {
                 let left = limit.saturating_sub(began.elapsed());
                 pause.max(asked.min(left))
             } else {
+                failed += 1;
                 match policy.next(&failure, failed, chance()) {
                     attempt::Next::Wait(pause) => pause,
                     attempt::Next::GiveUp => return Err(failure),
@@ -257,7 +259,6 @@ impl Outage {
                 return Err(failure);
             }
         }
-        unreachable!("an absence has its end, and so have the tries")
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -269,7 +270,11 @@ impl Outage {
 fn is_away(failure: &Failure) -> bool {
     match failure {
         // A certificate that is not trusted, or none that are, will not be so later either.
-        Failure::NotReached(why) => !why.contains("TLS: "),
+        // Nor does another address begin to be the engine's.
+        Failure::NotReached(why) => {
+            let answers = why.starts_with("HTTP 4") || why.contains("HTTP version must be");
+            !answers && !why.contains("TLS: ")
+        }
         Failure::NoAnswer(_) | Failure::Busy { .. } => true,
         Failure::Server(why) => why.starts_with("HTTP 5"),
         _ => false,
@@ -299,6 +304,42 @@ mod tests {
 
     fn refused() -> Failure {
         Failure::NotReached("refused".into())
+    }
+
+    #[test]
+    fn what_answers_and_is_no_such_server_is_not_waited_for() {
+        for (why, away) in [
+            ("connection refused", true),
+            ("HTTP 502 instead of a WebSocket", true),
+            ("HTTP 404 instead of a WebSocket", false),
+            (
+                "WebSocket protocol error: HTTP version must be 1.1 or higher",
+                false,
+            ),
+            ("TLS: SSL_CERT_FILE /x: No such file", false),
+        ] {
+            assert_eq!(is_away(&Failure::NotReached(why.into())), away, "{why}");
+        }
+    }
+
+    #[test]
+    fn an_absence_at_the_start_is_none_of_the_tries() {
+        let (outage, _) = outage(Duration::from_secs(60));
+        let policy = Policy {
+            retries: 1,
+            wait: Duration::from_millis(1),
+            longest: Duration::from_secs(1),
+        };
+        let mut asked = 0;
+        let answer = outage.first(Part::Api, policy, || {
+            asked += 1;
+            match asked {
+                1..=4 => Err(refused()),
+                5 => Err(Failure::Server("HTTP 200: no token".into())),
+                _ => Ok(()),
+            }
+        });
+        assert!(answer.is_ok() && asked == 6, "{answer:?} {asked}");
     }
 
     #[test]

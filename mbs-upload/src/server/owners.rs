@@ -29,8 +29,11 @@ impl Owner {
 
     /// Is it another book for certain?
     fn differs(self, other: Owner) -> bool {
-        let known = self.uuid != 0 && other.uuid != 0;
-        self.book != other.book || (known && self.uuid != other.uuid)
+        // A library that was made anew gives its books other numbers.
+        match self.uuid != 0 && other.uuid != 0 {
+            true => self.uuid != other.uuid,
+            false => self.book != other.book,
+        }
     }
 }
 
@@ -97,6 +100,8 @@ mod tests {
         assert_eq!(owners.other(5, book(18, None)), Some(17));
         assert_eq!(owners.other(5, book(17, Some("a"))), None);
         assert_eq!(owners.other(5, book(17, None)), None);
+        // A library that was made anew.
+        assert_eq!(owners.other(5, book(99, Some("a"))), None);
         assert_eq!(owners.other(6, book(18, Some("b"))), None);
     }
 

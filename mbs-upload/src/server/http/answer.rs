@@ -143,9 +143,13 @@ fn understand(
     }
 }
 
+/// The server's own words that are compared, not only shown: a password may be one of them.
+const FIXED: [&str; 3] = ["file already exists", "File already exists", "file too big"];
+
 /// A JSON value as a person reads it.
 fn words(value: &Value) -> String {
     match value {
+        Value::String(text) if FIXED.contains(&text.as_str()) => text.clone(),
         Value::String(text) => said(text),
         Value::Null => String::new(),
         other => said(&other.to_string()),
