@@ -32,10 +32,13 @@ impl Forget {
                 "# book {id}: its format cannot be given to calibredb; remove it in Calibre"
             );
         }
+        // Calibre acts on the folder that the book has by then, which another title moves: so all that bear
+        // its number are looked into, and where there is none find fails and the record stays.
         format!(
-            "if there=$(LC_ALL=C find {} -mindepth 1 -maxdepth 1 -iname {} ! -name '._*') && \
+            "if there=$(LC_ALL=C find {} {}/*/*' ({id})'/. -mindepth 1 -maxdepth 1 -iname {} ! -name '._*') && \
              [ -z \"$there\" ]; then calibredb remove_format --with-library {} {id} {}; else echo {} >&2; fi",
             quoted(&self.folder.join(".")),
+            quoted(library),
             word(&pattern(&self.format)),
             quoted(library),
             word(&format),
@@ -160,6 +163,13 @@ mod tests {
             assert!(!called(), "{name}");
             fs::remove_file(folder.join(name)).unwrap();
         }
+        // The book has another title since, and what came lies in its new folder.
+        let newer = dir.path().join("lib/A/Newer (1)");
+        fs::create_dir_all(&newer).unwrap();
+        assert!(called());
+        fs::write(newer.join("Newer - A.epub"), "a book").unwrap();
+        assert!(!called());
+        fs::remove_dir_all(newer).unwrap();
         std::os::unix::fs::symlink("nowhere", folder.join("new.epub")).unwrap();
         assert!(!called());
     }
@@ -178,7 +188,7 @@ mod tests {
             let forget = Forget {
                 book_id: 7,
                 format: format.into(),
-                folder: library.join("A"),
+                folder: library.join("A/T (7)"),
             };
             fs::create_dir_all(&forget.folder).unwrap();
             let command = forget.command(&library);
