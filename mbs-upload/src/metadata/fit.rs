@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use sha1::{Digest, Sha1};
-use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 use crate::metadata::{
     book::{Author, Book, Series},
@@ -92,7 +91,7 @@ fn mark_cut(book: &mut Book, whole: &str, extension: &str) {
 fn fit_author(author: Author, notes: &mut Vec<String>) -> Option<Author> {
     let mut half = |text: String| {
         let text = cut(clean(text, "author", notes), "author", NAME, notes);
-        Some(text.trim().to_string()).filter(|text| !is_blank(text))
+        Some(text).filter(|text| !is_blank(text))
     };
     let (last, first) = (half(author.last), author.first.and_then(half));
     let author = match (last, first) {
@@ -150,12 +149,8 @@ fn without_repeats(authors: &mut Vec<Author>) {
     authors.retain(|author| seen.insert(author.clone()));
 }
 
-/// Nothing that anybody could see or a folder be told apart by: blanks, and signs that only shape
-/// the text around them.
 fn is_blank(text: &str) -> bool {
-    text.chars().all(|c| {
-        c.is_whitespace() || c.is_control() || c.general_category() == GeneralCategory::Format
-    })
+    text.chars().all(naming::is_invisible)
 }
 
 /// Line breaks and tabs become blanks, all other control characters go; PostgreSQL takes no NUL.
@@ -170,7 +165,8 @@ fn without_controls(text: String) -> String {
         .collect()
 }
 
-/// Text without NUL and control characters, and without slashes in disguise.
+/// Text without NUL and control characters, and without slashes in disguise. It begins and ends with
+/// something to see: whatever is cut from it later, what is left is not blank.
 fn clean(text: String, what: &str, notes: &mut Vec<String>) -> String {
     let mut text = text;
     if text.contains(char::is_control) {
@@ -183,14 +179,14 @@ fn clean(text: String, what: &str, notes: &mut Vec<String>) -> String {
             "{what}: a sign that decomposes to a slash replaced"
         ));
     }
-    text
+    text.trim_matches(naming::is_invisible).to_string()
 }
 
 /// Text of at most so many characters.
 fn cut(mut text: String, what: &str, most: usize, notes: &mut Vec<String>) -> String {
     if let Some((end, _)) = text.char_indices().nth(most) {
         text.truncate(end);
-        text.truncate(text.trim_end().len());
+        text.truncate(text.trim_end_matches(naming::is_invisible).len());
         notes.push(format!("{what} cut to {most} characters"));
     }
     text

@@ -7,7 +7,7 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 mod shorten;
 
-pub use shorten::{Cut, KEEP, Measure, shorten, width};
+pub use shorten::{Cut, KEEP, Measure, is_invisible, shorten, width};
 
 use crate::metadata::book::Author;
 

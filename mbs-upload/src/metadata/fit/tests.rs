@@ -102,6 +102,16 @@ fn signs_that_the_disk_does_not_see_do_not_keep_a_name_long() {
 }
 
 #[test]
+fn a_name_that_begins_with_what_nobody_sees_is_cut_to_something_visible() {
+    let authors = ["a", "b", "c"].map(|first| format!("{first} {}ﷺﷺ", "\u{200b}".repeat(100)));
+    let book = fitted(&"t".repeat(300), &authors, &"s".repeat(300), 0.0);
+    let mut again = book.clone();
+    make_fit(&mut again, "stem", "epub");
+    assert_eq!(again, book);
+    assert!(book.authors.iter().all(|author| author.last.contains('ﷺ')));
+}
+
+#[test]
 fn hundreds_of_long_names_are_cut_at_once() {
     let authors: Vec<_> = (0..500)
         .map(|i| format!("{i}{} {}", "b".repeat(400), "x".repeat(400)))

@@ -1,5 +1,7 @@
 //! How long the server's names for a book are, and how the book is cut until they fit.
 
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
+
 use crate::metadata::{
     book::{Author, Book},
     naming::{lone_author, on_disk},
@@ -199,12 +201,17 @@ fn pop_name(author: &mut Author) -> Option<usize> {
     }
 }
 
-/// Takes the last character off, and blanks before it; says how much narrower the text is.
+/// A character by which nobody can tell a name: a blank, or one that only shapes the text around it.
+pub fn is_invisible(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || c.general_category() == GeneralCategory::Format
+}
+
+/// Takes the last character off, and what is invisible before it; says how much narrower the text is.
 fn pop(text: &mut String) -> usize {
     let mut less = 0;
     while let Some(c) = text.pop() {
         less += width_of(c);
-        if !text.ends_with(char::is_whitespace) {
+        if !text.ends_with(is_invisible) {
             break;
         }
     }
