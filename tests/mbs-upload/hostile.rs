@@ -1,5 +1,4 @@
 /// The table.
-#[path = "hostile/cases.rs"]
 mod cases;
 
 use super::*;

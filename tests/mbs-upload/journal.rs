@@ -7,23 +7,18 @@ use std::{
 };
 
 /// Which runs go on with a journal, and which are refused.
-#[path = "journal/identity.rs"]
 mod identity;
 
 /// Killed at any moment.
-#[path = "journal/kill.rs"]
 mod kill;
 
 /// The file: torn, full, locked.
-#[path = "journal/file.rs"]
 mod file;
 
 /// What an earlier run refused, and what has changed since.
-#[path = "journal/terms.rs"]
 mod terms;
 
 /// What a killed run left on the server.
-#[path = "journal/settle.rs"]
 mod settle;
 
 impl Bench {

@@ -50,8 +50,8 @@ impl World {
             database: database.into(),
             cluster,
         };
-        world.sql(include_str!("../sandbox/src/sql/schema.sql"));
-        world.sql(include_str!("../sandbox/src/sql/seed.sql"));
+        world.sql(include_str!("../support/sandbox/src/sql/schema.sql"));
+        world.sql(include_str!("../support/sandbox/src/sql/seed.sql"));
         world.sql(
             "insert into ebook (version_id, created, modified, title, language_id, base_dir)
              values (1, now(), now(), 'One', 1, 'One')",

@@ -14,8 +14,8 @@ fn server() -> Cluster {
     let cluster = Cluster::start();
     cluster.create_database("ebooks");
     for sql in [
-        include_str!("../sandbox/src/sql/schema.sql"),
-        include_str!("../sandbox/src/sql/seed.sql"),
+        include_str!("../support/sandbox/src/sql/schema.sql"),
+        include_str!("../support/sandbox/src/sql/seed.sql"),
         "insert into ebook (version_id, created, modified, title, language_id, base_dir)
          select 1, t, t, 'Title \"' || i || '\"', 1, 'T' || i from generate_series(1, 5) as i,
          lateral (select (now() at time zone 'UTC') - case i when 4 then interval '5 minutes'

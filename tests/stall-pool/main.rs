@@ -2,31 +2,24 @@
 #![allow(clippy::unwrap_used)]
 
 /// How workers end, and what follows.
-#[path = "stall-pool/ends.rs"]
 mod ends;
 
 /// What is taken for a stall, and what is left of a worker that did.
-#[path = "stall-pool/stalls.rs"]
 mod stalls;
 
 /// The pool is killed, and another one goes on.
-#[path = "stall-pool/killed.rs"]
 mod killed;
 
 /// Signals that the pool itself gets.
-#[path = "stall-pool/asked.rs"]
 mod asked;
 
 /// Disks and memory that are made up.
-#[path = "stall-pool/scaling.rs"]
 mod scaling;
 
 /// What is printed, told and logged.
-#[path = "stall-pool/telling.rs"]
 mod telling;
 
 /// The recipes that are shipped.
-#[path = "stall-pool/recipes.rs"]
 mod recipes;
 
 use std::{fs, path::PathBuf, process::Child, time::Duration};

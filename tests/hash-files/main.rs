@@ -2,35 +2,27 @@
 #![allow(clippy::unwrap_used)]
 
 /// Names and sizes: sha1sum is right, and we say the same.
-#[path = "hash-files/names.rs"]
 mod names;
 
 /// Files that change while they are read.
-#[path = "hash-files/change.rs"]
 mod change;
 
 /// What is no file, or cannot be read.
-#[path = "hash-files/mistakes.rs"]
 mod mistakes;
 
 /// Records in, records out: what is kept, in which order, and whether it is whole.
-#[path = "hash-files/stream.rs"]
 mod stream;
 
 /// The cache.
-#[path = "hash-files/cache.rs"]
 mod cache;
 
 /// How a run ends, and what others see of it.
-#[path = "hash-files/ends.rs"]
 mod ends;
 
 /// -o FILE.
-#[path = "hash-files/output.rs"]
 mod output;
 
 /// Members of tar archives.
-#[path = "hash-files/tar.rs"]
 mod tar;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};

@@ -4,99 +4,75 @@
 #![allow(clippy::unwrap_used)]
 
 /// Every outcome, and that nothing is sent twice.
-#[path = "mbs-upload/outcomes.rs"]
 mod outcomes;
 
 /// What a server does not take, and where its limits are.
-#[path = "mbs-upload/limits.rs"]
 mod limits;
 
 /// Others who put things on the server at the same time.
-#[path = "mbs-upload/meanwhile.rs"]
 mod meanwhile;
 
 /// The ebook that a book is, found again.
-#[path = "mbs-upload/matching.rs"]
 mod matching;
 
 /// Metadata: mapped, cleaned, matched; one ebook for a book.
-#[path = "mbs-upload/books.rs"]
 mod books;
 
 /// Metadata made to break things: cut or cleaned, told, never outside the store.
-#[path = "mbs-upload/hostile.rs"]
 mod hostile;
 
 /// What the API can do to a client: nothing lost, nothing doubled.
-#[path = "mbs-upload/faults.rs"]
 mod faults;
 
 /// The same for the task engine.
-#[path = "mbs-upload/engine.rs"]
 mod engine;
 
 /// How a run begins and ends.
-#[path = "mbs-upload/ends.rs"]
 mod ends;
 
 /// What stands still, and what only waits.
-#[path = "mbs-upload/stalls.rs"]
 mod stalls;
 
 /// A server that goes away in the middle of a run.
-#[path = "mbs-upload/outages.rs"]
 mod outages;
 
 /// A signal, and what is under way then.
-#[path = "mbs-upload/grace.rs"]
 mod grace;
 
 /// What stands between a client and a server: TLS, and proxies that let go of one end.
-#[path = "mbs-upload/between.rs"]
 mod between;
 
 /// Connections that break at any byte, to the server and to its database.
-#[path = "mbs-upload/cuts.rs"]
 mod cuts;
 
 /// What is known before it is asked about, and a known set that grows while running.
-#[path = "mbs-upload/known.rs"]
 mod known;
 
 /// Several uploaders at a time, kept apart by locks in the server's database.
-#[path = "mbs-upload/claims.rs"]
 mod claims;
 
 /// Authors and series that are made along with ebooks, each once.
-#[path = "mbs-upload/names.rs"]
 mod names;
 
 /// Progress, slow files, figures for Prometheus.
-#[path = "mbs-upload/pace.rs"]
 mod pace;
 
 /// --check: what can be known before anything is sent.
-#[path = "mbs-upload/preflight.rs"]
 mod preflight;
 
 /// How the predecessor left books out.
-#[path = "mbs-upload/omissions.rs"]
 mod omissions;
 
 /// Members of tar archives.
-#[path = "mbs-upload/archives.rs"]
 mod archives;
 
 /// What one run did, the next one knows.
-#[path = "mbs-upload/journal.rs"]
 mod journal;
 
 /// Links in place of copies.
-#[path = "mbs-upload/links.rs"]
 mod links;
 
 /// A server that says too much.
-#[path = "mbs-upload/bounds.rs"]
 mod bounds;
 
 use std::{collections::BTreeMap, time::Duration};

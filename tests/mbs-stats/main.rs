@@ -18,8 +18,8 @@ fn database() -> Cluster {
     let cluster = Cluster::start();
     cluster.create_database("ebooks");
     for sql in [
-        include_str!("sandbox/src/sql/schema.sql"),
-        include_str!("sandbox/src/sql/seed.sql"),
+        include_str!("../support/sandbox/src/sql/schema.sql"),
+        include_str!("../support/sandbox/src/sql/seed.sql"),
         "insert into ebook (version_id, created, modified, title, language_id, base_dir)
          select 1, now(), now(), 'T' || i, 1, 'T' || i from generate_series(1, 3) as i;
          insert into source (version_id, created, modified, ebook_id, location, format_id, size, hash)

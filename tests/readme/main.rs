@@ -90,7 +90,8 @@ fn the_patterns_can_fail() {
 
 #[test]
 fn every_command_prints_what_the_readme_shows() {
-    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    let text =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../README.md")).unwrap();
     let dir = Workdir::new();
     demo::make(&dir.join("Calibre Library")).unwrap();
     let server = Sandbox::start(Settings::default());

@@ -4,35 +4,27 @@
 #![allow(clippy::unwrap_used)]
 
 /// The stream of one pass: every row, its bytes, its summary.
-#[path = "mbs-hashes/rows.rs"]
 mod rows;
 
 /// New rows, late ones among them; a database that goes away and comes back.
-#[path = "mbs-hashes/follow.rs"]
 mod follow;
 
 /// Where the database is and as whom to enter: flags, libpq's environment, its password file.
-#[path = "mbs-hashes/settings.rs"]
 mod settings;
 
 /// A connection that others share, before a real pgbouncer.
-#[path = "mbs-hashes/pooled.rs"]
 mod pooled;
 
 /// Rows that a role may not see, tables that are not the server's: never a stream that says it is whole.
-#[path = "mbs-hashes/hidden.rs"]
 mod hidden;
 
 /// sslmode against a server with a certificate of our own authority.
-#[path = "mbs-hashes/tls.rs"]
 mod tls;
 
 /// CSV exports, whole and cut.
-#[path = "mbs-hashes/export.rs"]
 mod export;
 
 /// How a run ends when the database, the reader or the disk fails.
-#[path = "mbs-hashes/ends.rs"]
 mod ends;
 
 use std::time::Duration;
@@ -64,8 +56,8 @@ impl Server {
             cluster,
             work: Workdir::new(),
         };
-        server.sql(include_str!("sandbox/src/sql/schema.sql"));
-        server.sql(include_str!("sandbox/src/sql/seed.sql"));
+        server.sql(include_str!("../support/sandbox/src/sql/schema.sql"));
+        server.sql(include_str!("../support/sandbox/src/sql/seed.sql"));
         server.sql(
             "insert into ebook (version_id, created, modified, title, language_id, base_dir)
              values (1, now(), now(), 'One', 1, 'One');

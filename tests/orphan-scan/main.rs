@@ -17,29 +17,17 @@
 // A test may panic; clippy's own exception does not reach the functions that tests share.
 #![allow(clippy::unwrap_used)]
 
-#[path = "orphan-scan/borders.rs"]
 mod borders;
-#[path = "orphan-scan/calibre.rs"]
 mod calibre;
-#[path = "orphan-scan/classes.rs"]
 mod classes;
 
-#[path = "orphan-scan/ebooks.rs"]
 mod ebooks;
-#[path = "orphan-scan/links.rs"]
 mod links;
 /// Files that Calibre needs, though no record names them.
-#[path = "orphan-scan/needs.rs"]
 mod needs;
-#[path = "orphan-scan/odd.rs"]
 mod odd;
-#[path = "orphan-scan/original.rs"]
 mod original;
-#[path = "orphan-scan/refusals.rs"]
 mod refusals;
-#[path = "orphan-scan/reports.rs"]
 mod reports;
-#[path = "orphan-scan/resume.rs"]
 mod resume;
-#[path = "orphan-scan/stage.rs"]
 mod stage;

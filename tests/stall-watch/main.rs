@@ -2,31 +2,24 @@
 #![allow(clippy::unwrap_used)]
 
 /// How a run ends, as timeout(1) has it.
-#[path = "stall-watch/ends.rs"]
 mod ends;
 
 /// stdin, stdout and stderr are the command's.
-#[path = "stall-watch/passing.rs"]
 mod passing;
 
 /// What is taken for progress, and what for a stall.
-#[path = "stall-watch/judging.rs"]
 mod judging;
 
 /// All descendants are ended, and none of others.
-#[path = "stall-watch/tree.rs"]
 mod tree;
 
 /// Signals that stall-watch itself gets.
-#[path = "stall-watch/asked.rs"]
 mod asked;
 
 /// Event records, restarts, systemd.
-#[path = "stall-watch/telling.rs"]
 mod telling;
 
 /// Terminals, and a /proc that cannot be read.
-#[path = "stall-watch/places.rs"]
 mod places;
 
 use std::{path::Path, time::Duration};

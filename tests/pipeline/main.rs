@@ -2,13 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[path = "pipeline/findings.rs"]
 mod findings;
-#[path = "pipeline/scarce.rs"]
 mod scarce;
-#[path = "pipeline/signals.rs"]
 mod signals;
-#[path = "pipeline/streams.rs"]
 mod streams;
 
 use std::{
@@ -250,7 +246,7 @@ fn shards_by_xargs_joined_equal_the_whole() {
 }
 
 fn make_migrate(dir: &Workdir, server: &Sandbox) -> Run {
-    let makefile = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Makefile");
+    let makefile = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../Makefile");
     let run = dir
         .command("make")
         .args(["--no-print-directory", "-f"])
