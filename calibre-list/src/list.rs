@@ -11,7 +11,7 @@ use calibre_list::{
     rows::{Custom, Names, Scan},
 };
 use rusqlite::Connection;
-use wire::{Exit, Lines, OrFatal, Record, Writer, fault, records::Summary, stop, write::Trouble};
+use wire::{Exit, Lines, OrFatal, Record, Writer, crash, records::Summary, stop, write::ItemError};
 
 use crate::{
     select::Selection,
@@ -68,7 +68,7 @@ pub(crate) fn list(
         // Whoever wants few books does not want two threads to run ahead.
         readers.truncate(1);
     }
-    readers.truncate(fault::affordable(readers.len()));
+    readers.truncate(crash::affordable_threads(readers.len()));
     let workers = readers.len();
     thread::scope(|scope| {
         let (pieces, names, schema) = (&pieces, &names, &snapshot.schema);
@@ -155,12 +155,12 @@ fn write(
                 Ok(Message::Unsafe { object, known, why }) => {
                     let line = [known.open_bytes(), b"}"].concat();
                     let input = Record::parse(line).map_err(anyhow::Error::msg)?;
-                    let trouble = Trouble {
+                    let item_error = ItemError {
                         op: "list",
                         message: &why,
                         retry: false,
                     };
-                    out.fail(&input, &object, trouble)?;
+                    out.fail(&input, &object, item_error)?;
                 }
                 Ok(Message::Warning { folder, why }) => {
                     out.warn(&folder.display().to_string(), "read", &why);

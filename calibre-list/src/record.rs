@@ -72,7 +72,7 @@ pub(crate) fn book_file(
     cover: Option<&Path>,
     status: Option<&'static str>,
 ) {
-    line.restart("book_file");
+    line.reset("book_file");
     line.path(path)
         .int("book_id", book.id)
         .text("format", &format.shown());

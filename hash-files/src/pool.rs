@@ -24,7 +24,7 @@ use hash_files::{
     digest::{Reading, agreed, look},
 };
 use sha1::{Digest as _, Sha1};
-use wire::{Exit, OrFatal, Record, Writer, fault, progress::Unit, stop};
+use wire::{Exit, OrFatal, Record, Writer, crash, progress::Unit, stop};
 
 use crate::{
     archives::Archives,
@@ -67,7 +67,7 @@ impl<'a> Pool<'a> {
         let jobs = jobs.map_or(cores, NonZeroUsize::get);
         let readers = Readers::new(io_threads);
         // More than can wait for them would have nothing to do.
-        let threads = fault::affordable(readers.most().max(jobs).min(QUEUE));
+        let threads = crash::affordable_threads(readers.most().max(jobs).min(QUEUE));
         Pool {
             out,
             cache,

@@ -119,7 +119,7 @@ fn records(out: &Writer, push: &mut Push<'_>) -> anyhow::Result<Summary> {
             break;
         }
     }
-    let verdict = reader.custody().verdict();
+    let verdict = reader.completeness().report();
     if let Some(why) = &verdict.why {
         out.warn("stdin", "check", why);
     }

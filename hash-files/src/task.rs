@@ -8,7 +8,7 @@ use std::{
 };
 
 use hash_files::{Digest, HashError, digest::hex, tar::Member};
-use wire::{Line, Record, Writer, progress::Unit, records::FILE_HASH, write::Trouble};
+use wire::{Line, Record, Writer, progress::Unit, records::FILE_HASH, write::ItemError};
 
 use crate::archives::Hashed;
 
@@ -122,7 +122,7 @@ impl Outcome {
         match &hashed.format {
             Some(format) => line.text("format", format),
             // The archive's own is not its.
-            None => line.without("format"),
+            None => line.omit("format"),
         };
         if let Some(record) = record {
             line.inherit(record);
@@ -143,28 +143,30 @@ impl Outcome {
             Outcome::Hashed(unit, line) => out.write_as(*unit, line),
             Outcome::Pass(record) => out.pass(record),
             Outcome::Fail(failure) => {
-                let trouble = Trouble {
+                let item_error = ItemError {
                     op: failure.op,
                     message: &failure.message,
                     retry: failure.retry,
                 };
                 match (&failure.record, &failure.at) {
-                    (Some(record), None) => out.fail(record, &failure.object, trouble),
-                    (record, at) => out.fail_new(failure.was, &failure.object, trouble, |line| {
-                        if let Some(path) = &failure.path {
-                            line.path(path);
-                            if let Some(at) = at {
-                                at.write(line, path);
-                                // What the record says of these, it says of the archive.
-                                for field in ["sha1", "size", "mtime", "format"] {
-                                    line.without(field);
+                    (Some(record), None) => out.fail(record, &failure.object, item_error),
+                    (record, at) => {
+                        out.fail_new(failure.was, &failure.object, item_error, |line| {
+                            if let Some(path) = &failure.path {
+                                line.path(path);
+                                if let Some(at) = at {
+                                    at.write(line, path);
+                                    // What the record says of these, it says of the archive.
+                                    for field in ["sha1", "size", "mtime", "format"] {
+                                        line.omit(field);
+                                    }
                                 }
                             }
-                        }
-                        if let Some(record) = record {
-                            line.inherit(record);
-                        }
-                    }),
+                            if let Some(record) = record {
+                                line.inherit(record);
+                            }
+                        })
+                    }
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::{error::Error, io, time::Duration};
 
 use tokio_postgres::error::{Severity, SqlState};
-use wire::{Exit, Fatal, secret::said as masked};
+use wire::{Exit, Fatal, secret::redact as masked};
 
 use crate::tls::{self, cause};
 

@@ -84,7 +84,7 @@ pub fn connect(
     (|| Session::open(settings, terms))
         .retry(pauses)
         .sleep(|pause| {
-            let _waits = wire::waits::on("the database", pause);
+            let _waiting = wire::waiting::announce("the database", pause);
             wire::stop::sleep(pause);
         })
         .when(|failure: &Failure| failure.may_pass() && goes_on())
@@ -297,7 +297,7 @@ fn configure(settings: &Settings, endpoint: &Endpoint, ssl: SslMode, tool: &str)
         config.hostaddr(address);
     }
     if let Some(password) = settings.password(endpoint) {
-        wire::secret::keep(&password.0);
+        wire::secret::register(&password.0);
         config.password(&password.0);
     }
     if let Some(options) = &settings.options {

@@ -36,7 +36,7 @@ pub use index::{INDEX, SLOW};
 use mbs_hashes::Settings;
 pub use same::{Same, same};
 pub use turn::Turn;
-use wire::Voice;
+use wire::Diagnostics;
 
 use crate::{claims::claim::Claim, known::Content, patience::halt::Halt, server::failure::Failure};
 use line::{Backend, Line};
@@ -62,7 +62,7 @@ pub struct Claims {
     outage: Duration,
     /// Nobody waits once it is pulled.
     halt: Halt,
-    voice: Voice,
+    diagnostics: Diagnostics,
     state: Mutex<State>,
     /// Counts the connections; what was locked on an earlier one is not locked any more.
     epoch: AtomicU64,
@@ -93,7 +93,7 @@ fn too_long() -> Failure {
 
 impl Claims {
     /// Connects. `outage` is how long a connection that is lost later is waited for, unless `halt` is
-    /// pulled; `voice` tells of that.
+    /// pulled; `diagnostics` tells of that.
     ///
     /// # Errors
     /// The database is out of reach, or locks taken there would hold for nobody else.
@@ -101,16 +101,16 @@ impl Claims {
         mut settings: Settings,
         outage: Duration,
         halt: &Halt,
-        voice: Voice,
+        diagnostics: Diagnostics,
     ) -> Result<Claims, mbs_hashes::Failure> {
         settings.connect_timeout.get_or_insert(CONNECT);
         let object = settings.to_string();
-        let line = Line::first(&settings, |why| voice.warn(&object, "connect", why))?;
+        let line = Line::first(&settings, |why| diagnostics.warn(&object, "connect", why))?;
         Ok(Claims {
             settings,
             outage,
             halt: halt.clone(),
-            voice,
+            diagnostics,
             state: Mutex::new(State {
                 backend: line.backend.clone(),
                 line: Some(line),
@@ -210,15 +210,15 @@ impl Claims {
         self.epoch.fetch_add(1, Ordering::Relaxed);
         let object = self.database();
         let paused = format!("{lost}; nothing is sent until the connection is back");
-        self.voice.warn(&object, "locks", &paused);
+        self.diagnostics.warn(&object, "locks", &paused);
         let deadline = Instant::now() + self.outage;
-        let _waits = wire::waits::on(&object, self.outage);
+        let _waiting = wire::waiting::announce(&object, self.outage);
         let mut pause = Duration::from_secs(1);
         loop {
             match Line::open(&self.settings, &state.backend) {
                 Ok(line) => {
                     state.backend = line.backend.clone();
-                    self.voice.warn(&object, "locks", "connected again");
+                    self.diagnostics.warn(&object, "locks", "connected again");
                     return Ok(state.line.insert(line));
                 }
                 Err(failure)

@@ -89,7 +89,7 @@ pub fn run(
         .or_fatal(Exit::GaveUp, NO_THREAD)?;
     server.halt.begin();
     let (at_work, over) = channel();
-    let custody = thread::scope(|scope| {
+    let completeness = thread::scope(|scope| {
         let run = &run;
         let tell = move || pace.keep_telling(&over, run.out);
         let telling = thread::Builder::new().spawn_scoped(scope, tell);
@@ -118,8 +118,8 @@ pub fn run(
     if let Some(error) = broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error.into());
     }
-    let read = custody?;
-    let verdict = read.as_ref().map(|custody| custody.verdict());
+    let read = completeness?;
+    let verdict = read.as_ref().map(|completeness| completeness.report());
     if let Some(why) = verdict.as_ref().and_then(|verdict| verdict.why.as_deref()) {
         out.warn("stdin", "read", why);
     }

@@ -135,7 +135,7 @@ pub fn patiently<T>(
         };
         warn(&format!("{failed}; again in {pause} s"));
         let pause = Duration::from_secs(pause);
-        let _waits = wire::waits::on(&failed, pause);
+        let _waiting = wire::waiting::announce(&failed, pause);
         if stop::sleep(pause) {
             return Err("stopped".into());
         }

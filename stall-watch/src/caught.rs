@@ -33,7 +33,7 @@ impl Caught {
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
         let caught = SignalDelivery::with_pipe(read, write, SignalOnly, signals)?;
-        wire::stop::let_through()?;
+        wire::stop::unblock_signals()?;
         Ok(Caught(caught))
     }
 

@@ -61,7 +61,7 @@ fn writing() -> (f64, f64) {
         let mut out = Vec::with_capacity(64 << 10);
         let mut line = Line::default();
         for _ in 0..RECORDS {
-            line.restart(FileHash::KIND.name);
+            line.reset(FileHash::KIND.name);
             line.path(Path::new(path)).text("sha1", &record.sha1);
             line.int("size", record.size).text("mtime", &record.mtime);
             flush_at(&mut out, line.open_bytes());

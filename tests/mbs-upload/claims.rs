@@ -485,7 +485,7 @@ fn with_claims(bench: &Bench, work: impl FnOnce(&Claims)) {
         let url = bench.server.db_url();
         let settings = mbs_hashes::Settings::resolve(Some(url), |_| None)?;
         let halt = mbs_upload::patience::halt::Halt::new()?;
-        let claims = Claims::open(settings, DEADLINE, &halt, out.voice())?;
+        let claims = Claims::open(settings, DEADLINE, &halt, out.diagnostics())?;
         work(&claims);
         Ok(wire::Exit::Done)
     });

@@ -11,18 +11,18 @@
 //! | [`path_map`] | one folder as this machine and as the server's call it (`--path-map`) |
 //! | [`mod@line`], [`lines`] | making one line, inheriting the fields of another without parsing them; many in one buffer |
 //! | [`record`], [`read`] | one line read, its fields found but left raw; a stream of them |
-//! | [`custody`] | is a stream whole? Summaries checked against what was counted |
+//! | [`completeness`] | is a stream whole? Summaries checked against what was counted |
 //! | [`mod@write`] | whole lines to stdout or `-o FILE`, failed items reported and counted by one call |
 //! | [`csv`] | the same records for spreadsheets (`--csv`) |
 //! | [`progress`] | the bar, the plain line, the work units for a watchdog |
 //! | [`secret`] | what no message may hold, masked in what a server says |
-//! | [`waits`] | waiting on purpose, told to a watchdog |
-//! | [`tool`], [`exit`], [`stop`], [`fault`] | the frame around a `main`: flags, exit codes, signals, no memory |
+//! | [`waiting`] | waiting on purpose, announced to the watchdog |
+//! | [`tool`], [`exit`], [`stop`], [`crash`] | the frame around a `main`: flags, exit codes, signals, no memory |
 
+pub mod completeness;
+pub mod crash;
 pub mod csv;
-pub mod custody;
 pub mod exit;
-pub mod fault;
 pub mod line;
 pub mod lines;
 mod out_file;
@@ -37,14 +37,14 @@ pub mod secret;
 mod sink;
 pub mod stop;
 pub mod tool;
-pub mod waits;
+pub mod waiting;
 pub mod write;
 
-pub use custody::Custody;
+pub use completeness::Completeness;
 pub use exit::{Exit, Fatal, OrFatal};
 pub use line::Line;
 pub use lines::Lines;
 pub use read::{Item, Reader};
 pub use record::Record;
 pub use tool::{Output, Tool};
-pub use write::{Voice, Writer};
+pub use write::{Diagnostics, Writer};

@@ -23,12 +23,12 @@ impl Line {
             open: Vec::with_capacity(512),
             names: Vec::with_capacity(16),
         };
-        line.restart(kind);
+        line.reset(kind);
         line
     }
 
     /// Starts over, keeping the memory.
-    pub fn restart(&mut self, kind: &str) {
+    pub fn reset(&mut self, kind: &str) {
         self.open.clear();
         self.names.clear();
         self.open.extend_from_slice(b"{\"type\":");
@@ -146,7 +146,7 @@ impl Line {
     }
 
     /// Leaves a field out for good: what is inherited has another's.
-    pub fn without(&mut self, name: &'static str) -> &mut Line {
+    pub fn omit(&mut self, name: &'static str) -> &mut Line {
         self.names.push(name);
         self
     }

@@ -3,8 +3,8 @@
 //! On a terminal a bar; with `--progress=plain` a line every 30 s; else silence but for a line at each
 //! SIGUSR1. Where
 //! `STALL_PROGRESS_FD` names a descriptor, one line a unit is written to it, `work` or `discovery`,
-//! so that a watchdog believes units rather than guess from output; what is waited for on purpose is
-//! told there, too ([`waits`](crate::waits)).
+//! so that a watchdog believes units rather than guess from output; a deliberate wait is
+//! announced there, too ([`waiting`](crate::waiting)).
 
 use std::{
     fs::{File, OpenOptions},
@@ -19,7 +19,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::{stop, waits::Teller};
+use crate::{stop, waiting::Announcer};
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -50,18 +50,18 @@ pub struct Progress {
     plain: Option<Mutex<Instant>>,
     started: Instant,
     done: AtomicU64,
-    told: Mutex<Option<Told>>,
+    status: Mutex<Option<Status>>,
     watchdog: Option<Watchdog>,
 }
 
-/// What the tool told of its progress last.
-struct Told {
+/// What the tool said of its progress last.
+struct Status {
     total: Option<u64>,
     words: String,
 }
 
 struct Watchdog {
-    descriptor: Mutex<(File, Teller)>,
+    descriptor: Mutex<(File, Announcer)>,
     work: AtomicU64,
     discovery: AtomicU64,
 }
@@ -85,7 +85,7 @@ impl Progress {
             plain: (mode == Mode::Plain && !quiet).then(|| Mutex::new(Instant::now())),
             started: Instant::now(),
             done: AtomicU64::new(0),
-            told: Mutex::default(),
+            status: Mutex::default(),
             watchdog: watchdog(),
         }
     }
@@ -100,15 +100,15 @@ impl Progress {
 
     /// What a tool knows better than a count can tell: its own words, rate and ETA among them, and
     /// how many items there will be, as far as it knows by now. Shown instead of a plain rate and ETA.
-    pub fn tell(&self, total: Option<u64>, words: String) {
-        if let Ok(mut told) = self.told.lock() {
+    pub fn set_status(&self, total: Option<u64>, words: String) {
+        if let Ok(mut status) = self.status.lock() {
             let template = match total {
                 Some(_) => "{wide_bar} {human_pos}/{human_len}, {msg}",
                 None => "{spinner} {human_pos} done, {elapsed}, {msg}",
             };
-            if told
+            if status
                 .as_ref()
-                .is_none_or(|told| told.total.is_some() != total.is_some())
+                .is_none_or(|status| status.total.is_some() != total.is_some())
             {
                 self.bar.set_style(style(template));
             }
@@ -117,7 +117,7 @@ impl Progress {
                     .set_length(total.max(self.done.load(Ordering::Relaxed)));
             }
             self.bar.set_message(words.clone());
-            *told = Some(Told { total, words });
+            *status = Some(Status { total, words });
         }
     }
 
@@ -154,10 +154,10 @@ impl Progress {
 
     fn plain_line(&self, tool: &str, done: u64) -> String {
         let of = |total: Option<u64>| total.map_or(String::new(), |total| format!(" of {total}"));
-        if let Ok(told) = self.told.lock()
-            && let Some(told) = told.as_ref()
+        if let Ok(status) = self.status.lock()
+            && let Some(status) = status.as_ref()
         {
-            return format!("{tool}: {done}{} done, {}", of(told.total), told.words);
+            return format!("{tool}: {done}{} done, {}", of(status.total), status.words);
         }
         let total = self.bar.length();
         let seconds = self.started.elapsed().as_secs_f64();
@@ -171,7 +171,7 @@ impl Progress {
     }
 
     /// Takes the bar away while `ask` talks to the terminal itself; it must not come back here.
-    pub fn aside<T>(&self, ask: impl FnOnce() -> T) -> T {
+    pub fn suspend<T>(&self, ask: impl FnOnce() -> T) -> T {
         self.bar.suspend(ask)
     }
 
@@ -213,7 +213,7 @@ fn watchdog() -> Option<Watchdog> {
         .open(format!("/dev/fd/{number}"))
         .ok()?;
     Some(Watchdog {
-        descriptor: Mutex::new((descriptor, Teller::default())),
+        descriptor: Mutex::new((descriptor, Announcer::default())),
         work: AtomicU64::new(0),
         discovery: AtomicU64::new(0),
     })
@@ -231,9 +231,9 @@ mod tests {
     fn what_the_tool_tells_itself_comes_before_a_plain_rate() {
         let progress = Progress::new(Mode::None, true);
         assert!(progress.plain_line("t", 5).starts_with("t: 5 done, "));
-        progress.tell(None, "3 MB sent".into());
+        progress.set_status(None, "3 MB sent".into());
         assert_eq!(progress.plain_line("t", 5), "t: 5 done, 3 MB sent");
-        progress.tell(Some(9), "ETA 2 s to 3 s".into());
+        progress.set_status(Some(9), "ETA 2 s to 3 s".into());
         assert_eq!(
             progress.plain_line("t", 5),
             "t: 5 of 9 done, ETA 2 s to 3 s"

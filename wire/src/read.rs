@@ -1,8 +1,8 @@
-//! A stream of records, line by line, counted for its chain of custody.
+//! A stream of records, line by line, counted to see whether it is complete.
 
 use std::io::{self, BufRead};
 
-use crate::{Custody, Record, records::Summary, stop};
+use crate::{Completeness, Record, records::Summary, stop};
 
 /// A line longer than this is no record of ours but a file given by mistake.
 const LONGEST_LINE: usize = 16 << 20;
@@ -20,7 +20,7 @@ pub enum Item {
 pub struct Reader<R> {
     input: R,
     number: u64,
-    custody: Custody,
+    completeness: Completeness,
     ended: bool,
 }
 
@@ -30,7 +30,7 @@ impl<R: BufRead> Reader<R> {
         Reader {
             input,
             number: 0,
-            custody: Custody::default(),
+            completeness: Completeness::default(),
             ended: false,
         }
     }
@@ -56,34 +56,34 @@ impl<R: BufRead> Reader<R> {
             let record = match parsed {
                 Ok(record) => record,
                 Err(reason) => {
-                    self.custody.count_unusable();
+                    self.completeness.count_unusable();
                     return Ok(Some(Item::Unusable(self.number, reason)));
                 }
             };
             if record.kind() == "summary" {
                 match record.decode::<Summary>() {
-                    Ok(summary) => self.custody.note(summary),
-                    Err(_) => self.custody.count_unusable(),
+                    Ok(summary) => self.completeness.add_summary(summary),
+                    Err(_) => self.completeness.count_unusable(),
                 }
                 continue;
             }
-            self.custody.count();
+            self.completeness.count();
             return Ok(Some(Item::Record(record)));
         }
     }
 
     /// What the input's summaries say, held against what was read.
-    pub fn custody(mut self) -> Custody {
+    pub fn completeness(mut self) -> Completeness {
         if !self.ended {
-            self.custody.leave();
+            self.completeness.end_unread();
         }
-        self.custody
+        self.completeness
     }
 }
 
 /// How a line ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended {
+pub struct LineEnd {
     /// It was not too long; one that is comes without its text.
     pub fits: bool,
     /// The input ended before its newline.
@@ -99,7 +99,7 @@ pub fn next_line(
     input: &mut impl BufRead,
     longest: usize,
     line: &mut Vec<u8>,
-) -> io::Result<Option<Ended>> {
+) -> io::Result<Option<LineEnd>> {
     let start = line.len();
     let mut length = 0;
     loop {
@@ -123,7 +123,7 @@ pub fn next_line(
         input.consume(taken);
         if let Some(torn) = ended {
             let fits = length <= longest;
-            return Ok(Some(Ended { fits, torn }));
+            return Ok(Some(LineEnd { fits, torn }));
         }
     }
 }
@@ -132,37 +132,37 @@ pub fn next_line(
 mod tests {
     use super::*;
 
-    fn read(input: &[u8]) -> (Vec<Item>, Custody) {
+    fn read(input: &[u8]) -> (Vec<Item>, Completeness) {
         let mut reader = Reader::new(input);
         let items = std::iter::from_fn(|| reader.next_item().unwrap()).collect();
-        (items, reader.custody())
+        (items, reader.completeness())
     }
 
     #[test]
     fn a_bad_line_does_not_stop_the_stream() {
-        let (items, custody) = read(b"{\"type\":\"a\"}\nnonsense\n\n{\"type\":\"b\"}");
+        let (items, completeness) = read(b"{\"type\":\"a\"}\nnonsense\n\n{\"type\":\"b\"}");
         assert!(matches!(&items[0], Item::Record(r) if r.kind() == "a"));
         assert!(matches!(&items[1], Item::Unusable(2, _)));
         assert!(matches!(&items[2], Item::Record(r) if r.kind() == "b"));
-        assert!(!custody.verdict().complete);
+        assert!(!completeness.report().complete);
     }
 
     #[test]
     fn lines_tell_how_they_ended_however_they_are_cut_into_parts() {
-        let whole = Ended {
+        let whole = LineEnd {
             fits: true,
             torn: false,
         };
-        let torn = Ended {
+        let torn = LineEnd {
             torn: true,
             ..whole
         };
-        let long = Ended {
+        let long = LineEnd {
             fits: false,
             ..whole
         };
-        let long_and_torn = Ended { torn: true, ..long };
-        type Lines<'a> = &'a [(&'a str, Ended)];
+        let long_and_torn = LineEnd { torn: true, ..long };
+        type Lines<'a> = &'a [(&'a str, LineEnd)];
         let cases: [(&[u8], Lines<'_>); 5] = [
             (b"", &[]),
             (b"\n", &[("\n", whole)]),
@@ -188,10 +188,10 @@ mod tests {
     fn an_input_that_was_not_read_to_its_end_is_not_called_cut_short() {
         let mut reader = Reader::new(&b"{\"type\":\"a\"}\n{\"type\":\"b\"}\n"[..]);
         reader.next_item().unwrap();
-        let verdict = reader.custody().verdict();
-        assert_eq!((verdict.complete, verdict.why), (false, None));
-        let (_, custody) = read(b"{\"type\":\"a\"}\n");
-        assert!(custody.verdict().why.unwrap().contains("no summary"));
+        let report = reader.completeness().report();
+        assert_eq!((report.complete, report.why), (false, None));
+        let (_, completeness) = read(b"{\"type\":\"a\"}\n");
+        assert!(completeness.report().why.unwrap().contains("no summary"));
     }
 
     #[test]

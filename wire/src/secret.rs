@@ -22,8 +22,8 @@ const SHORTEST: usize = 3;
 
 static FORMS: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
 
-/// From now on [`said`] masks this secret.
-pub fn keep(secret: &[u8]) {
+/// From now on [`redact`] masks this secret.
+pub fn register(secret: &[u8]) {
     let mut kept = FORMS.lock().unwrap_or_else(PoisonError::into_inner);
     for form in forms(secret) {
         if !kept.contains(&form) {
@@ -36,7 +36,7 @@ pub fn keep(secret: &[u8]) {
 }
 
 /// A server's words for a message: secrets masked, and no longer than a message may be.
-pub fn said(text: &str) -> String {
+pub fn redact(text: &str) -> String {
     let looked_at = &text[..text.floor_char_boundary(LOOKED_AT)];
     let kept = FORMS.lock().unwrap_or_else(PoisonError::into_inner);
     let masked = mask(looked_at, kept.iter());
@@ -176,11 +176,11 @@ mod tests {
 
     #[test]
     fn a_message_of_megabytes_is_cut_and_no_half_of_a_secret_left() {
-        keep(b"kept-in-this-test");
+        register(b"kept-in-this-test");
         let long = format!("{}kept-in-this-test", "é".repeat(MOST - 5));
-        let cut = said(&long.repeat(3000));
+        let cut = redact(&long.repeat(3000));
         assert_eq!(cut.chars().count(), MOST - 5 + 3 + 2 + 1);
         assert!(!cut.contains("kept"));
-        assert_eq!(said("short"), "short");
+        assert_eq!(redact("short"), "short");
     }
 }

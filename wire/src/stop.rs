@@ -64,7 +64,7 @@ pub fn install() -> io::Result<()> {
     if heeded(&SIGUSR1) {
         flag::register(SIGUSR1, Arc::clone(&stop.progress))?;
     }
-    let_through()?;
+    unblock_signals()?;
     STOP.get_or_init(|| stop);
     Ok(())
 }
@@ -73,7 +73,7 @@ pub fn install() -> io::Result<()> {
 ///
 /// # Errors
 /// Never on Linux.
-pub fn let_through() -> io::Result<()> {
+pub fn unblock_signals() -> io::Result<()> {
     Ok(SigSet::all().thread_unblock()?)
 }
 
@@ -103,7 +103,7 @@ pub fn die_if_requested() {
 ///
 /// # Errors
 /// The thread that watches cannot be started.
-pub fn die_at_once() -> io::Result<()> {
+pub fn die_on_signal() -> io::Result<()> {
     let watch = || {
         while !sleep(std::time::Duration::from_secs(3600)) {}
         die_if_requested();
@@ -146,7 +146,7 @@ fn ignored() -> u64 {
 
 /// Waits until `input` can be read, or a stop is requested, or `timeout` has passed.
 /// Says whether there is something to read (an end of file counts).
-pub fn readable(input: impl AsFd, timeout: Option<std::time::Duration>) -> io::Result<bool> {
+pub fn wait_readable(input: impl AsFd, timeout: Option<std::time::Duration>) -> io::Result<bool> {
     let timeout = timeout.map(|t| rustix::event::Timespec {
         tv_sec: t.as_secs() as i64,
         tv_nsec: i64::from(t.subsec_nanos()),
@@ -198,7 +198,7 @@ pub fn stdin() -> Stdin {
 impl io::Read for Stdin {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while !requested() {
-            if readable(&self.0, None)? {
+            if wait_readable(&self.0, None)? {
                 // Not through std's own buffer: what poll does not see must not be held back there.
                 return rustix::io::read(&self.0, buffer).map_err(Into::into);
             }

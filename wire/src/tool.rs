@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Exit, Fatal, OrFatal, Writer, csv, fault,
+    Exit, Fatal, OrFatal, Writer, crash, csv,
     out_file::OutFile,
     path::printable,
     progress::{Mode, Progress},
@@ -63,7 +63,7 @@ impl Tool {
         step: impl FnOnce(Writer) -> Result<Exit, E>,
     ) -> ExitCode {
         let mut file = None;
-        let contained = fault::contain(self.name, Exit::GaveUp as u8).map_err(Into::into);
+        let contained = crash::exit_with(self.name, Exit::GaveUp as u8).map_err(Into::into);
         let ended = contained.and_then(|()| match output.schema {
             Some(form) => self.print_schema(form),
             None => self

@@ -42,20 +42,20 @@ struct Shared {
 
 /// Warns on standard error, without the right to write records.
 #[derive(Clone)]
-pub struct Voice {
+pub struct Diagnostics {
     shared: Arc<Shared>,
     quiet: bool,
 }
 
-impl std::fmt::Debug for Voice {
+impl std::fmt::Debug for Diagnostics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Voice")
+        f.write_str("Diagnostics")
     }
 }
 
 /// What failed at an item, for its `error` record and for standard error.
 #[derive(Clone, Copy, Debug)]
-pub struct Trouble<'a> {
+pub struct ItemError<'a> {
     /// What was tried: one word.
     pub op: &'static str,
     /// Why it failed: one line.
@@ -152,10 +152,10 @@ impl Writer {
     ///
     /// # Errors
     /// As [`Writer::write`].
-    pub fn fail(&self, input: &Record, object: &str, trouble: Trouble<'_>) -> io::Result<()> {
+    pub fn fail(&self, input: &Record, object: &str, error: ItemError<'_>) -> io::Result<()> {
         let mut line = Line::new("error");
         line.text("was", input.kind());
-        self.write_error(&mut line, object, trouble, Some(input))
+        self.write_error(&mut line, object, error, Some(input))
     }
 
     /// As [`Writer::fail`], for an item without an input record: `fields` adds what is known of it.
@@ -167,30 +167,30 @@ impl Writer {
         &self,
         was: Option<&str>,
         object: &str,
-        trouble: Trouble<'_>,
+        error: ItemError<'_>,
         fields: impl FnOnce(&mut Line),
     ) -> io::Result<()> {
         let mut line = Line::new("error");
         line.opt_text("was", was);
         fields(&mut line);
-        self.write_error(&mut line, object, trouble, None)
+        self.write_error(&mut line, object, error, None)
     }
 
     fn write_error(
         &self,
         line: &mut Line,
         object: &str,
-        trouble: Trouble<'_>,
+        error: ItemError<'_>,
         input: Option<&Record>,
     ) -> io::Result<()> {
         line.text("tool", self.shared.tool)
-            .text("op", trouble.op)
-            .text("message", trouble.message)
-            .flag("retry", trouble.retry);
+            .text("op", error.op)
+            .text("message", error.message)
+            .flag("retry", error.retry);
         if let Some(input) = input {
             line.inherit(input);
         }
-        self.report(object, trouble.op, trouble.message);
+        self.report(object, error.op, error.message);
         self.write(line)
     }
 
@@ -217,8 +217,8 @@ impl Writer {
     }
 
     /// For threads that warn and may outlive the stream.
-    pub fn voice(&self) -> Voice {
-        Voice {
+    pub fn diagnostics(&self) -> Diagnostics {
+        Diagnostics {
             shared: Arc::clone(&self.shared),
             quiet: self.quiet,
         }
@@ -303,7 +303,7 @@ impl Drop for Writer {
     }
 }
 
-impl Voice {
+impl Diagnostics {
     /// As [`Writer::warn`].
     pub fn warn(&self, object: &str, act: &str, reason: &str) {
         if !self.quiet {

@@ -99,7 +99,7 @@ fn unlock(source: &Connection) -> rusqlite::Result<()> {
 
 fn patience(original: &Original, started: Instant, wait: Duration) -> Result<(), Error> {
     let left = wait.saturating_sub(started.elapsed());
-    let _waits = wire::waits::on("the database is locked", left);
+    let _waiting = wire::waiting::announce("the database is locked", left);
     if wire::stop::sleep(ASK_EVERY) {
         Err(Error::Stopped)
     } else if started.elapsed() >= wait {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use rustix::{fs::OFlags, io::Errno};
-use wire::{Exit, Fatal, Item, OrFatal, Reader, Record, Voice, Writer, stop};
+use wire::{Diagnostics, Exit, Fatal, Item, OrFatal, Reader, Record, Writer, stop};
 
 use super::{Content, Known, Set, samples::Samples};
 
@@ -74,7 +74,7 @@ pub fn read(files: &[impl AsRef<Path>], out: &Writer) -> Result<Heard, Fatal> {
         });
         match caught_up {
             true => following.push(stream),
-            false => stream.ended(&out.voice(), "the server decides about the rest"),
+            false => stream.ended(&out.diagnostics(), "the server decides about the rest"),
         }
     }
     Ok(Heard {
@@ -100,10 +100,10 @@ impl Heard {
         self.set.seal();
         let known = Known(Arc::new(self.set.into()));
         for stream in self.following {
-            let (known, voice) = (known.clone(), out.voice());
+            let (known, diagnostics) = (known.clone(), out.diagnostics());
             thread::Builder::new()
                 .name("known".into())
-                .spawn(move || stream.follow(&known, &voice))
+                .spawn(move || stream.follow(&known, &diagnostics))
                 .or_fatal(Exit::GaveUp, "known: start a thread")?;
         }
         Ok(known)
@@ -135,7 +135,7 @@ pub fn first_pass(
             "not one of its records names a content; mbs-hashes writes what is wanted".into(),
         ));
     }
-    Ok(stream.reader.custody().verdict().why)
+    Ok(stream.reader.completeness().report().why)
 }
 
 struct Stream {
@@ -190,32 +190,32 @@ impl Stream {
         Ok(false)
     }
 
-    fn follow(mut self, known: &Known, voice: &Voice) {
+    fn follow(mut self, known: &Known, diagnostics: &Diagnostics) {
         loop {
             match self.pass(|content, _| known.add(content)) {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(error) => return voice.warn(&self.shown, "read", &error.to_string()),
+                Err(error) => return diagnostics.warn(&self.shown, "read", &error.to_string()),
             }
         }
         // A signal to all of a pipeline ends this one, too.
         if !stop::requested() {
             let rows = format!("ended after {} contents", self.rows);
-            voice.warn(&self.shown, "follow", &rows);
+            diagnostics.warn(&self.shown, "follow", &rows);
             self.ended(
-                voice,
+                diagnostics,
                 "what others send from now on is left to the server's check",
             );
         }
     }
 
-    fn ended(self, voice: &Voice, then: &str) {
+    fn ended(self, diagnostics: &Diagnostics, then: &str) {
         if self.unusable > 0 {
             let lines = format!("{} lines name no content", self.unusable);
-            voice.warn(&self.shown, "read", &lines);
+            diagnostics.warn(&self.shown, "read", &lines);
         }
-        if let Some(why) = self.reader.custody().verdict().why {
-            voice.warn(&self.shown, "read", &format!("{why}; {then}"));
+        if let Some(why) = self.reader.completeness().report().why {
+            diagnostics.warn(&self.shown, "read", &format!("{why}; {then}"));
         }
     }
 }
@@ -249,7 +249,7 @@ impl Read for Source {
             Source::Pipe(pipe) => pipe,
         };
         while !stop::requested() {
-            if stop::readable(pipe.as_fd(), None)? {
+            if stop::wait_readable(pipe.as_fd(), None)? {
                 match rustix::io::read(&*pipe, &mut *buffer) {
                     Err(Errno::AGAIN | Errno::INTR) => {}
                     read => return read.map_err(Into::into),

@@ -29,7 +29,7 @@ pub fn connect(
     if let Some(oddity) = &settings.oddity {
         out.warn("password file", "read", oddity);
     }
-    let claims = Claims::open(settings, outage, halt, out.voice())
+    let claims = Claims::open(settings, outage, halt, out.diagnostics())
         .map_err(|failure| failure.fatal(&object, "connect"))?;
     match patiently(policy, || same(api, &claims)) {
         Ok(Same::Yes | Same::Unknown(_)) => {

@@ -128,7 +128,7 @@ impl<'a> Grip<'a> {
     pub(super) fn wait(&mut self) -> Result<(), Failure> {
         let start = Instant::now();
         let deadline = start + OTHERS_WITHIN;
-        let _waits = wire::waits::on("another uploader's lock", OTHERS_WITHIN);
+        let _waiting = wire::waiting::announce("another uploader's lock", OTHERS_WITHIN);
         while !self.take()? {
             let object = self.claims.database();
             let name = |_| "a book, content, author or series that a file needs".into();

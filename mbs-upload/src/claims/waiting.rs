@@ -31,7 +31,7 @@ impl Claims {
         for holder in holders {
             let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
             if told.insert((holder.claim, holder.pid.clone())) {
-                self.voice
+                self.diagnostics
                     .warn(object, "wait", &said(&holder, &name(holder.claim)));
             }
         }

@@ -7,7 +7,7 @@ use std::{
     ops::Range,
 };
 
-use wire::read::{Ended, next_line};
+use wire::read::{LineEnd, next_line};
 
 use super::{
     done::{Done, Place},
@@ -95,7 +95,8 @@ impl Past {
         loop {
             line.clear();
             let at = input.at;
-            let Some(Ended { fits, torn }) = next_line(&mut input, LONGEST_LINE, &mut line)? else {
+            let Some(LineEnd { fits, torn }) = next_line(&mut input, LONGEST_LINE, &mut line)?
+            else {
                 break;
             };
             past.torn = torn;

@@ -42,7 +42,7 @@ pub fn settle(
         let since = Timestamp::now().duration_since(last);
         let since = since.try_into().unwrap_or_default();
         let pause = server.policy.wait.saturating_sub(since);
-        let _waits = wire::waits::on("what a former run sent may still arrive", pause);
+        let _waiting = wire::waiting::announce("what a former run sent may still arrive", pause);
         wire::stop::sleep(pause);
         journal.clock = clock(&halves, server);
     }

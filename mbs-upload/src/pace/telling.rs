@@ -93,7 +93,7 @@ impl Pace {
         }
         let total = unread.map(|unread| (state.files as f64 * (1.0 + unread)) as u64);
         drop(state);
-        out.progress().tell(total, words);
+        out.progress().set_status(total, words);
     }
 
     fn write(&self, out: &Writer) {

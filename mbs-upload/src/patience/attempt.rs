@@ -78,7 +78,7 @@ pub fn patiently<T>(
         let Next::Wait(pause) = policy.next(&failure, failed, chance()) else {
             return Err(failure);
         };
-        let _waits = wire::waits::on(&failure.to_string(), pause);
+        let _waiting = wire::waiting::announce(&failure.to_string(), pause);
         if wire::stop::sleep(pause) {
             return Err(failure);
         }

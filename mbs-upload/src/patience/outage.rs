@@ -11,7 +11,7 @@ use std::{
 
 pub use absence::{Absence, Next, Part};
 
-use wire::waits::{self, Waits};
+use wire::waiting::{self, Waiting};
 
 use crate::{
     patience::{
@@ -53,7 +53,7 @@ struct State {
     last: Standing,
     gone: Option<String>,
     /// It is away, and waited for.
-    waits: Option<Waits>,
+    waits: Option<Waiting>,
     /// What stayed away for too long.
     culprit: Option<Part>,
 }
@@ -140,7 +140,7 @@ impl Outage {
                     let Some(pause) = self.missed(Part::Api, &failure.to_string()) else {
                         break;
                     };
-                    let _waits = waits::on(&failure.to_string(), pause);
+                    let _waiting = waiting::announce(&failure.to_string(), pause);
                     if self.halt.sleep(pause) {
                         return self.give_up(STOPPED);
                     }
@@ -168,7 +168,7 @@ impl Outage {
         match state.absence.missed(part, Instant::now(), chance()) {
             Next::Wait { pause, tell } => {
                 if let Some(most) = tell {
-                    state.waits = Some(waits::on(why, most));
+                    state.waits = Some(waiting::announce(why, most));
                     let text = format!("{why}; waiting for it for up to {}", spell(most));
                     (self.say)(part, &text);
                 }

@@ -72,7 +72,7 @@ pub(super) fn look_at(
             settings.clone(),
             Duration::ZERO,
             &target.halt,
-            report.voice(),
+            report.diagnostics(),
         ) {
             Ok(claims) => {
                 report.say(&same_database(api, &claims)?)?;

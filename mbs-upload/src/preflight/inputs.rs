@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, io::BufRead};
 
-use wire::{Item, Reader, records::Summary, write::Trouble as Wrong};
+use wire::{Item, Reader, records::Summary, write::ItemError as Wrong};
 
 use super::{
     Trouble,
@@ -95,7 +95,7 @@ impl<'a> Inputs<'a> {
                 }
             }
         }
-        let verdict = reader.custody().verdict();
+        let verdict = reader.completeness().report();
         // A preflight without files looks at the server alone.
         if lines == 0 {
             return Ok(Summary {

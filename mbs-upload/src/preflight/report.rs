@@ -2,7 +2,7 @@
 
 use std::io;
 
-use wire::{Line, Voice, Writer};
+use wire::{Diagnostics, Line, Writer};
 
 use crate::{input::job::Job, run::outcome::Outcome};
 
@@ -89,8 +89,8 @@ impl<'a> Report<'a> {
         self.0
     }
 
-    pub(super) fn voice(&self) -> Voice {
-        self.0.voice()
+    pub(super) fn diagnostics(&self) -> Diagnostics {
+        self.0.diagnostics()
     }
 
     /// A record, and a line on standard error for what is not well.

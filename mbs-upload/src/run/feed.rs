@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use wire::{Custody, Exit, Fatal, Item, Reader, Record, write::Trouble};
+use wire::{Completeness, Exit, Fatal, Item, Reader, Record, write::ItemError};
 
 use super::Run;
 use crate::{input::job::Job, patience::halt::STOPPED, run::outcome::Outcome};
@@ -14,7 +14,7 @@ use crate::{input::job::Job, patience::halt::STOPPED, run::outcome::Outcome};
 /// What the reader of the input hands over.
 pub(super) enum Feed {
     Item(Item),
-    End(io::Result<Box<Custody>>),
+    End(io::Result<Box<Completeness>>),
     /// A worker or a signal has aborted the run.
     Abort,
 }
@@ -35,7 +35,7 @@ pub(super) fn read(input: impl BufRead, feed: &SyncSender<Feed>) {
                     return;
                 }
             }
-            Ok(None) => break Ok(Box::new(reader.custody())),
+            Ok(None) => break Ok(Box::new(reader.completeness())),
             Err(error) => break Err(error),
         }
     };
@@ -44,11 +44,11 @@ pub(super) fn read(input: impl BufRead, feed: &SyncSender<Feed>) {
 }
 
 impl Run<'_> {
-    /// Makes jobs of the input; gives its custody, or nothing after an abort.
+    /// Makes jobs of the input; returns what was counted, or nothing after an abort.
     pub(super) fn feed(
         &self,
         feed: &Receiver<Feed>,
-    ) -> Result<Option<Box<Custody>>, anyhow::Error> {
+    ) -> Result<Option<Box<Completeness>>, anyhow::Error> {
         let fed = self.feed_all(feed);
         match &fed {
             Ok(Some(_)) => {
@@ -62,7 +62,7 @@ impl Run<'_> {
         fed
     }
 
-    fn feed_all(&self, feed: &Receiver<Feed>) -> Result<Option<Box<Custody>>, anyhow::Error> {
+    fn feed_all(&self, feed: &Receiver<Feed>) -> Result<Option<Box<Completeness>>, anyhow::Error> {
         while let Ok(next) = feed.recv() {
             // Also what is known already must not be read on and on after an abort.
             if self.floor.aborted().is_some() {
@@ -71,17 +71,17 @@ impl Run<'_> {
             let went_on = match next {
                 Feed::Item(Item::Record(record)) => self.take_in(record)?,
                 Feed::Item(Item::Unusable(line, reason)) => {
-                    let trouble = Trouble {
+                    let item_error = ItemError {
                         op: "read",
                         message: &reason,
                         retry: false,
                     };
                     self.out
-                        .fail_new(None, &format!("stdin:{line}"), trouble, |_| ())?;
+                        .fail_new(None, &format!("stdin:{line}"), item_error, |_| ())?;
                     true
                 }
-                Feed::End(custody) => {
-                    return custody.map(Some).map_err(|error| {
+                Feed::End(completeness) => {
+                    return completeness.map(Some).map_err(|error| {
                         Fatal::new(Exit::GaveUp, format!("stdin: read: {error}")).into()
                     });
                 }
@@ -105,13 +105,16 @@ impl Run<'_> {
             Ok(job) => job,
             Err(message) => {
                 let shown = record.path().map(|path| path.display().to_string());
-                let trouble = Trouble {
+                let item_error = ItemError {
                     op: "input",
                     message: &message,
                     retry: false,
                 };
-                self.out
-                    .fail(&record, &shown.unwrap_or_else(|_| "stdin".into()), trouble)?;
+                self.out.fail(
+                    &record,
+                    &shown.unwrap_or_else(|_| "stdin".into()),
+                    item_error,
+                )?;
                 return Ok(true);
             }
         };

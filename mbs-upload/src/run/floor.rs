@@ -187,7 +187,7 @@ impl Floor {
 
     fn wait_until<'a>(&self, state: MutexGuard<'a, State>, due: Instant) -> MutexGuard<'a, State> {
         let left = due.saturating_duration_since(Instant::now());
-        let _waits = wire::waits::on("another uploader's lock", left);
+        let _waiting = wire::waiting::announce("another uploader's lock", left);
         match self.change.wait_timeout(state, left) {
             Ok((state, _)) => state,
             Err(poisoned) => poisoned.into_inner().0,

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use serde_json::{Value, json};
-use wire::secret::said;
+use wire::secret::redact;
 
 use crate::{
     known::Content,
@@ -149,8 +149,8 @@ fn verdict(error: &str) -> Result<Verdict, Failure> {
     Ok(match error {
         "file already exists" => Verdict::Exists,
         "file too big" => Verdict::TooBig(error.into()),
-        other if other.starts_with("unsupported") => Verdict::Unsupported(said(other)),
-        other => return Err(Failure::Refused(format!("check: {}", said(other)))),
+        other if other.starts_with("unsupported") => Verdict::Unsupported(redact(other)),
+        other => return Err(Failure::Refused(format!("check: {}", redact(other)))),
     })
 }
 

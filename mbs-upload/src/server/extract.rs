@@ -150,7 +150,7 @@ fn read_firmly(server: &Server, id: i64) -> Result<Value, Failure> {
         };
         match server.policy.next(&failure, failed, chance()) {
             attempt::Next::Wait(pause) if failed <= FIRMLY => {
-                let _waits = wire::waits::on(&failure.to_string(), pause);
+                let _waiting = wire::waiting::announce(&failure.to_string(), pause);
                 if server.halt.sleep(pause) {
                     return Err(failure);
                 }

@@ -44,7 +44,7 @@ impl std::fmt::Debug for Login {
 impl Login {
     /// A user and a password; nothing is asked yet.
     pub fn new(user: &str, password: &str) -> Login {
-        secret::keep(password.as_bytes());
+        secret::register(password.as_bytes());
         Login {
             user: user.into(),
             password: password.into(),
@@ -138,7 +138,7 @@ fn token(text: &str) -> Option<String> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
     let is_one = (1..=LONGEST).contains(&text.len()) && text.bytes().all(fits);
     is_one.then(|| {
-        secret::keep(text.as_bytes());
+        secret::register(text.as_bytes());
         text.into()
     })
 }

@@ -57,9 +57,9 @@ pub struct Target {
 pub fn reach(mut target: Target, out: &Writer) -> Result<Server, Fatal> {
     let (api, policy, halt) = (&target.api, target.policy, &target.halt);
     let base = api.base();
-    let (voice, addresses) = (out.voice(), [base.to_string(), target.ws.clone()]);
+    let (diagnostics, addresses) = (out.diagnostics(), [base.to_string(), target.ws.clone()]);
     let outage = Outage::new(target.outage, policy, halt, move |part, text| {
-        voice.warn(&addresses[part as usize], "away", text);
+        diagnostics.warn(&addresses[part as usize], "away", text);
     });
     let outage = Arc::new(outage);
     let first = Part::Api;

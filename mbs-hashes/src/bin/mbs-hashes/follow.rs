@@ -158,7 +158,7 @@ enum Woken {
 /// Pauses, but no longer than until a stop is requested or the reader of our pipe is gone: without
 /// new rows nothing would be written that could tell.
 fn wait(time: Duration) -> io::Result<Woken> {
-    let _waits = wire::waits::on("the next look for new rows", time);
+    let _waiting = wire::waiting::announce("the next look for new rows", time);
     let stdout = io::stdout();
     let piped = fstat(stdout.as_fd())
         .is_ok_and(|about| FileType::from_raw_mode(about.st_mode) == FileType::Fifo);
@@ -173,7 +173,7 @@ fn wait(time: Duration) -> io::Result<Woken> {
     loop {
         let left = end.saturating_duration_since(Instant::now());
         // The writing end of a pipe is never readable; what wakes us is the error that it has.
-        let gone = stop::readable(stdout.as_fd(), Some(left))?;
+        let gone = stop::wait_readable(stdout.as_fd(), Some(left))?;
         if stop::requested() {
             return Ok(Woken::Stop);
         }

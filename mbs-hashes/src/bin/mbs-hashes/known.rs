@@ -3,7 +3,7 @@
 use std::{ffi::OsStr, io, os::unix::ffi::OsStrExt, path::Path};
 
 use mbs_hashes::source::Source;
-use wire::{Line, Writer, write::Trouble};
+use wire::{Line, Writer, write::ItemError};
 
 /// Writes rows and counts them.
 pub(crate) struct Known<'a> {
@@ -41,20 +41,20 @@ impl<'a> Known<'a> {
         self.last_id = self.last_id.max(row.id);
         match check(row) {
             Ok(sha1) => {
-                self.line.restart("known_hash");
+                self.line.reset("known_hash");
                 self.line
                     .text("sha1", str::from_utf8(&sha1).unwrap_or_default());
                 fields(&mut self.line, row);
                 self.out.write(&self.line)
             }
             Err(reason) => {
-                let trouble = Trouble {
+                let item_error = ItemError {
                     op: "read",
                     message: &reason,
                     retry: false,
                 };
                 self.out
-                    .fail_new(Some("known_hash"), &place(), trouble, |line| {
+                    .fail_new(Some("known_hash"), &place(), item_error, |line| {
                         fields(line, row)
                     })
             }

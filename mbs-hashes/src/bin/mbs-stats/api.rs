@@ -13,7 +13,7 @@ use ureq::{
         transport::{Connector, TcpConnector},
     },
 };
-use wire::secret::{self, said};
+use wire::secret::{self, redact};
 
 /// Bytes of an answer.
 const LONGEST: u64 = 1 << 20;
@@ -45,7 +45,7 @@ impl Api {
     /// # Errors
     /// `act: reason`, one line.
     pub(crate) fn ebooks(&self) -> Result<u64, String> {
-        secret::keep(&self.password.0);
+        secret::register(&self.password.0);
         let start = std::time::Instant::now();
         let login = self
             .agent(self.timeout)
@@ -59,9 +59,9 @@ impl Api {
             let reason = login
                 .error
                 .unwrap_or_else(|| "no token in the answer".into());
-            return Err(format!("log in as {}: {}", self.user, said(&reason)));
+            return Err(format!("log in as {}: {}", self.user, redact(&reason)));
         };
-        secret::keep(token.as_bytes());
+        secret::register(token.as_bytes());
         let left = self.timeout.saturating_sub(start.elapsed());
         let page = self
             .agent(left)
@@ -88,8 +88,8 @@ impl Api {
 
 fn answer<T: DeserializeOwned>(got: Result<Response<Body>, ureq::Error>) -> Result<T, String> {
     let mut response = got.map_err(|error| match error {
-        ureq::Error::Other(why) => said(&why.to_string()),
-        other => said(&other.to_string()),
+        ureq::Error::Other(why) => redact(&why.to_string()),
+        other => redact(&other.to_string()),
     })?;
     if !response.status().is_success() {
         return Err(format!("the server answers {}", response.status()));
@@ -98,6 +98,6 @@ fn answer<T: DeserializeOwned>(got: Result<Response<Body>, ureq::Error>) -> Resu
     let read = body.with_config().limit(LONGEST).read_json();
     read.map_err(|error| match error {
         ureq::Error::Json(_) => "the answer is not MyBookshelf2's".into(),
-        other => said(&other.to_string()),
+        other => redact(&other.to_string()),
     })
 }

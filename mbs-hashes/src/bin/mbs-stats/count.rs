@@ -58,7 +58,7 @@ pub(crate) fn first_to_answer(
     }
     if let Some(api) = &sources.api {
         // A silent one would hold an exit up for as long as it may take to answer.
-        stop::die_at_once().or_fatal(Exit::GaveUp, "threads: start one")?;
+        stop::die_on_signal().or_fatal(Exit::GaveUp, "threads: start one")?;
         match via_api(api) {
             Ok(counts) => return Ok(counts),
             Err(reason) => {

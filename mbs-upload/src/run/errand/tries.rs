@@ -55,7 +55,7 @@ impl Errand<'_> {
         match server.policy.next(failure, tries.failed, chance()) {
             Next::Wait(pause) if !in_all => {
                 self.failures += 1;
-                let _waits = wire::waits::on(&failure.to_string(), pause);
+                let _waiting = wire::waiting::announce(&failure.to_string(), pause);
                 match server.halt.sleep(pause) {
                     false => Verdict::Again,
                     true => {

@@ -1,7 +1,7 @@
 //! The engine's messages: JSON arrays.
 
 use serde_json::Value;
-use wire::secret::said;
+use wire::secret::redact;
 
 use super::Event;
 use crate::server::ebook::row;
@@ -12,8 +12,8 @@ pub(super) fn read(text: &str) -> Option<(u64, Event)> {
     let (kind, id) = (message.first()?.as_str()?, message.get(1)?.as_u64()?);
     let body = message.get(2).cloned().unwrap_or_default();
     let words = |value: Option<&Value>| match value {
-        Some(Value::String(text)) => said(text),
-        Some(other) => said(&other.to_string()),
+        Some(Value::String(text)) => redact(text),
+        Some(other) => redact(&other.to_string()),
         None => String::new(),
     };
     let event = match kind {

@@ -14,7 +14,7 @@ use tungstenite::{
     protocol::WebSocketConfig,
     stream::{MaybeTlsStream, Mode},
 };
-use wire::secret::said;
+use wire::secret::redact;
 
 use crate::{
     patience::{
@@ -141,7 +141,7 @@ fn refused(error: Error) -> Failure {
         },
         other => Failure::NotReached(match tls::cause::<rustls::Error>(&other) {
             Some(error) => format!("TLS: {}", tls::explain(error, "SSL_CERT_FILE")),
-            None => said(&other.to_string()),
+            None => redact(&other.to_string()),
         }),
     }
 }

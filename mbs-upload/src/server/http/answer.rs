@@ -11,7 +11,7 @@ use ureq::{
     http::{Response, header},
 };
 
-use wire::secret::said;
+use wire::secret::redact;
 
 use crate::server::failure::Failure;
 
@@ -95,9 +95,9 @@ fn broken(error: ureq::Error) -> Failure {
         _ => false,
     };
     if unreached {
-        Failure::NotReached(said(&text))
+        Failure::NotReached(redact(&text))
     } else {
-        Failure::NoAnswer(format!("connection broken: {}", said(&text)))
+        Failure::NoAnswer(format!("connection broken: {}", redact(&text)))
     }
 }
 
@@ -129,7 +129,7 @@ fn understand(
         },
         300..=399 => Err(Failure::Refused(format!(
             "HTTP {status}: redirects to {}; use that address",
-            said(location.unwrap_or("nowhere"))
+            redact(location.unwrap_or("nowhere"))
         ))),
         401 => Err(Failure::Denied(message())),
         404 => Err(Failure::NotFound(message())),
@@ -150,9 +150,9 @@ const FIXED: [&str; 3] = ["file already exists", "File already exists", "file to
 fn words(value: &Value) -> String {
     match value {
         Value::String(text) if FIXED.contains(&text.as_str()) => text.clone(),
-        Value::String(text) => said(text),
+        Value::String(text) => redact(text),
         Value::Null => String::new(),
-        other => said(&other.to_string()),
+        other => redact(&other.to_string()),
     }
 }
 
@@ -165,7 +165,7 @@ fn told(status: u16, value: Option<&Value>, text: &str) -> String {
 
 /// The first words of an HTML page or another long text.
 fn short(text: &str) -> String {
-    let text = said(text);
+    let text = redact(text);
     let mut shown = String::new();
     let mut in_tag = false;
     for c in text.chars() {

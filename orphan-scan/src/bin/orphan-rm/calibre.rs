@@ -232,7 +232,7 @@ pub(crate) fn away(library: &Library, patience: Patience, mut say: impl FnMut(&s
             told = true;
         }
         // Until a person closes it; whoever watches us knows how long that may take.
-        let _waits = wire::waits::on(who, Duration::MAX);
+        let _waiting = wire::waiting::announce(who, Duration::MAX);
         if wire::stop::sleep(Duration::from_millis(500)) {
             return found;
         }

@@ -81,7 +81,7 @@ impl Plan<'_> {
                 "there are {} candidates, so --confirm must be {typed:?}",
                 self.count
             ))),
-            Consent::Ask => match out.progress().aside(|| ask(&self.lines(), &typed)) {
+            Consent::Ask => match out.progress().suspend(|| ask(&self.lines(), &typed)) {
                 Ok(answer) if answer.trim() == typed => Ok(()),
                 Ok(_) => Err(refuse(format!("{typed:?} was not typed"))),
                 Err(_) if stop::requested() => Err(refuse("asked to stop".into())),
@@ -111,7 +111,7 @@ fn ask(lines: &[String], typed: &str) -> io::Result<String> {
             return Err(io::ErrorKind::Interrupted.into());
         }
         // ^Z and fg wake it, too.
-        if !stop::readable(&terminal, None)? {
+        if !stop::wait_readable(&terminal, None)? {
             continue;
         }
         match terminal.read(&mut piece)? {

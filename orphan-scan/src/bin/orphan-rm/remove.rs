@@ -224,7 +224,7 @@ impl Run<'_, '_> {
                 told = true;
             }
             // Until a person closes it; whoever watches us knows how long that may take.
-            let _waits = wire::waits::on(&who, std::time::Duration::MAX);
+            let _waiting = wire::waiting::announce(&who, std::time::Duration::MAX);
             if wire::stop::sleep(std::time::Duration::from_millis(500)) {
                 return;
             }

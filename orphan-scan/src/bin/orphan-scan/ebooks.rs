@@ -17,7 +17,7 @@ use mbs_hashes::{
     tuples::Tuple,
 };
 use orphan_scan::{names, store::books_of};
-use wire::{Exit, Line, Writer, progress::Unit, records::Summary, stop, write::Trouble};
+use wire::{Exit, Line, Writer, progress::Unit, records::Summary, stop, write::ItemError};
 
 use crate::args::Args;
 
@@ -56,7 +56,7 @@ pub(crate) fn tell(out: Writer, args: &Args) -> Result<Exit> {
         let seen = |count| {
             out.progress().step(Unit::Discovery);
             let words = format!("{count} entries of the store");
-            out.progress().tell(None, words);
+            out.progress().set_status(None, words);
         };
         let files = files::stored(&books, args.min_age, warn, seen);
         let rows = sources(&session, age, &books, &out);
@@ -65,12 +65,12 @@ pub(crate) fn tell(out: Writer, args: &Args) -> Result<Exit> {
         match files {
             Ok(files) => summary.file_without_source = Some(strays(&files, &rows, &books, &out)?),
             Err(reason) if !stop::requested() => {
-                let trouble = Trouble {
+                let item_error = ItemError {
                     op: "list",
                     message: &reason,
                     retry: true,
                 };
-                out.fail_new(None, &books.to_string_lossy(), trouble, |line| {
+                out.fail_new(None, &books.to_string_lossy(), item_error, |line| {
                     line.path(&books);
                 })?;
                 summary.complete = false;
@@ -130,7 +130,7 @@ fn without_source(session: &Session, age: u64, out: &Writer) -> Result<u64, Eith
     );
     let (mut count, mut line) = (0, Line::new("server_finding"));
     let each = |row: Tuple<'_, 3>| -> Result<(), Either> {
-        line.restart("server_finding");
+        line.reset("server_finding");
         line.text("class", "ebook_without_source")
             .text("why", "no row of a stored file belongs to it");
         if let Some(id) = row.int(0) {
@@ -183,7 +183,7 @@ fn sources(session: &Session, age: u64, books: &Path, out: &Writer) -> Result<Ro
             }
             Err(error) => {
                 let message = error.to_string();
-                let trouble = Trouble {
+                let item_error = ItemError {
                     op: "look at it",
                     message: &message,
                     retry: true,
@@ -191,7 +191,7 @@ fn sources(session: &Session, age: u64, books: &Path, out: &Writer) -> Result<Ro
                 return Ok(out.fail_new(
                     Some("server_finding"),
                     &path.to_string_lossy(),
-                    trouble,
+                    item_error,
                     |line| {
                         line.path(&path);
                     },
@@ -201,7 +201,7 @@ fn sources(session: &Session, age: u64, books: &Path, out: &Writer) -> Result<Ro
         if row.int(6) != Some(1) {
             return Ok(());
         }
-        line.restart("server_finding");
+        line.reset("server_finding");
         line.text("class", "source_without_file").text("why", why);
         for (name, at) in [("source_id", 0), ("ebook_id", 1), ("size", 3)] {
             if let Some(number) = row.int(at) {
@@ -231,7 +231,7 @@ fn strays(files: &[Stored], rows: &Rows, books: &Path, out: &Writer) -> std::io:
             continue;
         }
         let location = Path::new(OsStr::from_bytes(&file.location));
-        line.restart("server_finding");
+        line.reset("server_finding");
         line.text("class", "file_without_source")
             .text("why", "no row names it")
             .int("size", file.size)

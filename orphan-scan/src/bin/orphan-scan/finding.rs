@@ -49,7 +49,7 @@ pub(crate) struct Finding<'a> {
 impl Finding<'_> {
     /// Makes the record in `line`, of which only the memory is kept.
     pub(crate) fn put(&self, line: &mut Line) {
-        line.restart("finding");
+        line.reset("finding");
         line.path(self.path)
             .text("class", self.verdict.class.name())
             .text("why", &self.verdict.why)

@@ -93,12 +93,12 @@ pub(crate) fn not_empty(folder: &Path) -> Result<(), Fatal> {
 /// Why the list may lack files that are tracked; one line each, the most telling first.
 pub(crate) fn flaws(list: &List, database: &Database, answers: Option<&Answers>) -> Vec<String> {
     let mut flaws = Vec::new();
-    let custody = &list.custody;
-    flaws.extend(custody.why.clone());
-    if let Some(shard) = &custody.shard {
+    let completeness = &list.completeness;
+    flaws.extend(completeness.why.clone());
+    if let Some(shard) = &completeness.shard {
         flaws.push(format!("the input is only shard {shard} of a list"));
     }
-    match (&custody.library, &database.uuid) {
+    match (&completeness.library, &database.uuid) {
         (Some(listed), Some(here)) if listed != here => flaws.push(format!(
             "the list is of another library: {listed}, where this one is {here}"
         )),

@@ -11,7 +11,7 @@ use std::{
 use mbs_hashes::known::Set;
 use orphan_scan::tracked::{Told, Tracked, relative};
 use rusqlite::{Connection, OptionalExtension, types::ValueRef};
-use wire::{Exit, Fatal, OrFatal, custody};
+use wire::{Exit, Fatal, OrFatal, completeness};
 
 use rows::Row;
 
@@ -48,7 +48,7 @@ pub(crate) struct List {
     /// The first of them, for a message.
     pub(crate) stray: Option<PathBuf>,
     /// What the list's summaries say.
-    pub(crate) custody: custody::Verdict,
+    pub(crate) completeness: completeness::StreamReport,
 }
 
 /// Reads the list at `file` (`-` is standard input).
@@ -68,7 +68,7 @@ pub(crate) fn read(
         sum: PathSum::default(),
         strays: 0,
         stray: None,
-        custody: custody::Custody::default().verdict(),
+        completeness: completeness::Completeness::default().report(),
     };
     let mut waiting = Vec::new();
     let mut rooted = false;
@@ -97,7 +97,7 @@ pub(crate) fn read(
     })?;
     list.take_all(library, &mut waiting, known)?;
     list.tracked.seal(known);
-    list.custody = verdict;
+    list.completeness = verdict;
     Ok(list)
 }
 

@@ -30,7 +30,7 @@ use wire::{
     progress::Unit,
     records::{ERROR, FINDING, SERVER_FINDING, SUMMARY},
     stop,
-    write::Trouble,
+    write::ItemError,
 };
 
 use answers::Answers;
@@ -204,7 +204,7 @@ fn list_links(
     let seen = |count| {
         out.progress().step(Unit::Discovery);
         out.progress()
-            .tell(None, format!("{count} entries of the store"));
+            .set_status(None, format!("{count} entries of the store"));
     };
     let names: Vec<_> = [Some(library.into()), library.canonicalize().ok()]
         .into_iter()
@@ -230,12 +230,12 @@ fn list_links(
         Err(reason) => reason,
     };
     if !stop::requested() {
-        let trouble = Trouble {
+        let item_error = ItemError {
             op: "list the links",
             message: &failed,
             retry: true,
         };
-        out.fail_new(None, &shown, trouble, |line| {
+        out.fail_new(None, &shown, item_error, |line| {
             line.path(&books);
         })?;
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use orphan_scan::{classes::Class, report::Report};
-use wire::{Exit, OrFatal, records::Summary, write::Trouble};
+use wire::{Exit, OrFatal, records::Summary, write::ItemError};
 
 use crate::{
     gate::Database,
@@ -36,12 +36,12 @@ impl Ended<'_> {
             false => Vec::new(),
         };
         for flaw in &flaws {
-            let trouble = Trouble {
+            let item_error = ItemError {
                 op: "balance the ledger",
                 message: flaw,
                 retry: false,
             };
-            out.fail_new(None, &self.job.root.to_string_lossy(), trouble, |line| {
+            out.fail_new(None, &self.job.root.to_string_lossy(), item_error, |line| {
                 line.path(self.job.root);
             })?;
         }

@@ -19,7 +19,7 @@ use rustix::{
     fs::{AtFlags, FileType, Statx, StatxFlags, statx},
     io::Errno,
 };
-use wire::{Line, fault, path::encode};
+use wire::{Line, crash, path::encode};
 
 pub(crate) use job::Job;
 
@@ -73,7 +73,7 @@ pub(crate) enum Error {
 pub(crate) fn scan(job: &Job<'_>) -> Result<Scanned, Error> {
     let mut root = folders::open_root(job.root, Here::LIBRARY).map_err(Error::Root)?;
     root.context.linked = job.links_to_library(root.id);
-    let mut walkers: Vec<_> = (0..fault::affordable(WALKERS))
+    let mut walkers: Vec<_> = (0..crash::affordable_threads(WALKERS))
         .map(|_| Walker::new(job))
         .collect();
     let whole = folders::walk(root, Border::FileSystem, &mut walkers)?;

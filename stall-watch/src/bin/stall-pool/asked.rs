@@ -44,7 +44,7 @@ impl Asked {
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
         let asked = SignalDelivery::with_pipe(read, write, SignalOnly, signals)?;
-        wire::stop::let_through()?;
+        wire::stop::unblock_signals()?;
         Ok(Asked(asked))
     }
 

@@ -31,7 +31,7 @@ pub(crate) fn server_ebooks(args: &Args, out: Writer) -> Result<Exit, anyhow::Er
             }
         }
     }
-    let verdict = reader.custody().verdict();
+    let verdict = reader.completeness().report();
     if let Some(why) = &verdict.why {
         out.warn("stdin", "read", why);
     }

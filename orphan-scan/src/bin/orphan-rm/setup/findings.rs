@@ -2,7 +2,7 @@
 
 use std::io::BufReader;
 
-use wire::{Custody, Exit, Item, OrFatal, Reader, Writer, custody::Verdict};
+use wire::{Completeness, Exit, Item, OrFatal, Reader, Writer, completeness::StreamReport};
 
 use crate::{
     candidate::{self, Candidate},
@@ -16,7 +16,7 @@ pub(super) struct Input {
     pub lines: Vec<Box<[u8]>>,
     pub load: Load,
     pub tracked: Vec<Forget>,
-    pub verdict: Verdict,
+    pub verdict: StreamReport,
 }
 
 /// Reads all findings; those that are not asked for pass through.
@@ -26,7 +26,7 @@ pub(super) fn read(classes: &[Class], out: &Writer) -> anyhow::Result<Input> {
         lines: Vec::new(),
         load: Load::default(),
         tracked: Vec::new(),
-        verdict: Custody::default().verdict(),
+        verdict: Completeness::default().report(),
     };
     let mut findings = false;
     while let Some(item) = reader.next_item().or_fatal(Exit::GaveUp, "stdin: read")? {
@@ -59,16 +59,16 @@ pub(super) fn read(classes: &[Class], out: &Writer) -> anyhow::Result<Input> {
                 input.lines.push(record.line().into());
             }
             Err(why) => {
-                let trouble = wire::write::Trouble {
+                let item_error = wire::write::ItemError {
                     op: "read",
                     message: &why,
                     retry: false,
                 };
-                out.fail(&record, "stdin", trouble)?;
+                out.fail(&record, "stdin", item_error)?;
             }
         }
     }
-    input.verdict = reader.custody().verdict();
+    input.verdict = reader.completeness().report();
     if !findings {
         out.warn(
             "stdin",
@@ -84,12 +84,12 @@ pub(super) fn read(classes: &[Class], out: &Writer) -> anyhow::Result<Input> {
 
 /// An error record for a line that is none.
 pub(super) fn unusable(out: &Writer, number: u64, why: &str) -> std::io::Result<()> {
-    let trouble = wire::write::Trouble {
+    let item_error = wire::write::ItemError {
         op: "read",
         message: why,
         retry: false,
     };
-    out.fail_new(None, &format!("stdin line {number}"), trouble, |line| {
+    out.fail_new(None, &format!("stdin line {number}"), item_error, |line| {
         line.int("line", number);
     })
 }

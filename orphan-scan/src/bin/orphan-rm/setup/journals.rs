@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use calibre_list::Library;
-use wire::{Exit, Fatal, OrFatal, Writer, records::JournalRun, write::Trouble};
+use wire::{Exit, Fatal, OrFatal, Writer, records::JournalRun, write::ItemError};
 
 use super::refuse;
 use crate::{
@@ -73,13 +73,13 @@ pub(crate) fn tell_unread(
 ) -> std::io::Result<()> {
     for (line, why) in unread {
         let message = format!("{why}; what it tells of stays where it is");
-        let trouble = Trouble {
+        let item_error = ItemError {
             op: "read",
             message: &message,
             retry: false,
         };
         let object = format!("{}: line {line}", journal.display());
-        out.fail_new(None, &object, trouble, |record| {
+        out.fail_new(None, &object, item_error, |record| {
             record.int("line", *line as u64);
         })?;
     }

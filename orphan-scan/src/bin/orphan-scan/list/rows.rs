@@ -10,7 +10,7 @@ use std::{
 };
 
 use mbs_hashes::known::Content;
-use wire::{Exit, Fatal, Item, OrFatal, Reader, Record, custody};
+use wire::{Exit, Fatal, Item, OrFatal, Reader, Record, completeness};
 
 /// Rows are handed over so many at a time, and so many times ahead.
 const BATCH: usize = 512;
@@ -36,7 +36,7 @@ pub(super) struct Row {
 pub(super) fn read(
     file: &Path,
     mut each: impl FnMut(Option<Row>) -> Result<(), Fatal>,
-) -> Result<custody::Verdict, Fatal> {
+) -> Result<completeness::StreamReport, Fatal> {
     let shown = file.display().to_string();
     let source: Box<dyn Read + Send> = match file.as_os_str().as_bytes() {
         b"-" => Box::new(wire::stop::stdin()),
@@ -62,13 +62,16 @@ fn take(
     parsed.into_iter().flatten().try_for_each(each)
 }
 
-fn parse(source: impl Read, rows: &SyncSender<Vec<Option<Row>>>) -> io::Result<custody::Verdict> {
+fn parse(
+    source: impl Read,
+    rows: &SyncSender<Vec<Option<Row>>>,
+) -> io::Result<completeness::StreamReport> {
     let mut reader = Reader::new(BufReader::with_capacity(1 << 16, source));
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         let item = reader.next_item()?;
         let more = item.is_some();
-        // A line that is no record makes the list incomplete, which its custody tells.
+        // A line that is no record makes the list incomplete, which its summaries show.
         if let Some(Item::Record(record)) = item
             && is_row(&record)
         {
@@ -86,7 +89,7 @@ fn parse(source: impl Read, rows: &SyncSender<Vec<Option<Row>>>) -> io::Result<c
             break;
         }
     }
-    Ok(reader.custody().verdict())
+    Ok(reader.completeness().report())
 }
 
 impl Row {

@@ -7,7 +7,7 @@ use crate::records::Summary;
 
 /// What was read, and what the summaries in it say.
 #[derive(Debug, Default)]
-pub struct Custody {
+pub struct Completeness {
     records: u64,
     unusable: u64,
     summaries: Vec<Summary>,
@@ -17,7 +17,7 @@ pub struct Custody {
 
 /// What follows from it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Verdict {
+pub struct StreamReport {
     /// Everything that the sources saw is here.
     pub complete: bool,
     /// Why not, for a person.
@@ -30,7 +30,7 @@ pub struct Verdict {
     pub shard: Option<String>,
 }
 
-impl Verdict {
+impl StreamReport {
     /// The summary of a filter over this input, its counts still to be filled in by the writer.
     pub fn summary(&self) -> Summary {
         Summary {
@@ -43,7 +43,7 @@ impl Verdict {
     }
 }
 
-impl Custody {
+impl Completeness {
     /// One more record was read.
     pub fn count(&mut self) {
         self.records += 1;
@@ -55,12 +55,12 @@ impl Custody {
     }
 
     /// There was more, or may have been, that nobody read.
-    pub(crate) fn leave(&mut self) {
+    pub(crate) fn end_unread(&mut self) {
         self.unread = true;
     }
 
     /// A summary was read.
-    pub fn note(&mut self, summary: Summary) {
+    pub fn add_summary(&mut self, summary: Summary) {
         self.summaries.push(summary);
     }
 
@@ -68,7 +68,7 @@ impl Custody {
     ///
     /// Streams may be joined (`cat`, `xargs -P`), even interleaved, so only the sum of their counts
     /// can be checked. Shards must be there each once, all of them, and of one library.
-    pub fn verdict(&self) -> Verdict {
+    pub fn report(&self) -> StreamReport {
         let same = |field: fn(&Summary) -> &Option<String>| {
             let mut values = self.summaries.iter().map(field);
             let first = values.next()?.clone()?;
@@ -82,7 +82,7 @@ impl Custody {
         };
         // Whoever stopped reading knows why it did.
         let why = self.flaw().filter(|_| !self.unread);
-        Verdict {
+        StreamReport {
             complete: why.is_none() && !self.unread,
             why,
             library: same(|summary| &summary.library),
@@ -168,13 +168,13 @@ impl Custody {
 mod tests {
     use super::*;
 
-    fn stream(records: u64, parts: &[(u64, Option<&str>)]) -> Verdict {
-        let mut custody = Custody {
+    fn stream(records: u64, parts: &[(u64, Option<&str>)]) -> StreamReport {
+        let mut completeness = Completeness {
             records,
-            ..Custody::default()
+            ..Completeness::default()
         };
         for (records, shard) in parts {
-            custody.note(Summary {
+            completeness.add_summary(Summary {
                 tool: "t".into(),
                 records: *records,
                 complete: true,
@@ -183,7 +183,7 @@ mod tests {
                 ..Summary::default()
             });
         }
-        custody.verdict()
+        completeness.report()
     }
 
     #[test]
@@ -230,26 +230,26 @@ mod tests {
                 .why
                 .is_some()
         );
-        let mut custody = Custody::default();
+        let mut completeness = Completeness::default();
         for library in ["a", "b"] {
-            custody.note(Summary {
+            completeness.add_summary(Summary {
                 complete: true,
                 library: Some(library.into()),
                 ..Summary::default()
             });
         }
-        assert!(custody.verdict().complete);
+        assert!(completeness.report().complete);
     }
 
     #[test]
     fn a_selection_stays_a_selection() {
-        let mut custody = Custody::default();
-        custody.note(Summary {
+        let mut completeness = Completeness::default();
+        completeness.add_summary(Summary {
             selection: Some("--limit 3".into()),
             ..Summary::default()
         });
-        let verdict = custody.verdict();
-        assert!(!verdict.complete);
-        assert_eq!(verdict.summary().selection.as_deref(), Some("--limit 3"));
+        let report = completeness.report();
+        assert!(!report.complete);
+        assert_eq!(report.summary().selection.as_deref(), Some("--limit 3"));
     }
 }

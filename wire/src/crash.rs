@@ -24,7 +24,7 @@ const A_THREAD: u64 = 96 << 20;
 ///
 /// # Errors
 /// SIGABRT cannot be taken over.
-pub fn contain(tool: &'static str, code: u8) -> io::Result<()> {
+pub fn exit_with(tool: &'static str, code: u8) -> io::Result<()> {
     // std has no other answer to memory that is not to be had than to say so and abort.
     flag::register_conditional_shutdown(SIGABRT, code.into(), Arc::new(AtomicBool::new(true)))?;
     let told = AtomicBool::new(false);
@@ -51,7 +51,7 @@ fn end(code: u8) {
 }
 
 /// So many threads of those wanted as there is address space for (`ulimit -v`), and one at least.
-pub fn affordable(wanted: usize) -> usize {
+pub fn affordable_threads(wanted: usize) -> usize {
     let space = getrlimit(Resource::As).current.unwrap_or(u64::MAX);
     let threads = usize::try_from(space / A_THREAD).unwrap_or(usize::MAX);
     wanted.min(threads).max(1)

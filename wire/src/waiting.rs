@@ -25,10 +25,10 @@ struct Wait {
 /// It is waited until this is dropped.
 #[derive(Debug)]
 #[must_use = "the waiting is over when this is dropped"]
-pub struct Waits(u64);
+pub struct Waiting(u64);
 
 /// From now on it is waited for `what`, for so long at most. Any thread may say so.
-pub fn on(what: &str, most: Duration) -> Waits {
+pub fn announce(what: &str, most: Duration) -> Waiting {
     // Nobody waits for a year; a clock has an end.
     let until = Instant::now() + most.min(Duration::from_secs(365 * 86_400));
     let what = what.chars().map(|c| if c.is_control() { ' ' } else { c });
@@ -39,10 +39,10 @@ pub fn on(what: &str, most: Duration) -> Waits {
         what: what.take(LONGEST).collect(),
         number,
     });
-    Waits(number)
+    Waiting(number)
 }
 
-impl Drop for Waits {
+impl Drop for Waiting {
     fn drop(&mut self) {
         waits().retain(|wait| wait.number != self.0);
     }
@@ -54,11 +54,11 @@ fn waits() -> MutexGuard<'static, Vec<Wait>> {
 
 /// What is said now and again of the waits of this process.
 #[derive(Debug, Default)]
-pub(crate) struct Teller {
+pub(crate) struct Announcer {
     told: Option<Instant>,
 }
 
-impl Teller {
+impl Announcer {
     /// The line that is due now. The longest of several waits is told.
     pub(crate) fn line(&mut self) -> Option<String> {
         let longest = waits().iter().max_by_key(|wait| wait.until).cloned();
@@ -84,28 +84,28 @@ mod tests {
 
     #[test]
     fn a_wait_is_told_again_and_again_and_its_end_once() {
-        let mut teller = Teller::default();
+        let mut announcer = Announcer::default();
         let now = Instant::now();
         let wait = Wait {
             until: now + Duration::from_secs(60),
             what: "the network".into(),
             number: 0,
         };
-        assert_eq!(teller.due(None, now), None);
-        let line = teller.due(Some(&wait), now).unwrap();
+        assert_eq!(announcer.due(None, now), None);
+        let line = announcer.due(Some(&wait), now).unwrap();
         assert_eq!(line, "waiting 60.0 the network\n");
-        assert_eq!(teller.due(Some(&wait), now + AGAIN / 2), None);
-        let line = teller.due(Some(&wait), now + AGAIN).unwrap();
+        assert_eq!(announcer.due(Some(&wait), now + AGAIN / 2), None);
+        let line = announcer.due(Some(&wait), now + AGAIN).unwrap();
         assert_eq!(line, "waiting 59.5 the network\n");
-        assert_eq!(teller.due(None, now + AGAIN).unwrap(), "waiting 0\n");
-        assert_eq!(teller.due(None, now + AGAIN), None);
+        assert_eq!(announcer.due(None, now + AGAIN).unwrap(), "waiting 0\n");
+        assert_eq!(announcer.due(None, now + AGAIN), None);
     }
 
     #[test]
     fn of_several_waits_the_longest_is_told_as_long_as_it_lasts() {
-        let told = || Teller::default().line();
-        let long = on("a server\nfar away", Duration::MAX);
-        let short = on("a lock", Duration::from_secs(1));
+        let told = || Announcer::default().line();
+        let long = announce("a server\nfar away", Duration::MAX);
+        let short = announce("a lock", Duration::from_secs(1));
         assert!(told().unwrap().ends_with(" a server far away\n"));
         drop(long);
         assert!(told().unwrap().ends_with(" a lock\n"));
