@@ -38,7 +38,7 @@ pub use same::{Same, same};
 pub use turn::Turn;
 use wire::Diagnostics;
 
-use crate::{claims::claim::Claim, known::Content, patience::halt::Halt, server::failure::Failure};
+use crate::{claims::claim::Claim, known::Content, model::failure::Failure, patience::halt::Halt};
 use line::{Backend, Line};
 use waiting::Told;
 

@@ -40,7 +40,7 @@ use std::{
 use jiff::{Timestamp, Unit};
 use wire::{Exit, Fatal, Line, OrFatal, Writer, records::JournalStep};
 
-use crate::{known::Content, run::outcome::Outcome, server::Server};
+use crate::{known::Content, model::outcome::Outcome, server::Server};
 use clock::Clock;
 use doubt::Doubt;
 use ending::told;

@@ -20,6 +20,7 @@ pub mod claims;
 pub mod input;
 pub mod journal;
 pub mod metadata;
+pub mod model;
 pub mod pace;
 pub mod patience;
 pub mod preflight;

@@ -31,9 +31,9 @@ use std::{
 
 use wire::{Exit, Fatal, OrFatal};
 
-use crate::{
-    input::job::Job,
-    run::outcome::{Kind, Outcome},
+use crate::model::{
+    job::Job,
+    outcome::{Kind, Outcome},
 };
 use eta::{Bracket, Estimator};
 use gate::{Gate, Permit};

@@ -18,8 +18,9 @@ use crate::{
     journal::{self, Opened},
     known::Known,
     metadata::language,
+    model::failure::Failure,
     patience::{attempt::patiently, outage::Outage},
-    server::{Server, engine::Engine, failure::Failure, offer::Offer, reach::Target},
+    server::{Server, engine::Engine, offer::Offer, reach::Target},
 };
 use asked::look_at;
 use inputs::Inputs;

@@ -5,16 +5,13 @@
 //! | `feed`, `work` | the reader of the input, and the workers |
 //! | [`plan`], [`floor`] | what may be worked on at the same time |
 //! | [`errand`] | one file's way to the server, step by step |
-//! | [`stage`] | what a file under way waits for |
-//! | [`outcome`], [`report`] | the record of each file's end, and the summary |
+//! | [`report`] | the summary |
 
 pub mod errand;
 mod feed;
 pub mod floor;
-pub mod outcome;
 pub mod plan;
 pub mod report;
-pub mod stage;
 mod work;
 
 use std::{

@@ -10,7 +10,6 @@
 //! | [`check`], [`upload`], [`extract`], [`matching`], [`ebook`] | the steps of an upload |
 //! | [`download`] | a stored file, read back |
 //! | [`placed`] | the ebooks that the last books went to |
-//! | [`owners`] | which book each ebook was first filled by |
 //! | [`shown`] | a file that it shows, to know it by |
 //! | [`has`] | whether it has what others say that it has |
 
@@ -20,13 +19,11 @@ pub mod download;
 pub mod ebook;
 pub mod engine;
 pub mod extract;
-pub mod failure;
 pub mod has;
 pub mod http;
 pub mod login;
 pub mod matching;
 pub mod offer;
-pub mod owners;
 pub mod placed;
 pub mod reach;
 pub mod shown;
@@ -37,6 +34,7 @@ use std::{
     time::Duration,
 };
 
+use crate::model::failure::Failure;
 use crate::{
     claims::{Claims, rivals::Rivals},
     input::links::Links,
@@ -52,7 +50,6 @@ use crate::{
 use api::Api;
 use check::Batch;
 use engine::Engine;
-use failure::Failure;
 use offer::Offer;
 use placed::Placed;
 use reach::Target;
@@ -95,7 +92,7 @@ pub struct Server {
     /// Where the last books went.
     pub placed: Placed,
     /// Whose the ebooks are.
-    pub owners: owners::Shared,
+    pub owners: crate::model::owners::Shared,
 }
 
 impl Server {
@@ -124,7 +121,7 @@ impl Server {
             claims: None,
             rivals: Rivals::default(),
             placed: Placed::default(),
-            owners: owners::Shared::default(),
+            owners: crate::model::owners::Shared::default(),
         }
     }
 

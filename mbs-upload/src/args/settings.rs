@@ -4,8 +4,8 @@ use std::fs;
 
 use wire::{Exit, Fatal};
 
-use super::{Args, values::address};
 use crate::{
+    args::{Args, values::address},
     input::links::Links,
     pace::jobs::{Jobs, Wish},
     path_map::PathMap,

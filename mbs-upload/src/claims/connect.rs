@@ -5,8 +5,8 @@ use std::time::Duration;
 use mbs_hashes::Settings;
 use wire::{Exit, Fatal, Writer};
 
-use super::{Claims, INDEX, SLOW, Same, same};
 use crate::{
+    claims::{Claims, INDEX, SLOW, Same, same},
     patience::{
         attempt::{Policy, patiently},
         halt::Halt,

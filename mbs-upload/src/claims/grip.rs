@@ -2,8 +2,11 @@
 
 use std::{sync::atomic::Ordering, time::Instant};
 
-use super::{AGAIN, Claims, OTHERS_WITHIN, There};
-use crate::{claims::claim::Claim, known::Content, server::failure::Failure};
+use crate::{
+    claims::{AGAIN, Claims, OTHERS_WITHIN, There, claim::Claim},
+    known::Content,
+    model::failure::Failure,
+};
 
 /// Claims held as long as this lives and the connection does.
 #[derive(Debug)]

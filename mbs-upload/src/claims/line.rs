@@ -7,8 +7,10 @@ use mbs_hashes::{
     session::{Terms, connect},
 };
 
-use super::{There, probe::probe};
-use crate::{claims::claim::Claim, known::Content};
+use crate::{
+    claims::{There, claim::Claim, probe::probe},
+    known::Content,
+};
 
 const TERMS: Terms = Terms {
     tool: "mbs-upload",

@@ -1,11 +1,13 @@
 //! Is this database the server's own? Claims in another one would keep nobody apart, and what it
 //! has would be left out here as if the server had it.
 
-use super::Claims;
-use crate::server::{
-    api::Api,
-    failure::Failure,
-    shown::{self, Shown},
+use crate::{
+    claims::Claims,
+    model::failure::Failure,
+    server::{
+        api::Api,
+        shown::{self, Shown},
+    },
 };
 
 /// Whether API and database are of one server.

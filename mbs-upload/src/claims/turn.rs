@@ -1,10 +1,9 @@
 //! Whose turn a file is.
 
-use super::{Claims, Grip, OTHERS_WITHIN, claim};
 use crate::{
-    input::job::Job,
+    claims::{Claims, Grip, OTHERS_WITHIN, claim},
+    model::{failure::Failure, job::Job},
     patience::attempt::{Policy, patiently},
-    server::failure::Failure,
 };
 
 /// Who may work on a file now.

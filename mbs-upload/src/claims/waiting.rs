@@ -3,8 +3,7 @@
 
 use std::{collections::HashSet, sync::PoisonError, time::Duration};
 
-use super::{Claims, line::Holder};
-use crate::claims::claim::Claim;
+use crate::claims::{Claims, claim::Claim, line::Holder};
 
 /// So long nothing is said.
 pub(super) const QUIET: Duration = Duration::from_secs(10);

@@ -13,7 +13,7 @@ use std::{
 use sha1::{Digest, Sha1};
 use wire::Record;
 
-use crate::{known::Content, server::failure::Failure};
+use crate::{known::Content, model::failure::Failure};
 
 /// A place that holds the bytes of one book.
 #[derive(Clone, Debug, PartialEq, Eq)]

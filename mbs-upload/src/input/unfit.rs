@@ -1,8 +1,8 @@
 //! Files that no server takes, seen without asking one.
 
-use crate::{
-    input::job::Job,
-    run::outcome::{Kind, Outcome},
+use crate::model::{
+    job::Job,
+    outcome::{Kind, Outcome},
 };
 
 /// Why this file cannot be sent, if so; `max_size` is what we were told to send at most.

@@ -4,18 +4,20 @@ use std::{fs::File, io, os::unix::fs::FileExt, time::Duration};
 
 use wire::{Line, records::JournalEnd};
 
-use super::{
-    Journal,
-    done::Place,
-    entry::Entry,
-    now,
-    past::LONGEST_LINE,
-    terms::{Refused, Terms},
-};
 use crate::{
-    input::job::Job,
+    journal::{
+        Journal,
+        done::Place,
+        entry::Entry,
+        now,
+        past::LONGEST_LINE,
+        terms::{Refused, Terms},
+    },
     known::Content,
-    run::outcome::{Kind, Outcome, short},
+    model::{
+        job::Job,
+        outcome::{Kind, Outcome, short},
+    },
     server::Server,
 };
 

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::terms::Terms;
 use crate::{
+    journal::terms::Terms,
     known::Content,
     metadata::{
         book::{Author, Series},

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::{metadata::wanted::Wanted, server::owners::Owner};
+use crate::{metadata::wanted::Wanted, model::owners::Owner};
 
 /// How far a file's way went that was cut short.
 #[derive(Clone, Debug, Default, PartialEq)]

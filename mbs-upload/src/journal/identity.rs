@@ -9,15 +9,16 @@ use std::ops::Range;
 use serde_json::Value;
 use wire::{Exit, Fatal, Line, records::Journal};
 
-use super::{
-    done::{Done, Place},
-    now,
-    past::{Part, Past},
-};
 use crate::{
+    journal::{
+        done::{Done, Place},
+        now,
+        past::{Part, Past},
+    },
     known::samples::{Sampled, doubtful},
+    model::failure::Failure,
     patience::attempt::patiently,
-    server::{Server, failure::Failure, has::is_there},
+    server::{Server, has::is_there},
 };
 
 /// Ebooks of the server that a header names: for journals of runs that had nothing to send.

@@ -8,7 +8,7 @@ use std::{
 
 use wire::{Exit, Fatal, OrFatal};
 
-use super::{
+use crate::journal::{
     log::Log,
     past::{NO_JOURNAL, Past},
 };

@@ -9,16 +9,16 @@ use std::{
 
 use wire::read::{LineEnd, next_line};
 
-use super::{
-    done::{Done, Place},
-    doubt::Doubt,
-    entry::Entry,
-    half::Half,
-    terms::Terms,
-};
 use crate::{
+    journal::{
+        done::{Done, Place},
+        doubt::Doubt,
+        entry::Entry,
+        half::Half,
+        terms::Terms,
+    },
     known::{Content, samples::Samples},
-    server::owners::{Owner, Owners},
+    model::owners::{Owner, Owners},
 };
 
 /// No line of a journal is longer; only two paths of the longest kind could make it so.

@@ -5,16 +5,18 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Journal, past::Past, terms::Terms};
 use crate::{
-    input::job::Job,
+    journal::{Journal, past::Past, terms::Terms},
     known::Content,
+    model::{
+        failure::Failure,
+        job::Job,
+        outcome::{Kind, Outcome},
+    },
     patience::attempt::patiently,
-    run::outcome::{Kind, Outcome},
     server::{
         Server,
         check::{self, Question, Verdict},
-        failure::Failure,
     },
 };
 

@@ -6,19 +6,20 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use wire::{Exit, Fatal};
 
-use super::{Journal, clock::Clock, doubt::Doubt, half::Half};
 use crate::{
     claims::{Turn, claim},
+    journal::{Journal, clock::Clock, doubt::Doubt, half::Half},
     known::Content,
     metadata::wanted::Wanted,
+    model::{
+        failure::Failure,
+        outcome::{Kind, Outcome},
+    },
     patience::attempt::patiently,
-    run::outcome::{Kind, Outcome},
     server::{
         Server,
         check::{self, Question, Verdict},
-        ebook, extract,
-        failure::Failure,
-        matching,
+        ebook, extract, matching,
     },
 };
 

@@ -3,7 +3,7 @@
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
-use crate::{input::job::Job, known::Content, server::Server};
+use crate::{known::Content, model::job::Job, server::Server};
 
 /// What a file was refused for, where that may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

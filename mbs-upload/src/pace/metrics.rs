@@ -15,8 +15,8 @@ use prometheus_client::{
 };
 
 use crate::{
+    model::outcome::{Kind, Outcome},
     pace::eta::Bracket,
-    run::outcome::{Kind, Outcome},
 };
 
 type Label = [(&'static str, &'static str); 1];

@@ -4,7 +4,10 @@ use std::time::Instant;
 
 use bytesize::ByteSize;
 
-use crate::{input::job::Job, pace::eta::rough, run::stage::Stage};
+use crate::{
+    model::{job::Job, stage::Stage},
+    pace::eta::rough,
+};
 
 /// All files under way.
 #[derive(Debug, Default)]

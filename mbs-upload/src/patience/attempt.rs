@@ -2,7 +2,7 @@
 
 use std::{hash::BuildHasher, time::Duration};
 
-use crate::server::failure::Failure;
+use crate::model::failure::Failure;
 
 /// How often and how long.
 #[derive(Clone, Copy, Debug)]

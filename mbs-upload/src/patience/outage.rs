@@ -14,12 +14,12 @@ pub use absence::{Absence, Next, Part};
 use wire::waiting::{self, Waiting};
 
 use crate::{
+    model::failure::Failure,
     patience::{
         attempt::{self, Policy, chance},
         halt::{Halt, STOPPED},
         stall::spell,
     },
-    server::failure::Failure,
 };
 
 /// What a failure meant.

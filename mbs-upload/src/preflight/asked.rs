@@ -2,19 +2,20 @@
 
 use std::{path::Path, time::Duration};
 
-use super::{
-    Trouble,
-    engine::{self, Knows},
-    limits,
-    report::{Finding, Report},
-    store,
-};
 use crate::{
     claims::{self, Claims, Same},
     input::links::Links,
     known::Content,
+    model::failure::Failure,
     patience::attempt::{chance, patiently},
-    server::{Server, api::Api, check::Question, failure::Failure, reach::Target, shown},
+    preflight::{
+        Trouble,
+        engine::{self, Knows},
+        limits,
+        report::{Finding, Report},
+        store,
+    },
+    server::{Server, api::Api, check::Question, reach::Target, shown},
 };
 
 /// Extensions that libraries have, whether servers know them or not.

@@ -5,10 +5,12 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::server::{
-    Server,
-    engine::{Engine, Event},
-    failure::Failure,
+use crate::{
+    model::failure::Failure,
+    server::{
+        Server,
+        engine::{Engine, Event},
+    },
 };
 
 /// A format that nobody converts to, so that the engine looks at the file's row and then refuses.

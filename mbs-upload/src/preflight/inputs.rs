@@ -4,19 +4,23 @@ use std::{collections::HashMap, io::BufRead};
 
 use wire::{Item, Reader, records::Summary, write::ItemError as Wrong};
 
-use super::{
-    Trouble,
-    asked::{Seen, unknown},
-    limits,
-    report::Report,
-};
 use crate::{
-    input::{job::Job, unfit::unfit},
+    input::unfit::unfit,
     known::Known,
     metadata::language::{self, Choice},
+    model::{
+        failure::Failure,
+        job::Job,
+        outcome::{Kind, Outcome},
+    },
     patience::attempt::patiently,
-    run::outcome::{Kind, Outcome},
-    server::{Server, failure::Failure, upload::Form},
+    preflight::{
+        Trouble,
+        asked::{Seen, unknown},
+        limits,
+        report::Report,
+    },
+    server::{Server, upload::Form},
 };
 
 /// What the engine needs a converter for.

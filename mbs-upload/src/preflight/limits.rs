@@ -5,11 +5,13 @@ use std::{
     time::Duration,
 };
 
-use crate::server::{
-    api::Api,
-    check::{self, Question, Verdict},
-    failure::Failure,
-    http::Stream,
+use crate::{
+    model::failure::Failure,
+    server::{
+        api::Api,
+        check::{self, Question, Verdict},
+        http::Stream,
+    },
 };
 
 /// The limits that servers usually have: the official one's and the fork's.

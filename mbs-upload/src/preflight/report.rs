@@ -4,7 +4,7 @@ use std::io;
 
 use wire::{Diagnostics, Line, Writer};
 
-use crate::{input::job::Job, run::outcome::Outcome};
+use crate::model::{job::Job, outcome::Outcome};
 
 const WARNING: &str = "warning";
 const FAILED: &str = "failed";
@@ -109,7 +109,7 @@ impl<'a> Report<'a> {
     /// A file that can never get there, with all that its record says. What is no failure of a run
     /// is none here.
     pub(super) fn hopeless(&self, job: &Job, outcome: &Outcome) -> io::Result<()> {
-        use crate::run::outcome::Kind;
+        use crate::model::outcome::Kind;
         let reason = outcome.reason.as_deref().unwrap_or_default();
         let failed = outcome.kind == Kind::Failed;
         let result = if failed { FAILED } else { WARNING };

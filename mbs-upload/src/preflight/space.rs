@@ -5,7 +5,7 @@ use std::path::Path;
 use bytesize::ByteSize;
 use rustix::fs::statvfs;
 
-use super::report::Finding;
+use crate::preflight::report::Finding;
 
 /// Where files wait, and where they end.
 const FOLDERS: [&str; 2] = ["uploads", "books"];

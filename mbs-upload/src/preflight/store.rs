@@ -2,8 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use super::report::Finding;
-use crate::server::shown::Shown;
+use crate::{preflight::report::Finding, server::shown::Shown};
 
 const CHECK: &str = "store";
 

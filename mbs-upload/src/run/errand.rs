@@ -15,14 +15,16 @@ use std::{sync::MutexGuard, time::Instant};
 
 use crate::{
     claims::Grip,
-    input::{job::Job, links::Links, unfit::unfit},
+    input::{links::Links, unfit::unfit},
     metadata::book::Book,
-    patience::stall::{Clock, Late, spell},
-    run::{
-        floor::{Floor, Held},
+    model::{
+        failure::Failure,
+        job::Job,
         outcome::{Kind, Outcome},
     },
-    server::{Server, extract::Since, failure::Failure},
+    patience::stall::{Clock, Late, spell},
+    run::floor::{Floor, Held},
+    server::{Server, extract::Since},
 };
 use making::Names;
 use step::Step;

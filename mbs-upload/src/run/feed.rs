@@ -8,8 +8,11 @@ use std::{
 
 use wire::{Completeness, Exit, Fatal, Item, Reader, Record, write::ItemError};
 
-use super::Run;
-use crate::{input::job::Job, patience::halt::STOPPED, run::outcome::Outcome};
+use crate::{
+    model::{job::Job, outcome::Outcome},
+    patience::halt::STOPPED,
+    run::Run,
+};
 
 /// What the reader of the input hands over.
 pub(super) enum Feed {

@@ -7,8 +7,8 @@ use std::{
 
 use crate::{
     claims::claim::Claim,
-    input::job::{Job, PutOff},
     known::{Content, Known},
+    model::job::{Job, PutOff},
     patience::halt::STOPPED,
     run::plan::Plan,
     server::check::{Question, Verdict},

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     claims::claim::Claim,
-    input::job::Job,
+    model::job::Job,
     server::check::{Question, Verdict},
 };
 
@@ -118,7 +118,7 @@ mod tests {
     use wire::Record;
 
     use super::*;
-    use crate::input::job::PutOff;
+    use crate::model::job::PutOff;
 
     fn job(name: &str, digit: char, author: &str) -> Job {
         let sha1 = digit.to_string().repeat(40);

@@ -9,9 +9,11 @@ use std::{
 use wire::{Writer, records::Summary};
 
 use crate::{
-    input::job::Job,
+    model::{
+        job::Job,
+        outcome::{Kind, Outcome},
+    },
     pace::Pace,
-    run::outcome::{Kind, Outcome},
 };
 
 /// Writes outcomes and counts them; shared by all workers.

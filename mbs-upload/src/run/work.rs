@@ -5,15 +5,19 @@ use std::{
     time::Instant,
 };
 
-use super::{Run, feed::Feed};
 use crate::{
     claims::{self, Turn},
-    input::job::Job,
-    run::{
-        errand::{End, Errand},
+    model::{
+        failure::Failure,
+        job::Job,
         outcome::{Kind, Outcome},
     },
-    server::{check, failure::Failure},
+    run::{
+        Run,
+        errand::{End, Errand},
+        feed::Feed,
+    },
+    server::check,
 };
 
 impl Run<'_> {

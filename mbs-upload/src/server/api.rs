@@ -9,9 +9,9 @@ use std::{
 use serde_json::Value;
 
 use crate::{
+    model::failure::Failure,
     patience::{halt::Halt, stall::Limits},
     server::{
-        failure::Failure,
         http::{Http, Stream},
         login::Login,
     },

@@ -8,10 +8,7 @@ use std::sync::{
 use serde_json::{Value, json};
 use wire::secret::redact;
 
-use crate::{
-    known::Content,
-    server::{api::Api, failure::Failure},
-};
+use crate::{known::Content, model::failure::Failure, server::api::Api};
 
 /// Objects that the fork's batch takes at most.
 pub const BATCH: usize = 200;

@@ -6,7 +6,8 @@ use crate::{
         origin::{other_bytes, sha1_of},
     },
     known::Content,
-    server::{api::Api, failure::Failure},
+    model::failure::Failure,
+    server::api::Api,
 };
 
 /// Where the server's file `source` leads, as the server itself reads it.

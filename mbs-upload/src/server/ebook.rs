@@ -3,10 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{
-    known::Content,
-    server::{api::Api, failure::Failure},
-};
+use crate::{known::Content, model::failure::Failure, server::api::Api};
 
 /// One stored file of an ebook.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,8 +23,9 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
+    model::failure::Failure,
     patience::{attempt::chance, halt::Halt, outage::Outage},
-    server::{api::Api, failure::Failure},
+    server::api::Api,
 };
 use pump::{Command, Pump};
 use socket::Address;

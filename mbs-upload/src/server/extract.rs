@@ -8,11 +8,12 @@ use std::{sync::atomic::Ordering, time::Instant};
 use serde_json::{Value, json};
 
 use crate::{
+    model::failure::Failure,
     patience::{
         attempt::{self, chance},
         stall::Clock,
     },
-    server::{Server, failure::Failure},
+    server::Server,
 };
 use watch::{End, Next, Watch};
 

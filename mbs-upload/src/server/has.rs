@@ -5,18 +5,18 @@ use std::ops::Range;
 
 use wire::{Exit, Fatal, OrFatal, Writer};
 
-use super::{
-    Server,
-    check::{self, Question, Verdict},
-    ebook,
-    failure::Failure,
-};
 use crate::{
     known::{
         Claimed, Content, Heard, Known,
         samples::{Sampled, doubtful},
     },
+    model::failure::Failure,
     patience::attempt::patiently,
+    server::{
+        Server,
+        check::{self, Question, Verdict},
+        ebook,
+    },
 };
 
 /// Has the server this content, in this row of that ebook where they are known? By ids and size alone it

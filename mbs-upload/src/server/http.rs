@@ -15,11 +15,11 @@ use ureq::{
 };
 
 use crate::{
+    model::failure::Failure,
     patience::{
         halt::Halt,
         stall::{Limits, spell},
     },
-    server::failure::Failure,
 };
 use answer::{Reader, answer, file};
 

@@ -9,7 +9,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use wire::secret;
 
-use crate::server::{failure::Failure, http::Http};
+use crate::{model::failure::Failure, server::http::Http};
 
 /// A token is renewed this long before its end, or after four fifths of a short life.
 const AHEAD: Duration = Duration::from_secs(300);

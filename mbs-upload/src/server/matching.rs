@@ -11,15 +11,15 @@ mod same;
 
 use serde_json::Value;
 
-use self::same::{best, folded, is, words};
 use crate::{
     metadata::{
         book::{Author, Series},
         wanted::Wanted,
     },
+    model::failure::Failure,
     server::{
         api::{Api, segment},
-        failure::Failure,
+        matching::same::{best, folded, is, words},
     },
 };
 

@@ -8,10 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{
-    metadata::language::Language,
-    server::{api::Api, failure::Failure},
-};
+use crate::{metadata::language::Language, model::failure::Failure, server::api::Api};
 
 /// Names remembered at most; a library may have any number of tags.
 const REMEMBERED: usize = 100_000;

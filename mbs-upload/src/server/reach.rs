@@ -5,7 +5,6 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use mbs_hashes::Settings;
 use wire::{Exit, Fatal, OrFatal, Writer};
 
-use super::{Server, api::Api, engine::Engine, offer::Offer};
 use crate::{
     claims,
     input::links::Links,
@@ -16,6 +15,7 @@ use crate::{
         outage::{Outage, Part},
         stall::Limits,
     },
+    server::{Server, api::Api, engine::Engine, offer::Offer},
 };
 
 /// Where the server is, and how it is to be dealt with.

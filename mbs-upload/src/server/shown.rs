@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::server::{api::Api, failure::Failure};
+use crate::{model::failure::Failure, server::api::Api};
 
 /// Ebooks that are looked at for one with a file.
 const LOOKED_AT: u32 = 10;

@@ -11,7 +11,8 @@ use serde_json::Value;
 use crate::{
     input::origin::{Guarded, Origin},
     known::Content,
-    server::{api::Api, check, failure::Failure, http::Stream},
+    model::failure::Failure,
+    server::{api::Api, check, http::Stream},
 };
 
 /// A larger file is announced first, so that a proxy's 413 comes before the bytes and not instead of

@@ -2,8 +2,7 @@ use proptest::{collection::vec, prelude::*};
 use serde_json::json;
 use wire::Record;
 
-use super::*;
-use crate::metadata::wanted::Wanted;
+use crate::metadata::{fit::*, wanted::Wanted};
 
 /// Characters that mean something to a path, to Python's `%`, to PostgreSQL or to Unicode.
 const ODD: &str = "\0\t\n\u{1b}\u{7f}\u{85} ./\\%:*?\"<>|_'(),-\u{a0}\u{ad}\u{301}\u{5b0}\

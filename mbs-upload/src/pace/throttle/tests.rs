@@ -1,4 +1,4 @@
-use super::*;
+use crate::pace::throttle::*;
 
 /// A server as a function of the number in flight, measured so many times.
 fn run(

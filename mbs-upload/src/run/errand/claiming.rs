@@ -1,11 +1,10 @@
 //! What other uploaders may have done meanwhile, asked before each step that must not be taken twice.
 
-use super::{Errand, Step, Stepped};
 use crate::{
     claims::{Grip, Stand, There},
     metadata::wanted::{self, Wanted},
-    run::outcome::Outcome,
-    server::failure::Failure,
+    model::{failure::Failure, outcome::Outcome},
+    run::errand::{Errand, Step, Stepped},
 };
 
 impl Errand<'_> {

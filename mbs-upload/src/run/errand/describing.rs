@@ -4,12 +4,15 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::{Errand, Step, Stepped};
 use crate::{
     journal::Refused,
     metadata::wanted::Wanted,
-    run::outcome::{Kind, Outcome},
-    server::{extract, failure::Failure, upload},
+    model::{
+        failure::Failure,
+        outcome::{Kind, Outcome},
+    },
+    run::errand::{Errand, Step, Stepped},
+    server::{extract, upload},
 };
 
 impl Errand<'_> {

@@ -6,17 +6,15 @@ use std::sync::atomic::Ordering;
 use serde_json::Value;
 use wire::records::JournalStep;
 
-use super::{Errand, Step, Stepped};
 use crate::{
     journal::{
         doubt::{Doubt, describe},
         ending::listed,
     },
     metadata::wanted::Wanted,
-    server::{
-        extract::{self, Since},
-        failure::Failure,
-    },
+    model::failure::Failure,
+    run::errand::{Errand, Step, Stepped},
+    server::extract::{self, Since},
 };
 
 /// Rows of the table `upload` that may have been made since a call, for its own to be looked for.

@@ -1,10 +1,13 @@
 //! The stored file as a link: asked for, looked at, and followed before it counts.
 
-use super::Errand;
 use crate::{
     input::links::{Leads, Links, Made, Turn},
-    run::outcome::{Kind, Outcome},
-    server::{download, ebook, failure::Failure},
+    model::{
+        failure::Failure,
+        outcome::{Kind, Outcome},
+    },
+    run::errand::Errand,
+    server::{download, ebook},
 };
 
 /// What a server says whose file system lacks the file that it is to link to.

@@ -3,12 +3,12 @@
 
 use std::time::Instant;
 
-use super::Errand;
 use crate::{
     claims::Grip,
     metadata::wanted::Wanted,
-    run::floor::Held,
-    server::{failure::Failure, matching},
+    model::failure::Failure,
+    run::{errand::Errand, floor::Held},
+    server::matching,
 };
 
 /// Names that nobody else makes meanwhile, among all uploaders and in this run. Held after book and

@@ -1,17 +1,18 @@
 //! The ebook: found or made, given the file, removed again when it stays empty.
 
-use super::{Errand, LEFT, Step, Stepped, UNADDED, claiming::Sure};
 use crate::{
     input::links::Links,
     journal::settle::remove_empty,
     metadata::wanted::Wanted,
-    run::outcome::{Kind, Outcome},
+    model::{
+        failure::Failure,
+        outcome::{Kind, Outcome},
+    },
+    run::errand::{Errand, LEFT, Step, Stepped, UNADDED, claiming::Sure},
     server::{
         check::{self, Verdict},
         ebook::{self, Added},
-        extract,
-        failure::Failure,
-        matching,
+        extract, matching,
     },
 };
 

@@ -4,19 +4,21 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::{Errand, Step, Stepped};
 use crate::{
     journal::Refused,
     metadata::{
         language::{self, Choice},
         wanted,
     },
+    model::{
+        failure::Failure,
+        outcome::{Kind, Outcome},
+    },
     patience::attempt::chance,
-    run::outcome::{Kind, Outcome},
+    run::errand::{Errand, Step, Stepped},
     server::{
         check::{self, Verdict},
         extract::{self, Since},
-        failure::Failure,
         upload::Form,
     },
 };

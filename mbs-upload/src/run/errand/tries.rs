@@ -1,13 +1,13 @@
 //! What is done about a failure: the step is tried again, the server waited for, or the file given up.
 
-use super::{Errand, Step};
 use crate::{
+    model::failure::Failure,
     patience::{
         attempt::{Next, chance},
         halt::STOPPED,
         outage::Standing,
     },
-    server::failure::Failure,
+    run::errand::{Errand, Step},
 };
 
 /// Failures of one file in all its steps, as a multiple of those that one step may have.

@@ -3,8 +3,7 @@
 use serde_json::Value;
 use wire::secret::redact;
 
-use super::Event;
-use crate::server::ebook::row;
+use crate::server::{ebook::row, engine::Event};
 
 /// The call that a message is about, and what it says; nothing for a message that is none of ours.
 pub(super) fn read(text: &str) -> Option<(u64, Event)> {

@@ -15,16 +15,19 @@ use std::{
 
 use tungstenite::{Error, Message};
 
-use super::{
-    Event, message,
-    socket::{Address, Socket},
-};
 use crate::{
+    model::failure::Failure,
     patience::{
         halt::{Halt, STOPPED},
         outage::{Outage, Part},
     },
-    server::{api::Api, failure::Failure},
+    server::{
+        api::Api,
+        engine::{
+            Event, message,
+            socket::{Address, Socket},
+        },
+    },
 };
 
 /// A connection on which nothing came for so long is asked whether it lives.

@@ -17,11 +17,12 @@ use tungstenite::{
 use wire::secret::redact;
 
 use crate::{
+    model::failure::Failure,
     patience::{
         halt::{Halt, STOPPED},
         stall::spell,
     },
-    server::{api::Api, failure::Failure},
+    server::api::Api,
 };
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);

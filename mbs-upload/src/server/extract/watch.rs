@@ -7,8 +7,9 @@
 use std::time::{Duration, Instant};
 
 use crate::{
+    model::failure::Failure,
     patience::stall::{Clock, Late, Limits, spell},
-    server::{engine::Event, failure::Failure},
+    server::engine::Event,
 };
 
 /// How often the API is asked for the row of a task that nothing is heard of, before the task is made

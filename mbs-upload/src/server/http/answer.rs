@@ -13,7 +13,7 @@ use ureq::{
 
 use wire::secret::redact;
 
-use crate::server::failure::Failure;
+use crate::model::failure::Failure;
 
 /// Answers are small; more than this is none.
 const LONGEST: u64 = 4 << 20;

@@ -4,10 +4,12 @@ use std::collections::HashSet;
 
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
-use super::Listed;
-use crate::metadata::{
-    book::{Author, Series},
-    wanted::Wanted,
+use crate::{
+    metadata::{
+        book::{Author, Series},
+        wanted::Wanted,
+    },
+    server::matching::Listed,
 };
 
 /// The ebook to take when several would do: the one with the same authors, else the oldest.

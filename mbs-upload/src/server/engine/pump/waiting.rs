@@ -4,7 +4,10 @@ use std::{io::Read, os::fd::AsFd, time::Duration};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{super::socket::descriptor, DEAD_AFTER, PING_AFTER, Pump};
+use crate::server::engine::{
+    pump::{DEAD_AFTER, PING_AFTER, Pump},
+    socket::descriptor,
+};
 
 impl Pump {
     /// Time until the connection must be asked whether it lives, or given up.

@@ -9,11 +9,8 @@ use crate::{
     input::origin::{Origin, stem_and_extension},
     known::Content,
     metadata::{book::Book, wanted},
-    run::stage::Stage,
-    server::{
-        check::{Question, Verdict},
-        owners::Owner,
-    },
+    model::{owners::Owner, stage::Stage},
+    server::check::{Question, Verdict},
 };
 
 /// A file, its identity and its book.

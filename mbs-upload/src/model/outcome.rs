@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wire::Line;
 
-use crate::{input::job::Job, journal::Refused};
+use crate::{journal::Refused, model::job::Job};
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

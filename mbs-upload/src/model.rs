@@ -1,0 +1,7 @@
+//! What runs through the tool: a file to upload, what went wrong, what became of it. No I/O.
+
+pub mod failure;
+pub mod job;
+pub mod outcome;
+pub mod owners;
+pub mod stage;
