@@ -10,7 +10,7 @@ use clap::{
     builder::{OsStringValueParser, TypedValueParser},
 };
 
-use crate::{pace::jobs::Wish, path_map::Mapping};
+use crate::{path_map::Mapping, rate::jobs::Wish};
 use values::{size, some_time, time};
 
 /// Upload e-book files with their metadata into MyBookshelf2, each once.

@@ -16,14 +16,14 @@
 //! | [`path_map`] | what paths are called on the server (from `wire`) |
 
 pub mod args;
-pub mod claims;
 pub mod input;
-pub mod journal;
+pub mod locks;
 pub mod metadata;
 pub mod model;
-pub mod pace;
-pub mod patience;
 pub mod preflight;
+pub mod rate;
+pub mod resume;
+pub mod retry;
 pub mod run;
 pub mod server;
 

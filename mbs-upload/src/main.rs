@@ -5,10 +5,11 @@ use std::{io::BufReader, process::ExitCode};
 use clap::Parser;
 use mbs_upload::{
     args::Args,
-    journal, known,
-    pace::Pace,
-    patience::halt::Halt,
-    preflight, run,
+    known, preflight,
+    rate::Pace,
+    resume,
+    retry::shutdown::Halt,
+    run,
     server::{
         api::Api,
         has,
@@ -47,7 +48,7 @@ fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
     let heard = known::read(&args.known, &out)?;
     let input = BufReader::new(wire::stop::stdin());
     let file = args.journal.as_deref();
-    let opened = file.map(|file| journal::open(file, args.dry_run || args.check));
+    let opened = file.map(|file| resume::open(file, args.dry_run || args.check));
     let opened = opened.transpose()?;
     if args.check {
         halt.after_signal(args.grace)?;
@@ -59,7 +60,7 @@ fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
     halt.after_signal(args.grace)?;
     let mut server = reach(target, &out)?;
     if let Some(opened) = opened {
-        server.journal = journal::begin(opened, args.new_server, &server, &out)?;
+        server.journal = resume::begin(opened, args.new_server, &server, &out)?;
     }
     let known = has::believe(heard, &server, &out)?;
     let manner = run::Manner {
@@ -68,7 +69,7 @@ fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
     };
     let end = run::run(&server, known, manner, &pace, input, out);
     if end.is_ok() {
-        journal::settle::look_back(&server.journal, &server);
+        resume::settle::look_back(&server.journal, &server);
     }
     end
 }

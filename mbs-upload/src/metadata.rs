@@ -2,7 +2,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`told`] | what a record says, taken with care |
+//! | [`fields`] | what a record says, taken with care |
 //! | [`book`] | the book made of that, or of what the engine found |
 //! | [`fit`] | cut and cleaned as the server's columns demand |
 //! | [`names`] | authors' names in two halves, Calibre's sort form believed with care |
@@ -11,9 +11,9 @@
 //! | [`wanted`] | the book ready for the server |
 
 pub mod book;
+pub mod fields;
 pub mod fit;
 pub mod language;
 pub mod names;
 pub mod naming;
-pub mod told;
 pub mod wanted;

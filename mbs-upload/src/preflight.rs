@@ -15,11 +15,11 @@ use anyhow::Error;
 use wire::{Exit, Fatal, Writer, records::Summary};
 
 use crate::{
-    journal::{self, Opened},
     known::Known,
     metadata::language,
     model::failure::Failure,
-    patience::{attempt::patiently, outage::Outage},
+    resume::{self, Opened},
+    retry::{attempt::patiently, outage::Outage},
     server::{Server, engine::Engine, offer::Offer, reach::Target},
 };
 use asked::look_at;
@@ -119,7 +119,7 @@ fn look(
     };
     if let Some((opened, new_server)) = journal {
         let file = opened.shown.clone();
-        match journal::begin(opened, new_server, &server, report.out()) {
+        match resume::begin(opened, new_server, &server, report.out()) {
             Ok(journal) => {
                 server.journal = journal;
                 report.say(&Finding::ok("journal", file))?;

@@ -25,7 +25,7 @@ use std::{
 
 use wire::{Exit, Fatal, OrFatal, Writer, records::Summary};
 
-use crate::{input::links::Links, known::Known, pace::Pace, server::Server};
+use crate::{input::links::Links, known::Known, rate::Pace, server::Server};
 use feed::read;
 use floor::Floor;
 use report::Report;

@@ -34,17 +34,17 @@ use std::{
     time::Duration,
 };
 
-use crate::model::failure::Failure;
 use crate::{
-    claims::{Claims, rivals::Rivals},
     input::links::Links,
-    journal::Journal,
+    locks::{Claims, concurrent::Rivals},
     metadata::language::Language,
-    patience::{
+    model::failure::Failure,
+    resume::Journal,
+    retry::{
         attempt::Policy,
-        halt::Halt,
         outage::{Outage, Part},
-        stall::Limits,
+        shutdown::Halt,
+        timeout::Limits,
     },
 };
 use api::Api;

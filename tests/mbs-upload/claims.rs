@@ -7,8 +7,8 @@ use std::{
 use harness::Pooler;
 
 use mbs_upload::{
-    claims::{self, Claims, Stand, claim},
     known::Content,
+    locks::{self, Claims, Stand, claim},
 };
 use postgres::Client;
 
@@ -484,7 +484,7 @@ fn with_claims(bench: &Bench, work: impl FnOnce(&Claims)) {
     tool.run(&output, |out| -> anyhow::Result<wire::Exit> {
         let url = bench.server.db_url();
         let settings = mbs_hashes::Settings::resolve(Some(url), |_| None)?;
-        let halt = mbs_upload::patience::halt::Halt::new()?;
+        let halt = mbs_upload::retry::shutdown::Halt::new()?;
         let claims = Claims::open(settings, DEADLINE, &halt, out.diagnostics())?;
         work(&claims);
         Ok(wire::Exit::Done)
@@ -546,8 +546,8 @@ fn locks_of_a_connection_that_is_lost_are_not_taken_for_held() {
 fn a_table_without_an_index_is_told_of_once() {
     let mut bench = Bench::new();
     let ran = bench.claiming(&bench.books(3)).ok();
-    ran.one_line(&["source(hash) has no index", claims::INDEX]);
-    bench.server.cluster().execute("ebooks", claims::INDEX);
+    ran.one_line(&["source(hash) has no index", locks::INDEX]);
+    bench.server.cluster().execute("ebooks", locks::INDEX);
     let ran = bench.claiming(&bench.books(3)).ok();
     assert!(ran.stderr.is_empty(), "{}", ran.report());
 }

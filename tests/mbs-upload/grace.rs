@@ -1,5 +1,5 @@
 use super::*;
-use mbs_upload::claims::claim;
+use mbs_upload::locks::claim;
 use std::{
     io::{Read, Write},
     os::unix::process::ExitStatusExt,

@@ -7,9 +7,9 @@ use wire::{Exit, Fatal};
 use crate::{
     args::{Args, values::address},
     input::links::Links,
-    pace::jobs::{Jobs, Wish},
     path_map::PathMap,
-    patience::{attempt::Policy, stall::Limits},
+    rate::jobs::{Jobs, Wish},
+    retry::{attempt::Policy, timeout::Limits},
 };
 
 impl Args {

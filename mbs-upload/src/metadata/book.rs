@@ -4,7 +4,7 @@
 use serde_json::Value;
 use wire::Record;
 
-use crate::metadata::{fit, language, names, told::Told};
+use crate::metadata::{fields::Told, fit, language, names};
 
 /// One author.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

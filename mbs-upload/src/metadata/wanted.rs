@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    claims::claim::{self, Claim},
+    locks::claim::{self, Claim},
     metadata::book::{Author, Book, Series},
 };
 

@@ -5,9 +5,9 @@ use std::{path::PathBuf, time::Instant};
 use wire::Record;
 
 use crate::{
-    claims::claim::{self, Claim},
     input::origin::{Origin, stem_and_extension},
     known::Content,
+    locks::claim::{self, Claim},
     metadata::{book::Book, wanted},
     model::{owners::Owner, stage::Stage},
     server::check::{Question, Verdict},

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wire::Line;
 
-use crate::{journal::Refused, model::job::Job};
+use crate::{model::job::Job, resume::Refused};
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

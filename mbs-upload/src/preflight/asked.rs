@@ -3,11 +3,10 @@
 use std::{path::Path, time::Duration};
 
 use crate::{
-    claims::{self, Claims, Same},
     input::links::Links,
     known::Content,
+    locks::{self, Claims, Same},
     model::failure::Failure,
-    patience::attempt::{chance, patiently},
     preflight::{
         Trouble,
         engine::{self, Knows},
@@ -15,6 +14,7 @@ use crate::{
         report::{Finding, Report},
         store,
     },
+    retry::attempt::{chance, patiently},
     server::{Server, api::Api, check::Question, reach::Target, shown},
 };
 
@@ -193,7 +193,7 @@ fn formats(server: &Server) -> Result<(Finding, bool), Trouble> {
 }
 
 fn same_database(api: &Api, claims: &Claims) -> Result<Finding, Trouble> {
-    Ok(match claims::same(api, claims)? {
+    Ok(match locks::same(api, claims)? {
         Same::Yes => Finding::ok("database", claims.database()),
         Same::No(why) => {
             let why = format!("not the database of {}: {why}", api.base());
@@ -207,7 +207,7 @@ fn index(claims: &Claims) -> Result<Finding, Trouble> {
     if claims.indexed()? {
         return Ok(Finding::ok("index", claims.database()));
     }
-    let mut finding = Finding::warning("index", claims.database(), claims::SLOW);
-    finding.statement = Some(claims::INDEX.into());
+    let mut finding = Finding::warning("index", claims.database(), locks::SLOW);
+    finding.statement = Some(locks::INDEX.into());
     Ok(finding)
 }

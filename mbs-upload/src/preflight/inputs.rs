@@ -13,13 +13,13 @@ use crate::{
         job::Job,
         outcome::{Kind, Outcome},
     },
-    patience::attempt::patiently,
     preflight::{
         Trouble,
         asked::{Seen, unknown},
         limits,
         report::Report,
     },
+    retry::attempt::patiently,
     server::{Server, upload::Form},
 };
 

@@ -14,15 +14,15 @@ mod tries;
 use std::{sync::MutexGuard, time::Instant};
 
 use crate::{
-    claims::Grip,
     input::{links::Links, unfit::unfit},
+    locks::Grip,
     metadata::book::Book,
     model::{
         failure::Failure,
         job::Job,
         outcome::{Kind, Outcome},
     },
-    patience::stall::{Clock, Late, spell},
+    retry::timeout::{Clock, Late, spell},
     run::floor::{Floor, Held},
     server::{Server, extract::Since},
 };

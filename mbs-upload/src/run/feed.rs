@@ -10,7 +10,7 @@ use wire::{Completeness, Exit, Fatal, Item, Reader, Record, write::ItemError};
 
 use crate::{
     model::{job::Job, outcome::Outcome},
-    patience::halt::STOPPED,
+    retry::shutdown::STOPPED,
     run::Run,
 };
 

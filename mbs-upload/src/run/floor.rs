@@ -6,10 +6,10 @@ use std::{
 };
 
 use crate::{
-    claims::claim::Claim,
     known::{Content, Known},
+    locks::claim::Claim,
     model::job::{Job, PutOff},
-    patience::halt::STOPPED,
+    retry::shutdown::STOPPED,
     run::plan::Plan,
     server::check::{Question, Verdict},
 };

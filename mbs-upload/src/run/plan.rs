@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    claims::claim::Claim,
+    locks::claim::Claim,
     model::job::Job,
     server::check::{Question, Verdict},
 };

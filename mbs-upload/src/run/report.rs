@@ -13,7 +13,7 @@ use crate::{
         job::Job,
         outcome::{Kind, Outcome},
     },
-    pace::Pace,
+    rate::Pace,
 };
 
 /// Writes outcomes and counts them; shared by all workers.

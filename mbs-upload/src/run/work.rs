@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    claims::{self, Turn},
+    locks::{self, Turn},
     model::{
         failure::Failure,
         job::Job,
@@ -34,19 +34,19 @@ impl Run<'_> {
                     Errand::new(self.server, &self.floor, &job, dry_run, grip, &sent).run()
                 }
                 Ok(Turn::Theirs) => {
-                    self.floor.put_off(job, claims::AGAIN);
+                    self.floor.put_off(job, locks::AGAIN);
                     continue;
                 }
                 // Not begun, and nobody tries on: it is one of those that were not tried.
                 Err(_) if wire::stop::requested() => {
-                    self.floor.put_off(job, claims::AGAIN);
+                    self.floor.put_off(job, locks::AGAIN);
                     continue;
                 }
                 Err(failure) => End::failed(failure),
             };
             drop((permit, held));
             if end.put_off {
-                self.floor.put_off(job, claims::AGAIN);
+                self.floor.put_off(job, locks::AGAIN);
                 continue;
             }
             self.write_down(&job, &mut end.outcome, started);

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     model::failure::Failure,
-    patience::{halt::Halt, stall::Limits},
+    retry::{shutdown::Halt, timeout::Limits},
     server::{
         http::{Http, Stream},
         login::Login,

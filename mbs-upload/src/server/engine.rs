@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use crate::{
     model::failure::Failure,
-    patience::{attempt::chance, halt::Halt, outage::Outage},
+    retry::{attempt::chance, outage::Outage, shutdown::Halt},
     server::api::Api,
 };
 use pump::{Command, Pump};

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::{
     model::failure::Failure,
-    patience::{
+    retry::{
         attempt::{self, chance},
-        stall::Clock,
+        timeout::Clock,
     },
     server::Server,
 };

@@ -11,7 +11,7 @@ use crate::{
         samples::{Sampled, doubtful},
     },
     model::failure::Failure,
-    patience::attempt::patiently,
+    retry::attempt::patiently,
     server::{
         Server,
         check::{self, Question, Verdict},

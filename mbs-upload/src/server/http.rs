@@ -16,9 +16,9 @@ use ureq::{
 
 use crate::{
     model::failure::Failure,
-    patience::{
-        halt::Halt,
-        stall::{Limits, spell},
+    retry::{
+        shutdown::Halt,
+        timeout::{Limits, spell},
     },
 };
 use answer::{Reader, answer, file};

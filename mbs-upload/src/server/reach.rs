@@ -6,14 +6,14 @@ use mbs_hashes::Settings;
 use wire::{Exit, Fatal, OrFatal, Writer};
 
 use crate::{
-    claims,
     input::links::Links,
+    locks,
     metadata::language::{self, Language},
-    patience::{
+    retry::{
         attempt::{Policy, patiently},
-        halt::Halt,
         outage::{Outage, Part},
-        stall::Limits,
+        shutdown::Halt,
+        timeout::Limits,
     },
     server::{Server, api::Api, engine::Engine, offer::Offer},
 };
@@ -74,7 +74,7 @@ pub fn reach(mut target: Target, out: &Writer) -> Result<Server, Fatal> {
     let default_language = default_language(&target, &offer)?;
     let database = target.database.take().filter(|_| !target.dry_run);
     let claims = database
-        .map(|settings| claims::connect(settings, api, policy, (target.outage, halt), out))
+        .map(|settings| locks::connect(settings, api, policy, (target.outage, halt), out))
         .transpose()?;
     let engine = match target.dry_run {
         true => None,

@@ -325,7 +325,7 @@ fn an_empty_ebook_that_another_uploader_may_be_filling_stays() {
     let mut rival = bench.rival();
     lock(
         &mut rival,
-        mbs_upload::claims::claim::book("Book 0", "Novák"),
+        mbs_upload::locks::claim::book("Book 0", "Novák"),
     );
     let claiming = || bench.claiming(&[]).arg("--journal").arg(bench.journal());
     claiming().ok();

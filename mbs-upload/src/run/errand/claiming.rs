@@ -1,7 +1,7 @@
 //! What other uploaders may have done meanwhile, asked before each step that must not be taken twice.
 
 use crate::{
-    claims::{Grip, Stand, There},
+    locks::{Grip, Stand, There},
     metadata::wanted::{self, Wanted},
     model::{failure::Failure, outcome::Outcome},
     run::errand::{Errand, Step, Stepped},

@@ -5,12 +5,12 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::{
-    journal::Refused,
     metadata::wanted::Wanted,
     model::{
         failure::Failure,
         outcome::{Kind, Outcome},
     },
+    resume::Refused,
     run::errand::{Errand, Step, Stepped},
     server::{extract, upload},
 };

@@ -7,12 +7,12 @@ use serde_json::Value;
 use wire::records::JournalStep;
 
 use crate::{
-    journal::{
-        doubt::{Doubt, describe},
-        ending::listed,
-    },
     metadata::wanted::Wanted,
     model::failure::Failure,
+    resume::{
+        ending::listed,
+        unconfirmed::{Doubt, describe},
+    },
     run::errand::{Errand, Step, Stepped},
     server::extract::{self, Since},
 };

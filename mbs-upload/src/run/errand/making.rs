@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use crate::{
-    claims::Grip,
+    locks::Grip,
     metadata::wanted::Wanted,
     model::failure::Failure,
     run::{errand::Errand, floor::Held},

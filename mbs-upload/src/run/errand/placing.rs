@@ -2,12 +2,12 @@
 
 use crate::{
     input::links::Links,
-    journal::settle::remove_empty,
     metadata::wanted::Wanted,
     model::{
         failure::Failure,
         outcome::{Kind, Outcome},
     },
+    resume::settle::remove_empty,
     run::errand::{Errand, LEFT, Step, Stepped, UNADDED, claiming::Sure},
     server::{
         check::{self, Verdict},

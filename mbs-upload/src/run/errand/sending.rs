@@ -5,7 +5,6 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::{
-    journal::Refused,
     metadata::{
         language::{self, Choice},
         wanted,
@@ -14,7 +13,8 @@ use crate::{
         failure::Failure,
         outcome::{Kind, Outcome},
     },
-    patience::attempt::chance,
+    resume::Refused,
+    retry::attempt::chance,
     run::errand::{Errand, Step, Stepped},
     server::{
         check::{self, Verdict},

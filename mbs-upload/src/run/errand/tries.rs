@@ -2,10 +2,10 @@
 
 use crate::{
     model::failure::Failure,
-    patience::{
+    retry::{
         attempt::{Next, chance},
-        halt::STOPPED,
         outage::Standing,
+        shutdown::STOPPED,
     },
     run::errand::{Errand, Step},
 };

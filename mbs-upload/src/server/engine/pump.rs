@@ -17,9 +17,9 @@ use tungstenite::{Error, Message};
 
 use crate::{
     model::failure::Failure,
-    patience::{
-        halt::{Halt, STOPPED},
+    retry::{
         outage::{Outage, Part},
+        shutdown::{Halt, STOPPED},
     },
     server::{
         api::Api,

@@ -18,9 +18,9 @@ use wire::secret::redact;
 
 use crate::{
     model::failure::Failure,
-    patience::{
-        halt::{Halt, STOPPED},
-        stall::spell,
+    retry::{
+        shutdown::{Halt, STOPPED},
+        timeout::spell,
     },
     server::api::Api,
 };

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     model::failure::Failure,
-    patience::stall::{Clock, Late, Limits, spell},
+    retry::timeout::{Clock, Late, Limits, spell},
     server::engine::Event,
 };
 

@@ -19,9 +19,9 @@ use ureq::{
     },
 };
 
-use crate::patience::{
-    halt::{Halt, STOPPED},
-    stall::{Clock, Late, Limits},
+use crate::retry::{
+    shutdown::{Halt, STOPPED},
+    timeout::{Clock, Late, Limits},
 };
 
 /// Bytes that the system may hold back for us. What it took counts as sent, so that this must be

@@ -7,15 +7,15 @@ use jiff::Timestamp;
 use wire::{Exit, Fatal};
 
 use crate::{
-    claims::{Turn, claim},
-    journal::{Journal, clock::Clock, doubt::Doubt, half::Half},
     known::Content,
+    locks::{Turn, claim},
     metadata::wanted::Wanted,
     model::{
         failure::Failure,
         outcome::{Kind, Outcome},
     },
-    patience::attempt::patiently,
+    resume::{Journal, clock::Clock, interrupted::Half, unconfirmed::Doubt},
+    retry::attempt::patiently,
     server::{
         Server,
         check::{self, Question, Verdict},

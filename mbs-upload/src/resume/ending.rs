@@ -5,18 +5,18 @@ use std::{fs::File, io, os::unix::fs::FileExt, time::Duration};
 use wire::{Line, records::JournalEnd};
 
 use crate::{
-    journal::{
+    known::Content,
+    model::{
+        job::Job,
+        outcome::{Kind, Outcome, short},
+    },
+    resume::{
         Journal,
         done::Place,
         entry::Entry,
         now,
         past::LONGEST_LINE,
         terms::{Refused, Terms},
-    },
-    known::Content,
-    model::{
-        job::Job,
-        outcome::{Kind, Outcome, short},
     },
     server::Server,
 };

@@ -8,7 +8,7 @@ use std::{
 
 use wire::{Exit, Fatal, OrFatal};
 
-use crate::journal::{
+use crate::resume::{
     log::Log,
     past::{NO_JOURNAL, Past},
 };

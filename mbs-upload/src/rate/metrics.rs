@@ -16,7 +16,7 @@ use prometheus_client::{
 
 use crate::{
     model::outcome::{Kind, Outcome},
-    pace::eta::Bracket,
+    rate::eta::Bracket,
 };
 
 type Label = [(&'static str, &'static str); 1];

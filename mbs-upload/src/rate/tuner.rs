@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::pace::throttle::{Sample, Throttle};
+use crate::rate::throttle::{Sample, Throttle};
 
 /// Files that a measurement is made of: at least so many, and so many for each in flight.
 const FILES: u32 = 8;

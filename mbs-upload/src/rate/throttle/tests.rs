@@ -1,4 +1,4 @@
-use crate::pace::throttle::*;
+use crate::rate::throttle::*;
 
 /// A server as a function of the number in flight, measured so many times.
 fn run(

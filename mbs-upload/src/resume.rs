@@ -9,27 +9,27 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`log`] | the file: locked, appended to, synced |
-//! | [`past`], [`half`] | what it tells of earlier runs, and of files whose way was cut short |
+//! | [`past`], [`interrupted`] | what it tells of earlier runs, and of files whose way was cut short |
 //! | [`done`] | what is done, as far as it is believed |
 //! | [`identity`] | is this the server that it is about, and has it still what it had? |
 //! | [`terms`], `refusals` | on what terms a refusal holds, and whether it does |
 //! | `ending` | how a file's way ended |
-//! | [`doubt`], [`clock`] | ebooks that may have been made unheard, and by whose clock |
+//! | [`unconfirmed`], [`clock`] | ebooks that may have been made unheard, and by whose clock |
 //! | [`settle`] | what a killed run has left on the server |
 
 pub mod clock;
 pub mod done;
-pub mod doubt;
 pub mod ending;
 mod entry;
-pub mod half;
 pub mod identity;
+pub mod interrupted;
 pub mod log;
 mod open;
 pub mod past;
 mod refusals;
 pub mod settle;
 pub mod terms;
+pub mod unconfirmed;
 
 use std::{
     collections::HashMap,
@@ -42,14 +42,14 @@ use wire::{Exit, Fatal, Line, OrFatal, Writer, records::JournalStep};
 
 use crate::{known::Content, model::outcome::Outcome, server::Server};
 use clock::Clock;
-use doubt::Doubt;
 use ending::told;
-use half::Half;
+use interrupted::Half;
 use log::Log;
 pub use open::{Opened, open};
 use past::Past;
 use refusals::Refusals;
 pub use terms::Refused;
+use unconfirmed::Doubt;
 
 /// A journal that is being written, or none: then what is told to it is forgotten with the run.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 
 use std::{collections::HashSet, sync::PoisonError, time::Duration};
 
-use crate::claims::{Claims, claim::Claim, line::Holder};
+use crate::locks::{Claims, claim::Claim, line::Holder};
 
 /// So long nothing is said.
 pub(super) const QUIET: Duration = Duration::from_secs(10);

@@ -6,14 +6,14 @@ use std::{
 };
 
 use crate::{
-    journal::{Journal, past::Past, terms::Terms},
     known::Content,
     model::{
         failure::Failure,
         job::Job,
         outcome::{Kind, Outcome},
     },
-    patience::attempt::patiently,
+    resume::{Journal, past::Past, terms::Terms},
+    retry::attempt::patiently,
     server::{
         Server,
         check::{self, Question, Verdict},

@@ -1,9 +1,9 @@
 //! Whose turn a file is.
 
 use crate::{
-    claims::{Claims, Grip, OTHERS_WITHIN, claim},
+    locks::{Claims, Grip, OTHERS_WITHIN, claim},
     model::{failure::Failure, job::Job},
-    patience::attempt::{Policy, patiently},
+    retry::attempt::{Policy, patiently},
 };
 
 /// Who may work on a file now.

@@ -6,10 +6,10 @@ use mbs_hashes::Settings;
 use wire::{Exit, Fatal, Writer};
 
 use crate::{
-    claims::{Claims, INDEX, SLOW, Same, same},
-    patience::{
+    locks::{Claims, INDEX, SLOW, Same, same},
+    retry::{
         attempt::{Policy, patiently},
-        halt::Halt,
+        shutdown::Halt,
     },
     server::api::Api,
 };

@@ -2,21 +2,21 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`rate`], [`eta`] | how fast it goes, and how long the rest will take |
+//! | [`throughput`], [`eta`] | how fast it goes, and how long the rest will take |
 //! | [`under_way`] | the files that take long |
 //! | [`metrics`] | figures for Prometheus |
 //! | [`jobs`] | how many files are wanted in flight |
 //! | [`throttle`], [`tuner`] | the number that is best, found out by measuring |
 //! | [`gate`] | where the others wait |
-//! | `telling` | what is said of it meanwhile |
+//! | `progress` | what is said of it meanwhile |
 
 pub mod eta;
 pub mod gate;
 pub mod jobs;
 pub mod metrics;
-pub mod rate;
-mod telling;
+mod progress;
 pub mod throttle;
+pub mod throughput;
 pub mod tuner;
 pub mod under_way;
 
@@ -39,8 +39,8 @@ use eta::{Bracket, Estimator};
 use gate::{Gate, Permit};
 use jobs::Jobs;
 use metrics::Metrics;
-use rate::Rate;
 use throttle::Throttle;
+use throughput::Rate;
 use tuner::Tuner;
 use under_way::UnderWay;
 

@@ -12,7 +12,7 @@ use std::{
 use bytesize::ByteSize;
 use wire::Writer;
 
-use crate::pace::{Pace, eta, throttle};
+use crate::rate::{Pace, eta, throttle};
 
 /// Between two looks at the run.
 const TICK: Duration = Duration::from_secs(1);

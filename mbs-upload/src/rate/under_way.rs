@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 
 use crate::{
     model::{job::Job, stage::Stage},
-    pace::eta::rough,
+    rate::eta::rough,
 };
 
 /// All files under way.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::patience::attempt::Policy;
+use crate::retry::attempt::Policy;
 
 /// The two halves of a server, which may be away each by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //! has would be left out here as if the server had it.
 
 use crate::{
-    claims::Claims,
+    locks::Claims,
     model::failure::Failure,
     server::{
         api::Api,

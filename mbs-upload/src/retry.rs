@@ -3,11 +3,11 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`attempt`] | a step that failed |
-//! | [`stall`] | a file whose way has come to a stand |
+//! | [`timeout`] | a file whose way has come to a stand |
 //! | [`outage`] | a server that is away |
-//! | [`halt`] | the end of all patience, after a signal |
+//! | [`shutdown`] | the end of all patience, after a signal |
 
 pub mod attempt;
-pub mod halt;
 pub mod outage;
-pub mod stall;
+pub mod shutdown;
+pub mod timeout;

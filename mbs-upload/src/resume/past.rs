@@ -10,15 +10,15 @@ use std::{
 use wire::read::{LineEnd, next_line};
 
 use crate::{
-    journal::{
-        done::{Done, Place},
-        doubt::Doubt,
-        entry::Entry,
-        half::Half,
-        terms::Terms,
-    },
     known::{Content, samples::Samples},
     model::owners::{Owner, Owners},
+    resume::{
+        done::{Done, Place},
+        entry::Entry,
+        interrupted::Half,
+        terms::Terms,
+        unconfirmed::Doubt,
+    },
 };
 
 /// No line of a journal is longer; only two paths of the longest kind could make it so.

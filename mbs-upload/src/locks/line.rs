@@ -8,8 +8,8 @@ use mbs_hashes::{
 };
 
 use crate::{
-    claims::{There, claim::Claim, probe::probe},
     known::Content,
+    locks::{There, claim::Claim, probe::probe},
 };
 
 const TERMS: Terms = Terms {

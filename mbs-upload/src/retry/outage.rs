@@ -15,10 +15,10 @@ use wire::waiting::{self, Waiting};
 
 use crate::{
     model::failure::Failure,
-    patience::{
+    retry::{
         attempt::{self, Policy, chance},
-        halt::{Halt, STOPPED},
-        stall::spell,
+        shutdown::{Halt, STOPPED},
+        timeout::spell,
     },
 };
 

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use crate::{
-    journal::terms::Terms,
     known::Content,
     metadata::{
         book::{Author, Series},
         wanted::Wanted,
     },
+    resume::terms::Terms,
 };
 
 /// Any line of a journal, as far as it is understood.

@@ -1,7 +1,7 @@
 //! Claims that hold among all uploaders of one database, on whatever machines: advisory locks of
 //! PostgreSQL, all on one connection of this process.
 //!
-//! Within the process the [plan](crate::run::plan) keeps apart what shares a claim. That is also why one
+//! Within the process the [scheduler](crate::run::plan) keeps apart what shares a claim. That is also why one
 //! connection does: to its own session the server would grant a lock twice.
 //!
 //! The locks of a file, its book's and its content's, are taken all or none, and whoever has to wait
@@ -12,12 +12,12 @@
 //! become of its content and of its book meanwhile.
 
 pub mod claim;
+pub mod concurrent;
 mod connect;
-mod grip;
+mod guard;
 mod index;
 mod line;
 mod probe;
-pub mod rivals;
 mod same;
 mod turn;
 mod waiting;
@@ -31,14 +31,14 @@ use std::{
 };
 
 pub use connect::connect;
-pub use grip::{Grip, Stand};
+pub use guard::{Grip, Stand};
 pub use index::{INDEX, SLOW};
 use mbs_hashes::Settings;
 pub use same::{Same, same};
 pub use turn::Turn;
 use wire::Diagnostics;
 
-use crate::{claims::claim::Claim, known::Content, model::failure::Failure, patience::halt::Halt};
+use crate::{known::Content, locks::claim::Claim, model::failure::Failure, retry::shutdown::Halt};
 use line::{Backend, Line};
 use waiting::Told;
 

@@ -10,14 +10,14 @@ use serde_json::Value;
 use wire::{Exit, Fatal, Line, records::Journal};
 
 use crate::{
-    journal::{
+    known::samples::{Sampled, doubtful},
+    model::failure::Failure,
+    resume::{
         done::{Done, Place},
         now,
         past::{Part, Past},
     },
-    known::samples::{Sampled, doubtful},
-    model::failure::Failure,
-    patience::attempt::patiently,
+    retry::attempt::patiently,
     server::{Server, has::is_there},
 };
 

@@ -3,8 +3,8 @@
 use std::{sync::atomic::Ordering, time::Instant};
 
 use crate::{
-    claims::{AGAIN, Claims, OTHERS_WITHIN, There, claim::Claim},
     known::Content,
+    locks::{AGAIN, Claims, OTHERS_WITHIN, There, claim::Claim},
     model::failure::Failure,
 };
 

@@ -1,6 +1,6 @@
 //! Can the server find a content without reading its whole table?
 
-use crate::{claims::Claims, model::failure::Failure};
+use crate::{locks::Claims, model::failure::Failure};
 
 /// Makes the index that the server lacks, without stopping it.
 pub const INDEX: &str = "CREATE INDEX CONCURRENTLY source_hash_size ON source (hash, size)";
