@@ -3,29 +3,34 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`args`] | the command line |
-//! | [`input`] | the files to bring, as the input names them, and where their bytes are |
-//! | [`metadata`] | what is told of a book, as the server takes it; asks nobody |
-//! | [`server`] | all that is said to the server and heard from it |
-//! | [`run`] | the whole run, and one file's way through it |
-//! | [`pace`] | how the run goes, and how many files are in flight |
-//! | [`patience`] | what is tried again, and how long anything is waited for |
-//! | [`claims`] | what keeps others off the files under way |
-//! | [`journal`] | what was done in all runs, so that a killed one can be gone on with |
-//! | [`preflight`] | what can be known before anything is sent |
+//! | [`metadata`] | a book as the server takes it; asks nobody |
+//! | [`model`] | the job, its outcome, its failures; no I/O |
+//! | [`input`] | the files to bring, and their bytes |
+//! | [`locks`] | what keeps other uploaders off the files under way |
+//! | [`retry`] | what is tried again, and how long anything is waited for |
+//! | [`rate`] | how the run goes, and how many files are in flight |
+//! | [`api`] | the server's REST API and its task engine |
+//! | [`resume`] | the journal: written, read, settled |
+//! | [`steps`] | one file's way to the server, one file a step |
+//! | [`queue`] | what may run beside what |
+//! | [`check`] | what can be known before anything is sent |
+//! | [`run`] | the whole run |
 //! | [`known`] | contents that the server is known to have (the set of `mbs-hashes`) |
 //! | [`path_map`] | what paths are called on the server (from `wire`) |
 
+pub mod api;
 pub mod args;
+pub mod check;
 pub mod input;
 pub mod locks;
 pub mod metadata;
 pub mod model;
-pub mod preflight;
+pub mod queue;
 pub mod rate;
 pub mod resume;
 pub mod retry;
 pub mod run;
-pub mod server;
+pub mod steps;
 
 pub use mbs_hashes::known;
 pub use wire::path_map;

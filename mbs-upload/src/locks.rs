@@ -1,7 +1,7 @@
 //! Claims that hold among all uploaders of one database, on whatever machines: advisory locks of
 //! PostgreSQL, all on one connection of this process.
 //!
-//! Within the process the [scheduler](crate::run::plan) keeps apart what shares a claim. That is also why one
+//! Within the process the [scheduler](crate::queue::scheduler) keeps apart what shares a claim. That is also why one
 //! connection does: to its own session the server would grant a lock twice.
 //!
 //! The locks of a file, its book's and its content's, are taken all or none, and whoever has to wait

@@ -4,18 +4,18 @@ use std::{io::BufReader, process::ExitCode};
 
 use clap::Parser;
 use mbs_upload::{
+    api::{
+        has,
+        login::Login,
+        reach::{Target, reach},
+        rest::Api,
+    },
     args::Args,
-    known, preflight,
+    check, known,
     rate::Pace,
     resume,
     retry::shutdown::Halt,
     run,
-    server::{
-        api::Api,
-        has,
-        login::Login,
-        reach::{Target, reach},
-    },
 };
 use wire::{
     Exit, Writer,
@@ -54,7 +54,7 @@ fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
         halt.after_signal(args.grace)?;
         let known = heard.believe(&[], &out)?;
         let journal = opened.map(|opened| (opened, args.new_server));
-        return preflight::run(target, journal, &known, input, out);
+        return check::run(target, journal, &known, input, out);
     }
     let pace = Pace::new(args.slow, args.metrics.as_deref(), jobs)?;
     halt.after_signal(args.grace)?;

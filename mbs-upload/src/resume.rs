@@ -40,7 +40,7 @@ use std::{
 use jiff::{Timestamp, Unit};
 use wire::{Exit, Fatal, Line, OrFatal, Writer, records::JournalStep};
 
-use crate::{known::Content, model::outcome::Outcome, server::Server};
+use crate::{api::Server, known::Content, model::outcome::Outcome};
 use clock::Clock;
 use ending::told;
 use interrupted::Half;

@@ -1,18 +1,7 @@
 //! The whole run: input in, errands by several workers, a record for each file out.
 //!
-//! | module | what |
-//! | --- | --- |
-//! | `feed`, `work` | the reader of the input, and the workers |
-//! | [`plan`], [`floor`] | what may be worked on at the same time |
-//! | [`errand`] | one file's way to the server, step by step |
-//! | [`report`] | the summary |
 
-pub mod errand;
-mod feed;
-pub mod floor;
-pub mod plan;
 pub mod report;
-mod work;
 
 use std::{
     io::{self, BufRead},
@@ -25,9 +14,13 @@ use std::{
 
 use wire::{Exit, Fatal, OrFatal, Writer, records::Summary};
 
-use crate::{input::links::Links, known::Known, rate::Pace, server::Server};
-use feed::read;
-use floor::Floor;
+use crate::{
+    api::Server,
+    input::links::Links,
+    known::Known,
+    queue::{feed::read, work_queue::Floor},
+    rate::Pace,
+};
 use report::Report;
 
 /// What is said where not even one can be started.
@@ -46,14 +39,14 @@ pub struct Manner {
     pub dry_run: bool,
 }
 
-struct Run<'a> {
-    server: &'a Server,
-    floor: Floor,
-    manner: Manner,
-    out: &'a Writer,
-    report: Report<'a>,
-    pace: &'a Pace,
-    broken: Mutex<Option<io::Error>>,
+pub(crate) struct Run<'a> {
+    pub(crate) server: &'a Server,
+    pub(crate) floor: Floor,
+    pub(crate) manner: Manner,
+    pub(crate) out: &'a Writer,
+    pub(crate) report: Report<'a>,
+    pub(crate) pace: &'a Pace,
+    pub(crate) broken: Mutex<Option<io::Error>>,
 }
 
 /// Does all that `input` asks for.

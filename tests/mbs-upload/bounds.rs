@@ -92,7 +92,7 @@ fn fine(ran: &Ran, what: &str) {
 fn c7_what_the_server_repeats_of_passwords_and_tokens_is_masked() {
     let dir = Workdir::new();
     let percent = |text: &str| -> String { text.bytes().map(|b| format!("%{b:02X}")).collect() };
-    let escaped: String = mbs_upload::server::api::segment(PASSWORD);
+    let escaped: String = mbs_upload::api::rest::segment(PASSWORD);
     assert_ne!(escaped, percent(PASSWORD));
     let html = PASSWORD.replace('<', "&lt;").replace('"', "&#34;");
     for form in [

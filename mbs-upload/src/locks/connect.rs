@@ -6,12 +6,12 @@ use mbs_hashes::Settings;
 use wire::{Exit, Fatal, Writer};
 
 use crate::{
+    api::rest::Api,
     locks::{Claims, INDEX, SLOW, Same, same},
     retry::{
         attempt::{Policy, patiently},
         shutdown::Halt,
     },
-    server::api::Api,
 };
 
 /// Connects to the database that keeps uploaders apart, and makes sure that it is this server's.

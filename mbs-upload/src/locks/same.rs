@@ -2,12 +2,12 @@
 //! has would be left out here as if the server had it.
 
 use crate::{
+    api::{
+        rest::Api,
+        sample::{self, Shown},
+    },
     locks::Claims,
     model::failure::Failure,
-    server::{
-        api::Api,
-        shown::{self, Shown},
-    },
 };
 
 /// Whether API and database are of one server.
@@ -36,7 +36,7 @@ pub fn same(api: &Api, claims: &Claims) -> Result<Same, Failure> {
 
 fn compare(api: &Api, claims: &Claims) -> Result<Same, Failure> {
     let rows = |sql: &str| claims.ask(|line| line.query(sql)).map(|(rows, _)| rows);
-    let Some(shown) = shown::newest(api)? else {
+    let Some(shown) = sample::newest(api)? else {
         return Ok(match rows("SELECT 1 FROM source LIMIT 1")?.is_empty() {
             true => Same::Unknown("the server has no files to compare by"),
             false => Same::No("the API shows no files, and the database has some".into()),

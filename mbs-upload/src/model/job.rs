@@ -5,12 +5,12 @@ use std::{path::PathBuf, time::Instant};
 use wire::Record;
 
 use crate::{
+    api::upload_check::{Question, Verdict},
     input::origin::{Origin, stem_and_extension},
     known::Content,
     locks::claim::{self, Claim},
     metadata::{book::Book, wanted},
     model::{owners::Owner, stage::Stage},
-    server::check::{Question, Verdict},
 };
 
 /// A file, its identity and its book.

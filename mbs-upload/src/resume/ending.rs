@@ -5,6 +5,7 @@ use std::{fs::File, io, os::unix::fs::FileExt, time::Duration};
 use wire::{Line, records::JournalEnd};
 
 use crate::{
+    api::Server,
     known::Content,
     model::{
         job::Job,
@@ -18,7 +19,6 @@ use crate::{
         past::LONGEST_LINE,
         terms::{Refused, Terms},
     },
-    server::Server,
 };
 
 impl Journal {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use wire::{Exit, Fatal, Line, records::Journal};
 
 use crate::{
+    api::{Server, has::is_there},
     known::samples::{Sampled, doubtful},
     model::failure::Failure,
     resume::{
@@ -18,7 +19,6 @@ use crate::{
         past::{Part, Past},
     },
     retry::attempt::patiently,
-    server::{Server, has::is_there},
 };
 
 /// Ebooks of the server that a header names: for journals of runs that had nothing to send.

@@ -6,6 +6,10 @@ use std::{
 };
 
 use crate::{
+    api::{
+        Server,
+        upload_check::{self, Question, Verdict},
+    },
     known::Content,
     model::{
         failure::Failure,
@@ -14,10 +18,6 @@ use crate::{
     },
     resume::{Journal, past::Past, terms::Terms},
     retry::attempt::patiently,
-    server::{
-        Server,
-        check::{self, Question, Verdict},
-    },
 };
 
 /// Formats that are asked about at the start. Names of more are no formats.
@@ -51,7 +51,7 @@ impl Refusals {
                 content,
                 extension: extension.into(),
             };
-            let verdict = patiently(server.policy, || check::one(&server.api, &question))?;
+            let verdict = patiently(server.policy, || upload_check::one(&server.api, &question))?;
             Ok(matches!(
                 verdict,
                 Verdict::TooBig(_) | Verdict::Unsupported(_)

@@ -7,6 +7,10 @@ use jiff::Timestamp;
 use wire::{Exit, Fatal};
 
 use crate::{
+    api::{
+        Server, ebook, extract, matching,
+        upload_check::{self, Question, Verdict},
+    },
     known::Content,
     locks::{Turn, claim},
     metadata::wanted::Wanted,
@@ -16,11 +20,6 @@ use crate::{
     },
     resume::{Journal, clock::Clock, interrupted::Half, unconfirmed::Doubt},
     retry::attempt::patiently,
-    server::{
-        Server,
-        check::{self, Question, Verdict},
-        ebook, extract, matching,
-    },
 };
 
 /// Finds out what became of the ebooks that earlier runs were about to make or to add to: a file
@@ -156,7 +155,7 @@ fn look(content: &Content, half: &Half, clock: Clock, server: &Server) -> Result
         };
         if let Some(ebook) = ebook::get(api, id)?
             && let Some(source) = ebook.source_like(content, &half.format)
-            && check::one(api, &question)? == Verdict::Exists
+            && upload_check::one(api, &question)? == Verdict::Exists
         {
             return Ok(Found::File(Outcome {
                 ebook: Some(id),

@@ -3,7 +3,7 @@
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
-use crate::{known::Content, model::job::Job, server::Server};
+use crate::{api::Server, known::Content, model::job::Job};
 
 /// What a file was refused for, where that may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,221 @@
+//! An ebook of the server: made, given a file, looked at, removed again while it is empty.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{api::rest::Api, known::Content, model::failure::Failure};
+
+/// One stored file of an ebook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Its row.
+    pub id: i64,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its format, an extension.
+    pub format: String,
+    /// Its path below the server's books.
+    pub location: String,
+}
+
+/// An ebook as the server shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ebook {
+    /// Who made it.
+    pub created_by: Option<i64>,
+    /// When, in the local time of the server's database, which it calls UTC.
+    pub created: Option<Timestamp>,
+    /// Somebody has changed it since.
+    pub changed: bool,
+    /// Its files.
+    pub sources: Vec<Source>,
+}
+
+/// What came of adding a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// It is this source now.
+    Source(i64),
+    /// The server had the bytes already, where it said.
+    Exists {
+        /// The row of the file that it had.
+        source: Option<i64>,
+        /// The ebook that it belongs to.
+        ebook: Option<i64>,
+    },
+}
+
+/// Makes an ebook; gives its row.
+///
+/// # Errors
+/// As [`Api::post`]. The server checks nothing for being unique: never repeat it without asking.
+pub fn create(api: &Api, body: &Value) -> Result<i64, Failure> {
+    match api.post("/api/ebooks", body) {
+        // The database was in trouble, or a row that we named is gone: it may be better next time.
+        Err(Failure::Said { error, details }) if error == "Database error" => {
+            Err(Failure::Server(format!("{error}: {details}")))
+        }
+        answer => id(&answer?),
+    }
+}
+
+/// Gives an ebook the file of an upload row; the server keeps a link to `link` in place of a copy, if
+/// it can.
+///
+/// # Errors
+/// As [`Api::post`]; [`Failure::NotFound`] when either of the two is not there.
+pub fn add(api: &Api, ebook: i64, upload: i64, link: Option<&str>) -> Result<Added, Failure> {
+    let mut body = json!({"upload_id": upload, "quality": null});
+    if let Some(link) = link {
+        body["use_symlink"] = true.into();
+        body["original_file_path"] = link.into();
+    }
+    match api.post(&format!("/api/ebooks/{ebook}/add-upload"), &body) {
+        Ok(answer) => Ok(Added::Source(id(&answer)?)),
+        Err(Failure::Said { error, details })
+            if error.eq_ignore_ascii_case("file already exists") =>
+        {
+            let (source, ebook) = existing(&details);
+            Ok(Added::Exists { source, ebook })
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// An ebook, or nothing when it is not there.
+///
+/// # Errors
+/// As [`Api::get`].
+pub fn get(api: &Api, ebook: i64) -> Result<Option<Ebook>, Failure> {
+    match api.get(&format!("/api/ebooks/{ebook}")) {
+        Ok(answer) => read(&answer)
+            .map(Some)
+            .ok_or_else(|| Failure::Server(format!("ebook {ebook}: the answer lists no sources"))),
+        Err(Failure::NotFound(_)) => Ok(None),
+        Err(other) => Err(other),
+    }
+}
+
+/// Removes an ebook that holds no file; says whether it is gone. Only for ebooks that this run made:
+/// the server would remove files along with it, so it is looked at just before.
+///
+/// # Errors
+/// As [`Api::get`] and [`Api::delete`].
+pub fn remove_if_empty(api: &Api, ebook: i64) -> Result<bool, Failure> {
+    match get(api, ebook)? {
+        None => Ok(true),
+        Some(found) if !found.sources.is_empty() => Ok(false),
+        Some(_) => match api.delete(&format!("/api/ebooks/{ebook}")) {
+            Ok(_) | Err(Failure::NotFound(_)) => Ok(true),
+            Err(other) => Err(other),
+        },
+    }
+}
+
+/// Removes one file of an ebook. Only for one that this run has just made.
+///
+/// # Errors
+/// As [`Api::delete`].
+pub fn remove_file(api: &Api, source: i64) -> Result<(), Failure> {
+    match api.delete(&format!("/api/sources/{source}")) {
+        Ok(_) | Err(Failure::NotFound(_)) => Ok(()),
+        Err(other) => Err(other),
+    }
+}
+
+impl Ebook {
+    /// Where the server keeps this file, below its books.
+    pub fn location(&self, source: i64) -> Option<&str> {
+        let source = self.sources.iter().find(|s| s.id == source)?;
+        (!source.location.is_empty()).then_some(&source.location)
+    }
+
+    /// The file that looks like this one; its hash is not shown. The newest, if there are several.
+    pub fn source_like(&self, content: &Content, extension: &str) -> Option<i64> {
+        let like = |s: &&Source| s.size == content.size() && s.format == extension;
+        self.sources
+            .iter()
+            .filter(like)
+            .map(|source| source.id)
+            .max()
+    }
+}
+
+/// A row's number: below what JSON keeps exact, so that one can be counted on from.
+pub fn row(value: Option<&Value>) -> Option<i64> {
+    let number = value.and_then(Value::as_i64);
+    number.filter(|number| (1..1 << 53).contains(number))
+}
+
+fn id(answer: &Value) -> Result<i64, Failure> {
+    let id = row(answer.get("id"));
+    id.ok_or_else(|| Failure::Server("the answer holds no id".into()))
+}
+
+fn read(answer: &Value) -> Option<Ebook> {
+    let sources = answer.get("sources")?.as_array()?.iter().map(|source| {
+        Some(Source {
+            id: row(source.get("id"))?,
+            size: source.get("size")?.as_u64()?,
+            format: source.get("format")?.as_str()?.into(),
+            location: source
+                .get("location")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .into(),
+        })
+    });
+    let time = |name| answer.get(name).and_then(Value::as_str);
+    Some(Ebook {
+        created_by: answer.get("created_by").and_then(Value::as_i64),
+        created: time("created").and_then(|at| at.parse().ok()),
+        changed: time("modified") != time("created"),
+        sources: sources.collect::<Option<_>>()?,
+    })
+}
+
+/// The two numbers in `Existing source 2 in ebook Title(1)`; the title may hold anything.
+fn existing(details: &str) -> (Option<i64>, Option<i64>) {
+    let source = details
+        .strip_prefix("Existing source ")
+        .and_then(|rest| rest.split_whitespace().next())
+        .and_then(|number| number.parse().ok());
+    let ebook = details
+        .trim_end()
+        .strip_suffix(')')
+        .and_then(|rest| rest.rsplit_once('('))
+        .and_then(|(_, number)| number.parse().ok());
+    (source, ebook)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_existing_file_is_found_in_the_words() {
+        assert_eq!(
+            existing("Existing source 2 in ebook Ru\u{10d}n\u{ed}k(1)"),
+            (Some(2), Some(1))
+        );
+        assert_eq!(
+            existing("Existing source 7 in ebook a (b)(3)(12)"),
+            (Some(7), Some(12))
+        );
+        assert_eq!(existing("something else"), (None, None));
+    }
+
+    #[test]
+    fn an_ebook_without_a_list_of_sources_is_not_taken_for_empty() {
+        assert_eq!(read(&json!({"id": 1})), None);
+        assert_eq!(read(&json!({"sources": [{"id": 1}]})), None);
+        let answer = json!({"created_by": 1, "sources": [
+            {"id": 5, "size": 10, "format": "epub"}, {"id": 6, "size": 10, "format": "pdf"}]});
+        let ebook = read(&answer).unwrap();
+        let content = Content::new(&"a".repeat(40), 10).unwrap();
+        assert_eq!(ebook.source_like(&content, "epub"), Some(5));
+        assert_eq!(ebook.source_like(&content, "mobi"), None);
+        let larger = Content::new(&"a".repeat(40), 11).unwrap();
+        assert_eq!(ebook.source_like(&larger, "epub"), None);
+    }
+}

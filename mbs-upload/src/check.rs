@@ -1,0 +1,179 @@
+//! A look ahead, `--check`: is the server all there, what does it take, and which files of the input
+//! can never get there? Nothing is sent, and nothing on the server is changed.
+
+mod asked;
+mod engine;
+mod inputs;
+mod limits;
+mod report;
+mod space;
+mod store;
+
+use std::{io::BufRead, sync::Arc, time::Duration};
+
+use anyhow::Error;
+use wire::{Exit, Fatal, Writer, records::Summary};
+
+use crate::{
+    api::{Server, catalog::Offer, engine::Engine, reach::Target},
+    known::Known,
+    metadata::language,
+    model::failure::Failure,
+    resume::{self, Opened},
+    retry::{attempt::patiently, outage::Outage},
+};
+use asked::look_at;
+use inputs::Inputs;
+use report::{Finding, Report};
+
+/// A journal that is only read, and whether what it tells is about another server.
+type Told = Option<(Opened, bool)>;
+
+/// Looks at the server, then at each record of `input`.
+///
+/// # Errors
+/// The server is out of reach or refuses us, which the records before tell, too; stdout or stdin
+/// fails.
+pub fn run(
+    target: Target,
+    journal: Told,
+    known: &Known,
+    input: impl BufRead,
+    out: Writer,
+) -> Result<Exit, Error> {
+    let report = Report::new(&out);
+    match look(target, journal, known, input, &report)? {
+        Ok(summary) => Ok(out.finish(summary)?),
+        Err(gone) => {
+            let summary = Summary::default();
+            out.finish(summary)?;
+            Err(Fatal::new(Exit::GaveUp, gone).into())
+        }
+    }
+}
+
+/// The input's summary, or why nothing more can be known.
+type Looked = Result<Summary, String>;
+
+fn look(
+    mut target: Target,
+    journal: Told,
+    known: &Known,
+    input: impl BufRead,
+    report: &Report<'_>,
+) -> Result<Looked, Error> {
+    let links = target.links.take();
+    let Target {
+        api, ws, policy, ..
+    } = &target;
+    let base = api.base().to_string();
+    if let Err(failure) = patiently(*policy, || api.token().map(drop)) {
+        let message = failure.to_string();
+        report.say(&Finding::failed("login", &base, &message))?;
+        return Ok(Err(format!("{base}: log in: {failure}")));
+    }
+    report.say(&Finding::ok("login", &base))?;
+    let offer = match patiently(*policy, || Offer::ask(api)) {
+        Ok(offer) => offer,
+        Err(failure) => {
+            report.say(&Finding::failed("languages", &base, &failure.to_string()))?;
+            return Ok(Err(format!(
+                "{base}: ask for languages and genres: {failure}"
+            )));
+        }
+    };
+    let mut gone = None;
+    let outage = Arc::new(Outage::new(
+        Duration::ZERO,
+        *policy,
+        &target.halt,
+        |_, _| (),
+    ));
+    let engine = match patiently(*policy, || Engine::open(ws, api, &outage, &target.halt)) {
+        Ok(engine) => {
+            report.say(&Finding::ok("websocket", ws))?;
+            Some(engine)
+        }
+        Err(failure) => {
+            report.say(&Finding::failed("websocket", ws, &failure.to_string()))?;
+            gone = Some(format!("{ws}: connect: {failure}"));
+            None
+        }
+    };
+    let default_language = target
+        .default_language
+        .as_deref()
+        .and_then(|code| language::find(code, &offer.languages).cloned());
+    let mut server = Server {
+        links,
+        default_language,
+        // Nobody is waited for here.
+        absent_for: Duration::ZERO,
+        ..Server::new(&target, offer, engine, outage)
+    };
+    let seen = look_at(&server, &target, report, &mut gone);
+    let seen = match seen {
+        Ok(seen) => seen,
+        Err(Trouble::Output(error)) => return Err(error),
+        Err(Trouble::Server(failure)) => return Ok(Err(format!("{base}: {failure}"))),
+    };
+    if let Some((opened, new_server)) = journal {
+        let file = opened.shown.clone();
+        match resume::begin(opened, new_server, &server, report.out()) {
+            Ok(journal) => {
+                server.journal = journal;
+                report.say(&Finding::ok("journal", file))?;
+            }
+            Err(fatal) => {
+                let why = fatal.message.strip_prefix(&format!("{file}: "));
+                let why = why.unwrap_or(&fatal.message);
+                report.say(&Finding::failed("journal", file, why))?;
+                if fatal.exit == Exit::GaveUp {
+                    gone.get_or_insert(fatal.message);
+                }
+            }
+        }
+    }
+    let mut inputs = Inputs::new(&server, known, &seen);
+    let read = match inputs.judge_all(input, report) {
+        Ok(summary) => summary,
+        Err(Trouble::Output(error)) => return Err(error),
+        Err(Trouble::Server(failure)) => return Ok(Err(format!("{base}: {failure}"))),
+    };
+    if inputs.docs > 0 {
+        let why = format!(
+            "{} doc files of the input need LibreOffice where the engine runs; nothing shows before \
+             they are sent that it is there",
+            inputs.docs
+        );
+        report.say(&Finding::warning("converter", ws, &why))?;
+    }
+    if let Some(store) = &target.store {
+        report.say(&space::look(store, inputs.needed))?;
+    }
+    Ok(match gone {
+        Some(why) => Err(why),
+        None => Ok(read),
+    })
+}
+
+/// What ends the looking.
+#[derive(Debug)]
+enum Trouble {
+    /// Our own output or input.
+    Output(Error),
+    /// The server, out of reach in the middle of it.
+    Server(Failure),
+}
+
+impl From<std::io::Error> for Trouble {
+    fn from(error: std::io::Error) -> Trouble {
+        Trouble::Output(error.into())
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Trouble {
+        Trouble::Server(failure)
+    }
+}

@@ -1,0 +1,213 @@
+//! What is asked of a server that is there: one finding each.
+
+use std::{path::Path, time::Duration};
+
+use crate::{
+    api::{Server, reach::Target, rest::Api, sample, upload_check::Question},
+    check::{
+        Trouble,
+        engine::{self, Knows},
+        limits,
+        report::{Finding, Report},
+        store,
+    },
+    input::links::Links,
+    known::Content,
+    locks::{self, Claims, Same},
+    model::failure::Failure,
+    retry::attempt::{chance, patiently},
+};
+
+/// Extensions that libraries have, whether servers know them or not.
+const EXTENSIONS: [&str; 28] = [
+    "azw", "azw3", "azw4", "cbr", "cbz", "chm", "djvu", "doc", "docm", "docx", "epub", "fb2",
+    "fbz", "htm", "html", "kepub", "kfx", "lit", "lrf", "mobi", "odt", "pdb", "pdf", "prc", "rar",
+    "rtf", "txt", "zip",
+];
+
+/// What is known of the server when its files are judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    /// Bytes of a request's body that it takes at most.
+    pub(super) limit: u64,
+    /// Its engine said that it has no LibreOffice.
+    pub(super) lacks_office: bool,
+}
+
+/// All about the server but its reach.
+pub(super) fn look_at(
+    server: &Server,
+    target: &Target,
+    report: &Report<'_>,
+    gone: &mut Option<String>,
+) -> Result<Seen, Trouble> {
+    let (api, policy) = (&server.api, server.policy);
+    if server.engine.is_some() {
+        report.say(&one_server(server, &target.ws)?)?;
+    }
+    let limit = patiently(policy, || limits::checked(api, &unknown("epub")))?;
+    let passed = patiently(policy, || limits::passed(api, limit))?;
+    let mut finding = Finding::ok("limit", api.base());
+    finding.max_size = Some(passed);
+    if passed < limit {
+        finding.message = Some(format!(
+            "a proxy takes less than the server itself: {limit}"
+        ));
+    }
+    report.say(&finding)?;
+    report.say(&languages(server, target))?;
+    let (finding, lacks_office) = formats(server)?;
+    report.say(&finding)?;
+    if server.links.is_some() {
+        report.say(&links(server)?)?;
+    }
+    if let Some(folder) = &target.store {
+        report.say(&same_store(server, folder)?)?;
+    }
+    let seen = Seen {
+        limit: passed,
+        lacks_office,
+    };
+    if let Some(settings) = &target.database {
+        match Claims::open(
+            settings.clone(),
+            Duration::ZERO,
+            &target.halt,
+            report.diagnostics(),
+        ) {
+            Ok(claims) => {
+                report.say(&same_database(api, &claims)?)?;
+                report.say(&index(&claims)?)?;
+            }
+            Err(failure) => {
+                let object = settings.to_string();
+                report.say(&Finding::failed("database", &object, &failure.to_string()))?;
+                // It is within reach, but no database for locks.
+                if let mbs_hashes::Failure::Unsafe(_) = failure {
+                    return Ok(seen);
+                }
+                gone.get_or_insert_with(|| format!("{object}: connect: {failure}"));
+            }
+        }
+    }
+    Ok(seen)
+}
+
+/// A file that no server has.
+pub(super) fn unknown(extension: &str) -> Question {
+    let sha1 = format!("{:016x}{:016x}{:08x}", chance(), chance(), chance() as u32);
+    Question {
+        content: Content::new(&sha1, 1).unwrap_or_else(|| unreachable!("40 digits")),
+        extension: extension.into(),
+    }
+}
+
+fn one_server(server: &Server, ws: &str) -> Result<Finding, Trouble> {
+    const CHECK: &str = "one_server";
+    let base = server.api.base();
+    let shown = patiently(server.policy, || sample::newest(&server.api))?;
+    let Some(file) = shown else {
+        let why = format!("{base} has no file yet to compare by");
+        return Ok(Finding::warning(CHECK, ws, &why));
+    };
+    let about = format!("file {} of {base}", file.source);
+    Ok(match engine::knows(server, file.source, &file.format) {
+        Ok(Knows::Yes) => Finding::ok(CHECK, ws),
+        Ok(Knows::No) => Finding::failed(
+            CHECK,
+            ws,
+            &format!("does not know {about}: another server?"),
+        ),
+        Ok(Knows::Unclear(said)) => {
+            Finding::warning(CHECK, ws, &format!("asked for {about}: {said}"))
+        }
+        Err(failure) => Finding::failed(CHECK, ws, &format!("asked for {about}: {failure}")),
+    })
+}
+
+fn languages(server: &Server, target: &Target) -> Finding {
+    let codes = server.offer.languages.iter().map(|l| l.code.clone());
+    let mut finding = match (&target.default_language, &server.default_language) {
+        (Some(code), None) => {
+            let why = format!("--default-language {code}: the server does not have it");
+            Finding::failed("languages", server.api.base(), &why)
+        }
+        _ => Finding::ok("languages", server.api.base()),
+    };
+    finding.languages = Some(codes.collect());
+    finding
+}
+
+/// The run is refused where neither the server nor the store shows what became of a link.
+fn links(server: &Server) -> Result<Finding, Trouble> {
+    const CHECK: &str = "links";
+    let base = server.api.base();
+    let known_to_link = patiently(server.policy, || server.batch.is_there(&server.api))?;
+    let sees = server.links.as_ref().is_some_and(Links::sees);
+    Ok(match (known_to_link, sees) {
+        (true, true) => Finding::ok(CHECK, base),
+        (true, false) => Finding::warning(CHECK, base, "nobody looks whether it does: --store"),
+        (false, true) => {
+            let why =
+                "it makes copies, as far as is known; the first file will show, and end the run";
+            Finding::warning(CHECK, base, why)
+        }
+        (false, false) => Finding::failed(CHECK, base, &Links::unlikely().message),
+    })
+}
+
+/// Just then the file that is compared may be removed, so that what is not there is asked for twice.
+fn same_store(server: &Server, folder: &Path) -> Result<Finding, Trouble> {
+    let look = || -> Result<Finding, Failure> {
+        let shown = patiently(server.policy, || sample::newest(&server.api))?;
+        Ok(store::look(folder, shown.as_ref()))
+    };
+    let found = look()?;
+    Ok(if found.is_failed() { look()? } else { found })
+}
+
+/// The formats that the server takes, and whether the engine said that it lacks LibreOffice.
+fn formats(server: &Server) -> Result<(Finding, bool), Trouble> {
+    let mut takes = Vec::new();
+    for extension in EXTENSIONS {
+        if patiently(server.policy, || {
+            limits::takes(&server.api, &unknown(extension))
+        })? {
+            takes.push(extension.to_string());
+        }
+    }
+    let office = server.engine.is_some()
+        && takes.iter().any(|extension| extension == "doc")
+        && engine::lacks_office(server).unwrap_or(false);
+    let mut finding = match office {
+        true => Finding::warning(
+            "formats",
+            server.api.base(),
+            "no doc: the engine lacks LibreOffice",
+        ),
+        false => Finding::ok("formats", server.api.base()),
+    };
+    takes.retain(|extension| !office || extension != "doc");
+    finding.formats = Some(takes);
+    Ok((finding, office))
+}
+
+fn same_database(api: &Api, claims: &Claims) -> Result<Finding, Trouble> {
+    Ok(match locks::same(api, claims)? {
+        Same::Yes => Finding::ok("database", claims.database()),
+        Same::No(why) => {
+            let why = format!("not the database of {}: {why}", api.base());
+            Finding::failed("database", claims.database(), &why)
+        }
+        Same::Unknown(why) => Finding::warning("database", claims.database(), why),
+    })
+}
+
+fn index(claims: &Claims) -> Result<Finding, Trouble> {
+    if claims.indexed()? {
+        return Ok(Finding::ok("index", claims.database()));
+    }
+    let mut finding = Finding::warning("index", claims.database(), locks::SLOW);
+    finding.statement = Some(locks::INDEX.into());
+    Ok(finding)
+}

@@ -1,0 +1,142 @@
+//! The reader of the input: a job of each record that names a file, the others passed on.
+
+use std::{
+    io::{self, BufRead},
+    sync::mpsc::{Receiver, SyncSender},
+    time::Instant,
+};
+
+use wire::{Completeness, Exit, Fatal, Item, Reader, Record, write::ItemError};
+
+use crate::{
+    model::{job::Job, outcome::Outcome},
+    retry::shutdown::STOPPED,
+    run::Run,
+};
+
+/// What the reader of the input hands over.
+pub(crate) enum Feed {
+    Item(Item),
+    End(io::Result<Box<Completeness>>),
+    /// A worker or a signal has aborted the run.
+    Abort,
+}
+
+/// Reads the input to its end, on a thread of its own.
+pub(crate) fn read(input: impl BufRead, feed: &SyncSender<Feed>) {
+    let mut reader = Reader::new(input);
+    let end = loop {
+        let next = reader.next_item();
+        // A stop ends the input anywhere, so that its last line may be half a line and its end none.
+        if wire::stop::requested() {
+            let _ = feed.send(Feed::Abort);
+            return;
+        }
+        match next {
+            Ok(Some(item)) => {
+                if feed.send(Feed::Item(item)).is_err() {
+                    return;
+                }
+            }
+            Ok(None) => break Ok(Box::new(reader.completeness())),
+            Err(error) => break Err(error),
+        }
+    };
+    // Nobody listens any more after an abort.
+    let _ = feed.send(Feed::End(end));
+}
+
+impl Run<'_> {
+    /// Makes jobs of the input; returns what was counted, or nothing after an abort.
+    pub(crate) fn feed(
+        &self,
+        feed: &Receiver<Feed>,
+    ) -> Result<Option<Box<Completeness>>, anyhow::Error> {
+        let fed = self.feed_all(feed);
+        match &fed {
+            Ok(Some(_)) => {
+                self.pace.input_ended();
+                self.floor.end();
+            }
+            Ok(None) if wire::stop::requested() => self.floor.abort(STOPPED),
+            Ok(None) => self.floor.abort("the run was aborted"),
+            Err(error) => self.floor.abort(&error.to_string()),
+        }
+        fed
+    }
+
+    fn feed_all(&self, feed: &Receiver<Feed>) -> Result<Option<Box<Completeness>>, anyhow::Error> {
+        while let Ok(next) = feed.recv() {
+            // Also what is known already must not be read on and on after an abort.
+            if self.floor.aborted().is_some() {
+                return Ok(None);
+            }
+            let went_on = match next {
+                Feed::Item(Item::Record(record)) => self.take_in(record)?,
+                Feed::Item(Item::Unusable(line, reason)) => {
+                    let item_error = ItemError {
+                        op: "read",
+                        message: &reason,
+                        retry: false,
+                    };
+                    self.out
+                        .fail_new(None, &format!("stdin:{line}"), item_error, |_| ())?;
+                    true
+                }
+                Feed::End(completeness) => {
+                    return completeness.map(Some).map_err(|error| {
+                        Fatal::new(Exit::GaveUp, format!("stdin: read: {error}")).into()
+                    });
+                }
+                Feed::Abort => false,
+            };
+            if !went_on {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Says whether the run goes on.
+    fn take_in(&self, record: Record) -> io::Result<bool> {
+        // Of what carries no hash, book_file is a step left out; all else is none of our business.
+        if !matches!(record.kind(), "file_hash" | "finding" | "book_file") {
+            self.out.pass(&record)?;
+            return Ok(true);
+        }
+        let mut job = match Job::named(record.clone()) {
+            Ok(job) => job,
+            Err(message) => {
+                let shown = record.path().map(|path| path.display().to_string());
+                let item_error = ItemError {
+                    op: "input",
+                    message: &message,
+                    retry: false,
+                };
+                self.out.fail(
+                    &record,
+                    &shown.unwrap_or_else(|_| "stdin".into()),
+                    item_error,
+                )?;
+                return Ok(true);
+            }
+        };
+        self.pace.read(&job);
+        if self.floor.is_known(&job.content) {
+            let outcome = Outcome::duplicate("known");
+            self.report.end(self.out, &job, &outcome, Instant::now())?;
+            return Ok(true);
+        }
+        let journal = &self.server.journal;
+        if let Some(outcome) = journal.done(&job.content) {
+            self.report.end(self.out, &job, &outcome, Instant::now())?;
+            return Ok(true);
+        }
+        job.read_book();
+        if let Some(outcome) = journal.refusal(&job, self.server) {
+            self.report.end(self.out, &job, &outcome, Instant::now())?;
+            return Ok(true);
+        }
+        Ok(self.floor.push(job))
+    }
+}

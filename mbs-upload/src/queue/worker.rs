@@ -1,0 +1,122 @@
+//! The workers: each takes a job, goes its way and reports its end.
+
+use std::{
+    sync::{PoisonError, mpsc::SyncSender},
+    time::Instant,
+};
+
+use crate::{
+    api::upload_check,
+    locks::{self, Turn},
+    model::{
+        failure::Failure,
+        job::Job,
+        outcome::{Kind, Outcome},
+    },
+    queue::feed::Feed,
+    run::Run,
+    steps::{End, Errand},
+};
+
+impl Run<'_> {
+    /// Works until nothing is left to do.
+    pub(crate) fn work(&self, abort: &SyncSender<Feed>) {
+        while let (permit, Some((mut job, held))) = (self.pace.enter(), self.floor.take()) {
+            let started = Instant::now();
+            let mut end = match self.turn(&job) {
+                Ok(Turn::Ours(grip)) => {
+                    self.check_ahead(&mut job);
+                    let _begun = self.pace.begin(&job);
+                    let sent = |bytes| self.pace.sent(bytes);
+                    let dry_run = self.manner.dry_run;
+                    Errand::new(self.server, &self.floor, &job, dry_run, grip, &sent).run()
+                }
+                Ok(Turn::Theirs) => {
+                    self.floor.put_off(job, locks::AGAIN);
+                    continue;
+                }
+                // Not begun, and nobody tries on: it is one of those that were not tried.
+                Err(_) if wire::stop::requested() => {
+                    self.floor.put_off(job, locks::AGAIN);
+                    continue;
+                }
+                Err(failure) => End::failed(failure),
+            };
+            drop((permit, held));
+            if end.put_off {
+                self.floor.put_off(job, locks::AGAIN);
+                continue;
+            }
+            self.write_down(&job, &mut end.outcome, started);
+            if let Err(error) = self.report.end(self.out, &job, &end.outcome, started) {
+                self.floor.abort("standard output is closed");
+                self.broken
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .get_or_insert(error);
+            }
+            if let Some(why) = end.gone {
+                self.floor.abort(&why);
+            }
+            if self.server.claims.is_none()
+                && let Some(sign) = self.server.rivals.tell()
+            {
+                self.out.warn(self.server.api.base(), "upload", &sign);
+            }
+        }
+        // Wakes the feeder, should it wait for input that nobody will work on. When its queue is
+        // full it is awake.
+        if self.floor.aborted().is_some() {
+            let _ = abort.try_send(Feed::Abort);
+        }
+    }
+
+    /// Journals an outcome. One that cannot be is reported as a failure, since the next run will know
+    /// nothing of it, and no more is begun.
+    fn write_down(&self, job: &Job, outcome: &mut Outcome, started: Instant) {
+        let journal = &self.server.journal;
+        if self.manner.dry_run {
+            return;
+        }
+        if let Err(why) = journal.end(job, outcome, started.elapsed(), self.server) {
+            if outcome.kind != Kind::Failed {
+                let reason = format!(
+                    "{}, but that cannot be written down: {why}",
+                    outcome.kind.name()
+                );
+                outcome.reason = Some(reason);
+                outcome.kind = Kind::Failed;
+            }
+            self.floor.abort(&why);
+        }
+    }
+
+    /// Keeps other uploaders off a file, where that is asked for and worth it.
+    fn turn(&self, job: &Job) -> Result<Turn<'_>, Failure> {
+        match &self.server.claims {
+            Some(claims) if !self.floor.is_known(&job.content) => {
+                claims.turn(job, self.server.policy)
+            }
+            _ => Ok(Turn::Ours(None)),
+        }
+    }
+
+    /// Where the server can be asked about many files at once, asks about those that wait, too.
+    fn check_ahead(&self, job: &mut Job) {
+        if job.asked || !self.server.batch.may_help() || self.floor.is_known(&job.content) {
+            return;
+        }
+        let mut questions = vec![job.question()];
+        questions.extend(self.floor.unasked(upload_check::BATCH - 1));
+        questions.retain(|q| q.content.size() > 0 && !q.extension.is_empty());
+        // A failure here costs nothing: each file is asked about again by itself.
+        if let Ok(Some(verdicts)) = self.server.batch.ask(&self.server.api, &questions) {
+            let mut answers = questions.into_iter().zip(verdicts).peekable();
+            let ours = job.question();
+            if answers.peek().is_some_and(|(asked, _)| *asked == ours) {
+                job.checked = answers.next().map(|(_, verdict)| verdict);
+            }
+            self.floor.answer(answers);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What other uploaders may have done meanwhile, asked before each step that must not be taken twice.
+
+use crate::{
+    locks::{Grip, Stand, There},
+    metadata::wanted::{self, Wanted},
+    model::{failure::Failure, outcome::Outcome},
+    steps::{Errand, Step, Stepped},
+};
+
+impl Errand<'_> {
+    /// Is the content there by now, though nobody told us? Says so as `by`.
+    pub(super) fn there_by_now(&mut self, by: &'static str) -> Stepped {
+        Ok(match self.stand()? {
+            Some(Stand::There(There { source, ebook })) => Some(Outcome {
+                source,
+                ebook,
+                ..Outcome::duplicate(by)
+            }),
+            _ => None,
+        })
+    }
+
+    /// The same just before an ebook is made. When our claims were lost meanwhile, others may have
+    /// made it: then it is looked for again.
+    pub(super) fn made_by_now(&mut self, upload: i64, wanted: &Wanted) -> Result<Sure, Failure> {
+        Ok(match self.stand()? {
+            Some(Stand::There(There { source, ebook })) => Sure::Ended(Outcome {
+                source,
+                ebook,
+                ..Outcome::duplicate("add")
+            }),
+            Some(Stand::Shaken) => {
+                self.server.placed.forget(wanted);
+                let wanted = wanted.clone();
+                self.then(Step::Place { upload, wanted })?;
+                Sure::Elsewhere
+            }
+            Some(Stand::Firm) | None => Sure::Yes,
+        })
+    }
+
+    fn stand(&mut self) -> Result<Option<Stand>, Failure> {
+        let grip = self.grip.as_mut();
+        grip.map(|grip| grip.stand(&self.job.content)).transpose()
+    }
+
+    /// Is nobody else at work on the book at this moment?
+    pub(super) fn is_alone(&mut self) -> Result<bool, Failure> {
+        self.grip.as_mut().map_or(Ok(true), Grip::still)
+    }
+
+    /// Holds the book that only the engine could name. Whoever has to wait for it gives up the
+    /// content first: it is only ever waited for after the book.
+    pub(super) fn hold_book(&mut self) -> Result<(), Failure> {
+        if self.job.knows_its_book() || self.late.is_some() {
+            return Ok(());
+        }
+        let books = wanted::claims(&self.book);
+        self.late = self.floor.try_hold(&books);
+        if self.late.is_none() {
+            if let Some(grip) = &mut self.grip {
+                grip.let_go();
+            }
+            self.late = Some(self.floor.hold(books.clone()));
+        }
+        match &mut self.grip {
+            Some(grip) => grip.widen(&books),
+            None => Ok(()),
+        }
+    }
+}
+
+/// May the ebook be made?
+pub(super) enum Sure {
+    Yes,
+    /// Another step comes first.
+    Elsewhere,
+    /// There is no need for it.
+    Ended(Outcome),
+}

@@ -1,0 +1,264 @@
+//! The ebook: found or made, given the file, removed again when it stays empty.
+
+use crate::{
+    api::{
+        ebook::{self, Added},
+        extract, matching,
+        upload_check::{self, Verdict},
+    },
+    input::links::Links,
+    metadata::wanted::Wanted,
+    model::{
+        failure::Failure,
+        outcome::{Kind, Outcome},
+    },
+    resume::settle::remove_empty,
+    steps::{Errand, LEFT, Step, Stepped, UNADDED, claiming::Sure},
+};
+
+impl Errand<'_> {
+    pub(super) fn place(&mut self, upload: i64, wanted: Wanted) -> Stepped {
+        let there = match self.server.placed.get(&wanted) {
+            Some(ebook) => Some(ebook),
+            None => matching::find(&self.server.api, &wanted)?,
+        };
+        self.then(match there {
+            Some(ebook) => Step::Add {
+                upload,
+                wanted,
+                ebook,
+            },
+            None => Step::Create { upload, wanted },
+        })
+    }
+
+    pub(super) fn create(&mut self, upload: i64, wanted: Wanted) -> Stepped {
+        if self.in_doubt
+            && let Some(ebook) = self.created(&wanted)?
+        {
+            return self.then(Step::Add {
+                upload,
+                wanted,
+                ebook,
+            });
+        }
+        if self.grip.is_some() {
+            // What follows may wait for book and content, should their claims be lost.
+            self.names = None;
+        }
+        loop {
+            match self.made_by_now(upload, &wanted)? {
+                Sure::Yes => {}
+                Sure::Elsewhere => return Ok(None),
+                Sure::Ended(outcome) => return Ok(Some(outcome)),
+            }
+            if self.hold_names(&wanted)? {
+                break;
+            }
+        }
+        self.find_series(&wanted)?;
+        // From here on it may be done without our hearing of it.
+        self.note_making(&wanted);
+        let body = wanted.body(self.series, &self.genres);
+        match ebook::create(&self.server.api, &body) {
+            Ok(ebook) => {
+                self.made = Some(ebook);
+                self.then(Step::Add {
+                    upload,
+                    wanted,
+                    ebook,
+                })
+            }
+            Err(failure) => {
+                if let (Some(series), true) = (&wanted.series, failure.in_doubt()) {
+                    // A series that was merged away in the meantime makes the server answer 500.
+                    self.server.offer.forget_series(&series.title);
+                    self.series = None;
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// The ebook that an earlier try made without our hearing of it. Before that try there was none.
+    pub(super) fn created(&mut self, wanted: &Wanted) -> Result<Option<i64>, Failure> {
+        let Some(ebook) = matching::find(&self.server.api, wanted)? else {
+            return Ok(None);
+        };
+        let Some(found) = ebook::get(&self.server.api, ebook)? else {
+            return Ok(None);
+        };
+        let ours = found.created_by.is_some() && found.created_by == self.server.api.user_id();
+        if ours && found.sources.is_empty() {
+            self.made = Some(ebook);
+        }
+        Ok(Some(ebook))
+    }
+
+    pub(super) fn add(&mut self, upload: i64, wanted: Wanted, ebook: i64) -> Stepped {
+        let there = self.there_by_now("add")?;
+        if self.doubted.add
+            && let Some(outcome) = self.added(&wanted, ebook)?
+        {
+            return Ok(Some(outcome));
+        }
+        if there.is_some() {
+            return Ok(there);
+        }
+        if self.unadded >= UNADDED && !self.sent_again {
+            // The server removes the uploaded file before it commits: when that fails, the row is left
+            // without it, and each further try fails, too.
+            (self.sent_again, self.unadded) = (true, 0);
+            return self.then(Step::Send);
+        }
+        if let Some((why, _)) = self.server.links.as_ref().and_then(Links::refused) {
+            return Ok(Some(Outcome::because(Kind::Failed, why)));
+        }
+        let link = self.link()?;
+        match ebook::add(&self.server.api, ebook, upload, link.as_deref()) {
+            Ok(Added::Source(source)) => Ok(Some(self.arrived(&wanted, ebook, Some(source), true))),
+            Ok(Added::Exists {
+                source,
+                ebook: there,
+            }) if self.doubted.add && there == Some(ebook) => {
+                Ok(Some(self.arrived(&wanted, ebook, source, false)))
+            }
+            Ok(Added::Exists { source, ebook }) => {
+                if !self.doubted.add {
+                    self.server.rivals.overtaken();
+                }
+                Ok(Some(Outcome {
+                    ebook,
+                    source,
+                    ..Outcome::duplicate("add")
+                }))
+            }
+            Err(Failure::NotFound(why)) => self.missing(wanted, upload, ebook, why),
+            Err(other) => match self.is_astray(&other, false) {
+                Some(outcome) => Ok(Some(outcome)),
+                None => Err(other),
+            },
+        }
+    }
+
+    /// Did an earlier try add the file without our hearing of it?
+    pub(super) fn added(&mut self, wanted: &Wanted, ebook: i64) -> Stepped {
+        if upload_check::one(&self.server.api, &self.job.question())? != Verdict::Exists {
+            return Ok(None);
+        }
+        let there = ebook::get(&self.server.api, ebook)?;
+        let source = there.and_then(|e| e.source_like(&self.job.content, &self.job.extension));
+        Ok(Some(match source {
+            Some(_) => self.arrived(wanted, ebook, source, false),
+            None => Outcome::duplicate("add"),
+        }))
+    }
+
+    /// The file is in that ebook; by our hand for certain, if it is `ours`.
+    pub(super) fn arrived(
+        &mut self,
+        wanted: &Wanted,
+        ebook: i64,
+        source: Option<i64>,
+        ours: bool,
+    ) -> Outcome {
+        let mut outcome = Outcome {
+            ebook: Some(ebook),
+            source,
+            ..Outcome::new(Kind::Uploaded)
+        };
+        self.look_at_link(&mut outcome, ours);
+        if outcome.kind == Kind::Uploaded {
+            self.server.placed.put(wanted, ebook);
+            // Before all others: a record does not hold many.
+            let joins = self.joins(wanted, ebook);
+            self.book.notes.splice(0..0, joins);
+            let made = self.made == Some(ebook);
+            self.server.owners.put(ebook, self.job.owner(), made);
+        }
+        outcome
+    }
+
+    /// What is said when that ebook is another Calibre book's, too.
+    pub(super) fn joins(&self, wanted: &Wanted, ebook: i64) -> Option<String> {
+        if self.made == Some(ebook) {
+            return None;
+        }
+        let first = self.server.owners.other(ebook, self.job.owner())?;
+        let title = &wanted.title;
+        Some(format!(
+            "joined the ebook of book {first}, which has the same title, author and language: {title}"
+        ))
+    }
+
+    /// The ebook or the upload's row is not there: which?
+    fn missing(&mut self, wanted: Wanted, upload: i64, ebook: i64, why: String) -> Stepped {
+        if ebook::get(&self.server.api, ebook)?.is_some() {
+            // An addition that was done unheard takes the row with it.
+            if self.doubted.add
+                && let Some(outcome) = self.added(&wanted, ebook)?
+            {
+                return Ok(Some(outcome));
+            }
+            // Both are there: it misses the file that it is to link to.
+            if self.server.links.is_some()
+                && extract::read(self.server, upload).is_ok()
+                && let Some(outcome) = self.is_astray(&Failure::NotFound(why), true)
+            {
+                return Ok(Some(outcome));
+            }
+            return self.extract_again("its row of metadata is gone");
+        }
+        self.server.placed.forget(&wanted);
+        self.made = None;
+        self.step = Step::Place { upload, wanted };
+        self.in_doubt = false;
+        Err(Failure::Server(format!(
+            "ebook {ebook} has been removed meanwhile"
+        )))
+    }
+
+    /// A creation that was not heard of may have come to its end only after we asked for it and tried
+    /// again: then a second ebook, empty, stands beside the right one. There was none before.
+    pub(super) fn clear_twins(&mut self, outcome: &mut Outcome) {
+        let (kept, server) = (outcome.ebook, self.server);
+        let doubts = server.journal.doubts(&self.job.content);
+        let cleared = self.insist(|errand| {
+            if !errand.is_alone()? {
+                return Ok(false);
+            }
+            for doubt in &doubts {
+                remove_empty(doubt, server.journal.clock(), server, kept)?;
+            }
+            Ok(true)
+        });
+        // What comes later still is looked for at the end of the run.
+        if !cleared.unwrap_or(false) {
+            outcome.notes.push(LEFT.into());
+        }
+    }
+
+    /// Removes the ebook that we made and that got no file.
+    pub(super) fn clear_away(&mut self, outcome: &mut Outcome) {
+        let Some(ebook) = self.made.take() else {
+            return;
+        };
+        let cleared = self.insist(|errand| {
+            let alone = errand.is_alone()?;
+            if alone {
+                ebook::remove_if_empty(&errand.server.api, ebook)?;
+            }
+            Ok(alone)
+        });
+        let why = match cleared {
+            Ok(true) => return self.note_cleared(),
+            Ok(false) => "another uploader is at work on its book".into(),
+            Err(failure) => failure.to_string(),
+        };
+        let note = format!("ebook {ebook} may be left without a file: {why}");
+        outcome.notes.push(note);
+        if let Step::Create { wanted, .. } | Step::Add { wanted, .. } = &self.step {
+            self.note_doubtful(wanted.clone());
+        }
+    }
+}

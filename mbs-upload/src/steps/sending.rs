@@ -1,0 +1,216 @@
+//! The way of the bytes: asked about, sent, looked into by the engine.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::{
+    api::{
+        extract::{self, Since},
+        upload::Form,
+        upload_check::{self, Verdict},
+    },
+    metadata::{
+        language::{self, Choice},
+        wanted,
+    },
+    model::{
+        failure::Failure,
+        outcome::{Kind, Outcome},
+    },
+    resume::Refused,
+    retry::attempt::chance,
+    steps::{Errand, Step, Stepped},
+};
+
+/// A file from this size on is asked about a second time with the form around it: the server's
+/// limit is one for the whole request, and its refusal may be lost with the connection.
+const LARGE: u64 = 32 << 20;
+
+/// Does the engine lack what it needs for this file: a format of that extension, or LibreOffice to
+/// convert a `.doc`?
+fn lacks_for_good(why: &str) -> bool {
+    why.contains("format_id") || why.contains("soffice")
+}
+
+impl Errand<'_> {
+    pub(super) fn check(&mut self) -> Stepped {
+        self.job.origin.look(&self.job.content)?;
+        if let Some(outcome) = self.there_by_now("check")? {
+            return Ok(Some(outcome));
+        }
+        let question = self.job.question();
+        let verdict = match &self.job.checked {
+            Some(verdict) if self.failures == 0 => verdict.clone(),
+            _ => upload_check::one(&self.server.api, &question)?,
+        };
+        match verdict {
+            Verdict::Wanted => {}
+            Verdict::Exists => return Ok(Some(Outcome::duplicate("check"))),
+            Verdict::TooBig(why) => {
+                let refused = Refused::Size(question.content.size());
+                return Ok(Some(Outcome::refused(Kind::TooBig, why, refused)));
+            }
+            Verdict::Unsupported(why) => {
+                let refused = Refused::Format;
+                return Ok(Some(Outcome::refused(Kind::Unsupported, why, refused)));
+            }
+        }
+        if self.job.content.size() >= LARGE {
+            let length = self.form().length(self.job.content.size());
+            if !upload_check::body_fits(&self.server.api, &question, length)? {
+                let why = format!("with the form around it, {length} bytes, too big");
+                let refused = Refused::Size(length);
+                return Ok(Some(Outcome::refused(Kind::TooBig, why, refused)));
+            }
+        }
+        if let Choice::Lacking =
+            language::choose(&self.book.languages, &self.server.offer.languages)
+        {
+            return Ok(Some(self.lacking_language()));
+        }
+        let link = self.link()?;
+        if self.dry_run {
+            return Ok(Some(Outcome {
+                link,
+                ..Outcome::new(Kind::WouldUpload)
+            }));
+        }
+        if let Some(outcome) = self.take_turn() {
+            return Ok(Some(outcome));
+        }
+        self.set_out()
+    }
+
+    pub(super) fn form(&self) -> Form {
+        Form::new(
+            &self.job.content,
+            &self.job.extension,
+            &format!("{:016x}", chance()),
+        )
+    }
+
+    pub(super) fn lacking_language(&self) -> Outcome {
+        let named = self.book.languages.join(", ");
+        let has: Vec<_> = self
+            .server
+            .offer
+            .languages
+            .iter()
+            .map(|l| l.code.as_str())
+            .collect();
+        let why = format!("language {named}: the server has {}", has.join(", "));
+        Outcome::refused(Kind::Unsupported, why, Refused::Language)
+    }
+
+    pub(super) fn send(&mut self) -> Stepped {
+        let form = self.form();
+        let (api, job) = (&self.server.api, self.job);
+        // A second try asks before it sends: the first may have broken on a refusal.
+        let manner = (self.in_doubt, self.clock.left(Instant::now()));
+        match form.send(api, &job.origin, &job.content, manner, self.sent) {
+            Ok(file) => {
+                let since = Since::now(self.server);
+                self.uploaded = Some((file.clone(), since));
+                self.then(Step::Extract { file, since })
+            }
+            Err(Failure::Said { error, .. }) => Ok(Some(match error.as_str() {
+                "file already exists" => {
+                    if !self.doubted.add {
+                        self.server.rivals.overtaken();
+                    }
+                    Outcome::duplicate("upload")
+                }
+                "file too big" => Outcome::because(Kind::TooBig, error),
+                other if other.starts_with("unsupported") => {
+                    Outcome::because(Kind::Unsupported, other)
+                }
+                other => return Err(Failure::Refused(other.into())),
+            })),
+            Err(Failure::TooLarge(why)) => Ok(Some(Outcome::because(Kind::TooBig, why))),
+            Err(other) => Err(other),
+        }
+    }
+
+    pub(super) fn extract(&mut self, file: String, since: Since) -> Stepped {
+        let found = match self.in_doubt {
+            true => extract::find(self.server, &file, since)?,
+            false => None,
+        };
+        let upload = match found {
+            Some(upload) => Ok(upload),
+            None => {
+                let meta = self.proposal();
+                let task = self.server.rivals.task();
+                let clock = &mut self.clock;
+                let made = extract::extract(self.server, &file, &meta, since, clock);
+                made.inspect(|&row| task.made(row))
+            }
+        };
+        match upload {
+            Ok(upload) => self.then(Step::Describe { upload }),
+            Err(Failure::Task(why)) if lacks_for_good(&why) => Ok(Some(Outcome::refused(
+                Kind::Unsupported,
+                format!("metadata task: {why}"),
+                Refused::Engine,
+            ))),
+            Err(Failure::Task(why)) if why.contains("does not exist") => {
+                // The uploaded file is gone: somebody cleaned up. Send it again.
+                self.step = Step::Send;
+                Err(Failure::Task(why))
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The metadata that the engine is to take instead of what it finds in the file.
+    pub(super) fn proposal(&self) -> Value {
+        let mut meta = json!({});
+        if let Some(title) = &self.book.title {
+            meta["title"] = title.as_str().into();
+        }
+        if !self.book.authors.is_empty() {
+            meta["authors"] = wanted::authors(&self.book.authors);
+        }
+        let offered = &self.server.offer.languages;
+        if let Choice::Found(language) = language::choose(&self.book.languages, offered) {
+            meta["language"] = json!({"code": language.code});
+        }
+        if let Some(series) = &self.book.series {
+            meta["series"] = json!({"title": series.title});
+            if let Some(index) = series.index {
+                meta["series_index"] = index.into();
+            }
+        }
+        if self.book.stated {
+            let names = self.genre_names();
+            meta["genres"] = names.map(|name| json!({"name": name})).collect();
+        }
+        meta
+    }
+
+    /// The tags that are genres or may be.
+    pub(super) fn genre_names(&self) -> impl Iterator<Item = &str> {
+        let offer = &self.server.offer;
+        let tags = self
+            .book
+            .tags
+            .iter()
+            .map(|tag| tag.trim())
+            .filter(|tag| !tag.is_empty());
+        tags.filter(|tag| offer.genre(tag) != Some(None))
+    }
+
+    pub(super) fn language(&self) -> Option<&language::Language> {
+        let (offer, default) = (&self.server.offer, &self.server.default_language);
+        language::settle(&self.book.languages, &offer.languages, default.as_ref())
+    }
+
+    pub(super) fn extract_again(&mut self, why: &str) -> Stepped {
+        self.step = match self.uploaded.clone() {
+            Some((file, since)) => Step::Extract { file, since },
+            None => Step::Send,
+        };
+        Err(Failure::Task(why.into()))
+    }
+}

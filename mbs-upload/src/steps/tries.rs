@@ -1,0 +1,111 @@
+//! What is done about a failure: the step is tried again, the server waited for, or the file given up.
+
+use crate::{
+    model::failure::Failure,
+    retry::{
+        attempt::{Next, chance},
+        outage::Standing,
+        shutdown::STOPPED,
+    },
+    steps::{Errand, Step},
+};
+
+/// Failures of one file in all its steps, as a multiple of those that one step may have.
+const IN_ALL: u32 = 4;
+
+/// Absences of the server in a row during one step. A file that takes the server down each time
+/// must come to an end like others that fail.
+const ABSENCES: u32 = 8;
+
+/// What to do about a failure.
+pub(super) enum Verdict {
+    Again,
+    Failed,
+    /// The server is gone; nobody knows how this file ends.
+    Gone(String),
+}
+
+/// Tries of one step that failed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tries {
+    failed: u32,
+    absences: u32,
+}
+
+/// Steps of which one try may have been done unheard.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Doubted {
+    pub(super) create: bool,
+    pub(super) add: bool,
+}
+
+impl Errand<'_> {
+    /// What is to be done after a failure; when it is to be tried again, the time has come.
+    pub(super) fn judge(&mut self, failure: &Failure, tries: &mut Tries) -> Verdict {
+        let server = self.server;
+        match server.outage.standing(failure, || server.is_there()) {
+            Standing::Gone(why) => return Verdict::Gone(why),
+            Standing::Back if tries.absences < ABSENCES => {
+                tries.absences += 1;
+                return Verdict::Again;
+            }
+            Standing::Back | Standing::There => tries.failed += 1,
+        }
+        let in_all = self.failures >= server.policy.retries.saturating_mul(IN_ALL);
+        match server.policy.next(failure, tries.failed, chance()) {
+            Next::Wait(pause) if !in_all => {
+                self.failures += 1;
+                let _waiting = wire::waiting::announce(&failure.to_string(), pause);
+                match server.halt.sleep(pause) {
+                    false => Verdict::Again,
+                    true => {
+                        // Who only insisted on an answer must see that the run is over, too.
+                        server.outage.give_up(STOPPED);
+                        Verdict::Gone(STOPPED.into())
+                    }
+                }
+            }
+            _ => Verdict::Failed,
+        }
+    }
+
+    /// Asks the server until it answers, as often as a step may be tried.
+    pub(super) fn insist<T>(
+        &mut self,
+        mut ask: impl FnMut(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        // These are no tries of the file's.
+        let failures = std::mem::take(&mut self.failures);
+        let mut tries = Tries::default();
+        let end = loop {
+            match ask(self) {
+                Ok(answer) => break Ok(answer),
+                Err(failure) => match self.judge(&failure, &mut tries) {
+                    Verdict::Again => {}
+                    Verdict::Failed => break Err(failure),
+                    Verdict::Gone(why) => break Err(Failure::NotReached(why)),
+                },
+            }
+        };
+        self.failures = failures;
+        end
+    }
+
+    /// Remembers what this failure leaves open.
+    pub(super) fn note_doubt(&mut self, failure: &Failure) {
+        if failure.is_strain() {
+            self.job.stage.strained();
+        }
+        if failure.in_doubt() {
+            self.in_doubt = true;
+            if let Step::Create { wanted, .. } = &self.step {
+                self.doubted.create = true;
+                self.note_doubtful(wanted.clone());
+            }
+            if let Step::Add { .. } = self.step {
+                self.doubted.add = true;
+                self.unadded += u32::from(matches!(failure, Failure::Server(_)));
+            }
+        }
+    }
+}
