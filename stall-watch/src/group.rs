@@ -87,16 +87,13 @@ pub enum Place {
 }
 
 /// Whose descendants are meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Orphans {
     /// Every child of this process belongs to this one group.
     All,
-    /// This process watches several groups; an adopted orphan belongs to that in which it was seen,
-    /// or whose process group it is in.
-    Known,
-    /// The group's first process is a keeper: it adopts them itself, ends after them, and is none of
-    /// those that are watched or ended here.
-    Kept,
+    /// This process watches several groups. An adopted orphan belongs to the one in which it was seen, whose
+    /// process group it is in, or whose mark (`NAME=VALUE`) is in its environment.
+    Marked(String),
 }
 
 /// A command that was started, with all that it started.
@@ -129,19 +126,6 @@ impl Group {
             ended: None,
             cgroup: None,
         })
-    }
-
-    /// What hangs under a keeper, which need not be a child of this process; `start` is when the keeper
-    /// started, in ticks since boot.
-    pub fn kept(keeper: Pid, start: u64) -> Group {
-        Group {
-            root: keeper,
-            place: Place::OurGroup,
-            orphans: Orphans::Kept,
-            known: HashMap::from([(keeper, start)]),
-            ended: None,
-            cgroup: None,
-        }
     }
 
     /// The command itself.
@@ -185,9 +169,6 @@ impl Group {
 
     /// All of it that lives, by a look at every process there is. Empty where /proc cannot be read.
     pub fn members(&mut self, proc: &Proc) -> Vec<Stat> {
-        if self.orphans == Orphans::Kept {
-            return self.kept_members(proc);
-        }
         let me = process::getpid();
         let enclosed = self.cgroup.as_ref().map(Cgroup::members);
         let enclosed = enclosed.unwrap_or_default();
@@ -198,7 +179,7 @@ impl Group {
                 && stat.group == Some(self.root)
                 && (self.ended.is_none() || stat.parent == Some(me));
             let known = self.known.get(&stat.pid) == Some(&stat.start);
-            let adopted = self.orphans == Orphans::All && stat.parent == Some(me);
+            let adopted = stat.parent == Some(me) && self.adopts(proc, stat);
             root || grouped || known || adopted || enclosed.contains(&stat.pid)
         };
         let found = descended(proc.all().unwrap_or_default(), seed);
@@ -206,22 +187,48 @@ impl Group {
         found
     }
 
-    /// All hang under the keeper, so none is remembered: whoever is not there now is not one of them.
-    fn kept_members(&self, proc: &Proc) -> Vec<Stat> {
-        let keeper = |stat: &Stat| self.known.get(&stat.pid) == Some(&stat.start);
-        let mut found = descended(proc.all().unwrap_or_default(), keeper);
-        found.retain(|stat| stat.pid != self.root);
-        found
+    /// Is this child of ours, whom nobody here has started, one of the group?
+    fn adopts(&self, proc: &Proc, child: &Stat) -> bool {
+        match &self.orphans {
+            Orphans::All => true,
+            Orphans::Marked(mark) => child.pid != self.root && proc.has_mark(child.pid, mark),
+        }
     }
 
-    /// The numbers of those that live, found at less cost, perhaps not every one.
-    pub fn roughly(&mut self, proc: &Proc) -> Vec<Pid> {
-        match self.orphans {
+    /// The numbers of those that live, found at less cost; unless `all` is asked for, perhaps not every one.
+    pub fn roughly(&mut self, proc: &Proc, all: bool) -> Vec<Pid> {
+        let found = match self.orphans {
             Orphans::All => proc.descendants(process::getpid()),
-            Orphans::Kept => proc.descendants(self.root),
-            Orphans::Known => Err(io::ErrorKind::Unsupported.into()),
+            Orphans::Marked(_) if !all && self.ended.is_none() => self.descendants(proc),
+            Orphans::Marked(_) => Err(io::ErrorKind::Unsupported.into()),
+        };
+        found.unwrap_or_else(|_| self.members(proc).iter().map(|stat| stat.pid).collect())
+    }
+
+    /// The command and its descendants, and those that were seen and have become orphans since.
+    fn descendants(&mut self, proc: &Proc) -> io::Result<Vec<Pid>> {
+        let mut found = proc.descendants(self.root)?;
+        found.push(self.root);
+        let known = std::mem::take(&mut self.known);
+        let lives = |(pid, start): &(Pid, u64)| proc.stat(*pid).is_ok_and(|s| s.start == *start);
+        for (orphan, _) in known.into_iter().filter(lives) {
+            if !found.contains(&orphan) {
+                found.push(orphan);
+                found.extend(proc.descendants(orphan)?);
+            }
         }
-        .unwrap_or_else(|_| self.members(proc).iter().map(|stat| stat.pid).collect())
+        let stats = found.iter().filter_map(|pid| proc.stat(*pid).ok());
+        self.known = stats.map(|stat| (stat.pid, stat.start)).collect();
+        Ok(found)
+    }
+
+    /// Sends a signal to the process group that the command leads, and wakes it, so that it notices.
+    pub fn ask(&self, signal: Signal) {
+        // Once it was waited for, its number may be another's.
+        if self.ended.is_none() && self.place == Place::OwnGroup {
+            let _ = kill_process_group(self.root, signal);
+            let _ = kill_process_group(self.root, Signal::CONT);
+        }
     }
 
     /// Sends a signal to all of it, and wakes those that are stopped, so that they notice.
@@ -235,7 +242,7 @@ impl Group {
         let alive = self.ended.is_none() || members.iter().any(|m| m.group == Some(self.root));
         if whole && (alive || members.is_empty()) {
             let _ = kill_process_group(self.root, signal);
-        } else if members.is_empty() && self.ended.is_none() && self.orphans != Orphans::Kept {
+        } else if members.is_empty() && self.ended.is_none() {
             let _ = kill_process(self.root, signal);
         }
         for stat in &members {

@@ -150,6 +150,27 @@ impl Proc {
         Ok(found)
     }
 
+    /// Does this (`NAME=VALUE`) stand in the environment that a process was started with?
+    pub fn has_mark(&self, pid: Pid, mark: &str) -> bool {
+        let environment = read(&self.of(pid, "environ")).unwrap_or_default();
+        let mut values = environment.split(|&byte| byte == 0);
+        values.any(|value| value == mark.as_bytes())
+    }
+
+    /// Who has this file open, as far as that may be known, but for this process.
+    pub fn holders(&self, path: &Path) -> Vec<Stat> {
+        let (Ok(path), me) = (path.canonicalize(), rustix::process::getpid()) else {
+            return Vec::new();
+        };
+        let holds = |stat: &Stat| {
+            let files = self.opened(stat.pid).unwrap_or_default().files;
+            files.iter().any(|(_, file, _)| *file == path)
+        };
+        let mut all = self.all().unwrap_or_default();
+        all.retain(|stat| stat.pid != me && !stat.has_ended() && holds(stat));
+        all
+    }
+
     /// The network namespace that a process is in, where that may be known.
     pub fn network(&self, pid: Pid) -> Option<PathBuf> {
         fs::read_link(self.of(pid, "ns/net")).ok()

@@ -140,7 +140,7 @@ impl Sampler {
         let search = care == Care::Full || self.looks.is_multiple_of(SEARCH_EVERY);
         self.looks = self.looks.wrapping_add(1);
         if search {
-            self.pids = group.roughly(&self.proc);
+            self.pids = group.roughly(&self.proc, care == Care::Full);
         } else if self.quiet {
             return;
         }

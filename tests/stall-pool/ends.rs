@@ -212,3 +212,14 @@ fn a_worker_without_a_first_line_is_a_script_of_sh() {
         "./plain word\n"
     );
 }
+
+/// It has begun a session of its own, closed what it inherited, and nobody saw it in time.
+#[test]
+fn what_a_worker_leaves_behind_hidden_is_ended_too() {
+    let script = "setsid bash -c '(echo $BASHPID >left; exec sleep 1000 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- \
+        10>&- 11>&- 12>&-) & exit' >/dev/null 2>&1; until [ -s left ]; do :; done";
+    let pool = Pool::of(script);
+    pool.run(&["--workers", "1", "--sample", "60s"]).ok();
+    let left = fs::read_to_string(pool.work.join("left")).unwrap();
+    assert!(!lives(left.trim().parse().unwrap()));
+}

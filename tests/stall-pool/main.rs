@@ -7,7 +7,7 @@ mod ends;
 /// What is taken for a stall, and what is left of a worker that did.
 mod stalls;
 
-/// The pool is killed, and another one goes on.
+/// The pool is killed, and another one takes its place.
 mod killed;
 
 /// Signals that the pool itself gets.
@@ -28,8 +28,8 @@ use harness::{Run, Workdir, run::Ran, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use stall_watch::{
-    group::{self, Group},
-    proc::Proc,
+    group,
+    proc::{Proc, Stat},
 };
 
 /// Longer than anything here takes on a busy machine.
@@ -191,12 +191,9 @@ impl Pool {
         });
     }
 
-    fn seats(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.work.path()).unwrap().flatten();
-        entries
-            .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|ending| ending == "seat"))
-            .collect()
+    /// What is left of the workers, whatever became of the pool.
+    fn left(&self) -> Vec<Stat> {
+        Proc::default().holders(&self.work.join("pool.workers.lock"))
     }
 
     #[track_caller]
@@ -212,16 +209,8 @@ impl Drop for Pool {
             let _ = child.kill();
             let _ = child.wait();
         }
-        let proc = Proc::default();
-        for seat in self.seats() {
-            let text = fs::read_to_string(seat).unwrap_or_default();
-            let mut words = text.split(' ').map_while(|word| word.parse::<u64>().ok());
-            if let (Some(pid), Some(start)) = (words.next(), words.next())
-                && let Some(pid) = Pid::from_raw(pid as i32)
-            {
-                // Its keeper ends after it.
-                Group::kept(pid, start).signal(&proc, Signal::KILL);
-            }
+        for stat in self.left() {
+            group::send(&Proc::default(), &stat, Signal::KILL);
         }
     }
 }
@@ -231,11 +220,4 @@ fn lives(pid: u32) -> bool {
     Pid::from_raw(pid as i32)
         .and_then(|pid| Proc::default().stat(pid).ok())
         .is_some_and(|stat| !stat.has_ended())
-}
-
-/// Ends one process, of those that the tests have started.
-fn kill(pid: u32) {
-    if let Some(stat) = Pid::from_raw(pid as i32).and_then(|pid| Proc::default().stat(pid).ok()) {
-        group::send(&Proc::default(), &stat, Signal::KILL);
-    }
 }

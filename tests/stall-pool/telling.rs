@@ -40,7 +40,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     pool.wait_states(&["done", "running", "running"]);
     pool.kill();
     let ran = pool.run(&["--workers", "3", "--dry-run"]).ok();
-    assert_eq!(of(&ran, "action"), ["leave", "adopt", "adopt"]);
+    assert_eq!(of(&ran, "action"), ["leave", "start", "start"]);
     assert_eq!(pool.starts().len(), 3);
 }
 
@@ -102,13 +102,7 @@ fn a_closed_stdout_costs_no_cpu() {
     let mut pool = Pool::of("exec >&- 2>&-; unit work; sleep 1000");
     pool.start(&["--workers", "1", "--interval", "0.1s"]);
     pool.wait_states(&["running"]);
-    let keeper = pool.status().1[0]["pid"].as_u64().unwrap() as i32;
-    let cpu = || {
-        Proc::default()
-            .stat(Pid::from_raw(keeper).unwrap())
-            .unwrap()
-            .cpu
-    };
+    let cpu = || Proc::default().stat(pool.pid()).unwrap().cpu;
     let before = cpu();
     pool.wait_told("heartbeat", pool.told("heartbeat").len() + 10);
     assert!(cpu() - before < Duration::from_millis(200));

@@ -732,7 +732,7 @@ records! {
         reason: Option<String>,
         /// Its log.
         log: Option<String>,
-        /// --dry-run: what would be done with it: start, adopt or leave.
+        /// --dry-run: what would be done with it: start or leave.
         action: Option<String>,
         /// --dry-run: its command, placeholders filled in.
         command: Option<String>,

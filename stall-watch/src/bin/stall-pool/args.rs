@@ -1,10 +1,6 @@
 //! The command line.
 
-use std::{
-    ffi::{OsStr, OsString},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::Parser;
 use stall_watch::{disk::Machine, limit::duration, signals::Sign};
@@ -36,8 +32,8 @@ pub(crate) const TOOL: Tool = Tool {
 /// anything else is a failure.
 ///
 /// A worker that stalls while the disk is saturated is not restarted: it is asked to end, and comes back
-/// when the disk is calm. Workers outlive a pool that is killed; the next one with the same
-/// --state goes on watching them.
+/// when the disk is calm. Workers end with their pool. When the pool is killed, the next one with the
+/// same --state ends what is left of them, and starts them again with the counters of the state.
 #[derive(Parser)]
 #[command(name = "stall-pool", version, after_help = AFTER, args_override_self = true)]
 pub(crate) struct Args {
@@ -315,10 +311,4 @@ impl Args {
 
 fn size(text: &str) -> Result<u64, String> {
     text.parse::<bytesize::ByteSize>().map(|size| size.as_u64())
-}
-
-/// Was this process started to keep a worker? Then these are its words.
-pub(crate) fn keeper() -> Option<Vec<OsString>> {
-    let mut words = std::env::args_os().skip(1);
-    (words.next().as_deref() == Some(OsStr::new(crate::keeper::FLAG))).then(|| words.collect())
 }

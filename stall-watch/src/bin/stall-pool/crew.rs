@@ -2,16 +2,22 @@
 
 use std::{
     fs, io,
-    os::{fd::OwnedFd, unix::fs::MetadataExt},
-    path::PathBuf,
-    process::Command,
+    os::fd::OwnedFd,
+    path::Path,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::{
+    event::{PollFd, PollFlags},
+    fs::{OFlags, fcntl_setfl},
+    io::Errno,
+    pipe::{PipeFlags, pipe_with},
+    process::{Signal, WaitStatus},
+};
 use stall_watch::{
     evidence,
-    group::{self, Group, Reaped},
+    group::{Group, Orphans, Place, Reaped},
     proc::{Proc, Stat},
     signals::{Care, Sample, Sampler, Sign},
     units::{self, Count, Units},
@@ -19,41 +25,35 @@ use stall_watch::{
 
 use crate::{
     life::{End, Waits},
-    seat::{self, Look, Sitter},
+    log::Log,
 };
 
 /// What does not heed KILL is told of after so long.
 const HANGS: Duration = Duration::from_secs(10);
-/// A keeper that was started takes its seat within this time, unless the machine is very busy.
-const SITS: Duration = Duration::from_secs(30);
 /// Of so many processes of each worker files are kept open between the looks.
 const HELD: usize = 12;
 /// What is kept of the last lines.
 const TAIL: u64 = 2048;
-
-/// Where the files of one worker are.
-#[derive(Clone, Debug)]
-pub(crate) struct Files {
-    pub(crate) seat: PathBuf,
-    pub(crate) units: PathBuf,
-    pub(crate) log: PathBuf,
-}
+/// Pieces of output that are read before others get their turn.
+const TURN: usize = 16;
 
 /// A worker that runs.
 #[derive(Debug)]
 pub(crate) struct Process {
-    files: Files,
-    keeper: Pid,
-    /// When the keeper started; with the number it names it for ever.
-    start: u64,
-    /// Becomes readable when the keeper has ended.
-    pub(crate) held: Option<OwnedFd>,
     group: Group,
     sampler: Sampler,
     units: Units,
-    log: Size,
+    /// Units since the last look.
+    count: Count,
+    /// Its output; closed when it was closed there.
+    from: Option<OwnedFd>,
+    log: Log,
+    /// Bytes of output since the last look.
+    output: u64,
     pub(crate) began: Instant,
     thorough: Instant,
+    /// It was asked to end: what it has started was, too, and ends in its own time.
+    asked: bool,
     ending: Option<Ending>,
 }
 
@@ -62,114 +62,102 @@ struct Ending {
     kill: Instant,
     killed: bool,
     told: bool,
-}
-
-/// Whether it is there.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Presence {
-    /// It is.
-    There,
-    /// It has ended, with all that it had started.
-    Ended(End),
-    /// Somebody else has its seat.
-    Other(Sitter),
+    /// The worker has ended; it is what it left behind.
+    left: bool,
 }
 
 impl Process {
-    /// Starts the keeper, and with it the worker.
+    /// Starts the worker of this number.
     ///
     /// # Errors
-    /// No process can be made, or no file in the state's folder.
-    pub(crate) fn start(mut command: Command, files: Files, proc: &Proc) -> io::Result<Process> {
-        let (mut units, reporter) = units::open_file(&files.units)?;
-        // What an earlier start was the last to tell is no news.
-        let _ = units.read();
-        command.env(units::VARIABLE, reporter.number());
-        let child = command.spawn()?;
-        drop(reporter);
-        let keeper = Pid::from_child(&child);
-        // It is a child that was not waited for, so it is there.
-        let start = proc.stat(keeper)?.start;
-        Ok(Process::of(files, keeper, start, units))
-    }
-
-    /// Goes on with one that a former pool started.
-    ///
-    /// # Errors
-    /// Its file of units cannot be opened.
-    pub(crate) fn adopt(sitter: &Sitter, files: Files) -> io::Result<Process> {
-        let (mut units, _) = units::open_file(&files.units)?;
-        // Nor is what a former pool was told.
-        let _ = units.read();
-        Ok(Process::of(files, sitter.pid, sitter.start, units))
-    }
-
-    fn of(files: Files, keeper: Pid, start: u64, units: Units) -> Process {
+    /// The command cannot be run, or no process can be made.
+    pub(crate) fn start(mut command: Command, number: u32, log: Log) -> io::Result<Process> {
+        let (units, reporter) = units::open()?;
+        let (from, to) = pipe_with(PipeFlags::CLOEXEC)?;
+        fcntl_setfl(&from, OFlags::NONBLOCK)?;
+        command
+            .env(units::VARIABLE, reporter.number())
+            .env("STALL_WORKER", number.to_string())
+            .stdin(Stdio::null())
+            .stdout(to.try_clone()?)
+            .stderr(to);
+        let orphans = Orphans::Marked(format!("STALL_WORKER={number}"));
+        let group = Group::start(command, Place::OwnGroup, orphans)?;
         let now = Instant::now();
-        let mut log = Size::default();
-        log.grown(&files.log);
-        Process {
-            files,
-            keeper,
-            start,
-            held: pidfd_open(keeper, PidfdFlags::empty()).ok(),
-            group: Group::kept(keeper, start),
+        Ok(Process {
+            group,
             sampler: Sampler::new(HELD),
             units,
+            count: Count::default(),
+            from: Some(from),
             log,
+            output: 0,
             began: now,
             thorough: now,
+            asked: false,
             ending: None,
-        }
+        })
     }
 
-    pub(crate) fn keeper(&self) -> Pid {
-        self.keeper
+    /// Its first process, which leads its group.
+    pub(crate) fn pid(&self) -> u64 {
+        self.group.root().as_raw_nonzero().get() as u64
     }
 
-    /// Is it there? `reaped` are the children of this process that have ended.
-    pub(crate) fn presence(&mut self, proc: &Proc, reaped: &Reaped) -> Presence {
-        self.group.note(reaped);
-        let lives = proc.stat(self.keeper);
-        if lives.is_ok_and(|stat| stat.start == self.start && !stat.has_ended()) {
-            return Presence::There;
-        }
-        match seat::look(&self.files.seat) {
-            Ok(Look::Free(Some(sitter))) if self.is(&sitter) => {
-                // A keeper that was killed has left no word.
-                Presence::Ended(sitter.end.unwrap_or(End::Signal(9)))
-            }
-            Ok(Look::Free(_)) => Presence::Ended(End::Code(125)),
-            Ok(Look::Taken(Some(sitter))) if sitter.lives(proc) => Presence::Other(sitter),
-            Ok(Look::Taken(sitter)) => {
-                // The keeper was killed, and what it kept is there still; or it is being taken just now.
-                let killed = sitter.is_some_and(|sitter| self.is(&sitter));
-                if killed || self.began.elapsed() >= SITS {
-                    self.clear(proc);
+    /// What to wait for.
+    pub(crate) fn poll(&self) -> Option<PollFd<'_>> {
+        let from = self.from.as_ref()?;
+        Some(PollFd::new(from, PollFlags::IN))
+    }
+
+    /// Takes what it has reported, and moves what it has written to the log.
+    pub(crate) fn relay(&mut self) {
+        let count = self.units.read();
+        self.count.work += count.work;
+        self.count.discovery += count.discovery;
+        let mut piece = [0; 65_536];
+        for _ in 0..TURN {
+            let Some(from) = &self.from else {
+                return;
+            };
+            match rustix::io::read(from, &mut piece) {
+                Ok(0) => self.from = None,
+                Ok(length) => {
+                    self.log.write(&piece[..length]);
+                    self.output += length as u64;
                 }
-                Presence::There
+                Err(Errno::INTR) => {}
+                Err(_) => return,
             }
-            Err(_) => Presence::There,
         }
     }
 
-    fn is(&self, sitter: &Sitter) -> bool {
-        sitter.pid == self.keeper && sitter.start == self.start
-    }
-
-    /// Ends those that hold the seat without a keeper.
-    fn clear(&mut self, proc: &Proc) {
-        for stat in seat::holders(proc, &self.files.seat) {
-            group::send(proc, &stat, Signal::KILL);
+    /// How it has ended, once all that it had started has, too. What it left behind is ended. `reaped` are
+    /// the children of this process that have ended.
+    pub(crate) fn ended(
+        &mut self,
+        proc: &Proc,
+        reaped: &Reaped,
+        kill_after: Duration,
+    ) -> Option<End> {
+        self.group.note(reaped);
+        let status = self.group.ended()?;
+        if self.group.members(proc).is_empty() {
+            return Some(end(status));
         }
+        if !self.asked && self.ending.is_none() {
+            self.end(proc, kill_after);
+            self.ending.as_mut()?.left = true;
+        }
+        None
     }
 
     /// What it has done since the last look. `matters` is whether a look that finds nothing would have
     /// consequences; `stall` for how long it may do nothing.
     pub(crate) fn look(&mut self, signs: &[Sign], matters: bool, stall: Duration) -> Sample {
         let mut sample = Sample {
-            output: self.log.grown(&self.files.log),
-            units: self.units.read(),
+            output: std::mem::take(&mut self.output),
+            units: self.units(),
             ..Sample::default()
         };
         if signs.contains(&Sign::Cpu) || signs.contains(&Sign::Io) {
@@ -203,7 +191,7 @@ impl Process {
 
     /// The units that it has reported since the last look.
     pub(crate) fn units(&mut self) -> Count {
-        self.units.read()
+        std::mem::take(&mut self.count)
     }
 
     /// Why it stands still, and its last lines.
@@ -211,7 +199,7 @@ impl Process {
         let members = self.group.members(proc);
         (
             evidence::gather(proc, &members),
-            last_lines(&self.files.log),
+            last_lines(self.log.path()),
         )
     }
 
@@ -220,13 +208,11 @@ impl Process {
         self.sampler.processes()
     }
 
-    /// Asks it to end, in its own time: the keeper hands the signal on.
-    pub(crate) fn ask(&mut self, proc: &Proc) {
-        if let Ok(stat) = proc.stat(self.keeper)
-            && stat.start == self.start
-        {
-            group::send(proc, &stat, Signal::TERM);
-        }
+    /// Asks it to end, in its own time: its process group, that is; whoever began another one hears from
+    /// whoever started it.
+    pub(crate) fn ask(&mut self) {
+        self.asked = true;
+        self.group.ask(Signal::TERM);
     }
 
     /// Ends it, with all that it has started: TERM, after a while KILL.
@@ -236,6 +222,7 @@ impl Process {
             kill: Instant::now() + kill_after,
             killed: false,
             told: false,
+            left: false,
         });
     }
 
@@ -246,6 +233,7 @@ impl Process {
             kill: now,
             killed: false,
             told: false,
+            left: false,
         });
         ending.kill = ending.kill.min(now);
     }
@@ -275,36 +263,20 @@ impl Process {
 
     /// How it was ended, where it was.
     pub(crate) fn ended_by(&self) -> Option<&'static str> {
-        let ending = self.ending.as_ref()?;
+        let ending = self.ending.as_ref().filter(|ending| !ending.left)?;
         Some(if ending.killed { "KILL" } else { "TERM" })
     }
 }
 
-/// How far a log has grown, whoever writes and rotates it.
-#[derive(Debug, Default)]
-struct Size {
-    file: u64,
-    size: u64,
-}
-
-impl Size {
-    /// Bytes since the last call.
-    fn grown(&mut self, path: &PathBuf) -> u64 {
-        let Ok(meta) = fs::metadata(path) else {
-            return 0;
-        };
-        let before = match meta.ino() == self.file {
-            true => self.size,
-            false => 0,
-        };
-        self.file = meta.ino();
-        self.size = meta.len();
-        self.size.saturating_sub(before)
+fn end(status: WaitStatus) -> End {
+    match status.terminating_signal() {
+        Some(signal) => End::Signal(signal),
+        None => End::Code(status.exit_status().unwrap_or(0)),
     }
 }
 
 /// The last lines of a log.
-pub(crate) fn last_lines(path: &PathBuf) -> Vec<String> {
+pub(crate) fn last_lines(path: &Path) -> Vec<String> {
     let read = || -> io::Result<Vec<u8>> {
         use std::io::{Read, Seek, SeekFrom};
         let mut file = fs::File::open(path)?;

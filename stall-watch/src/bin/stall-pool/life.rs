@@ -70,8 +70,6 @@ pub(crate) enum End {
     Signal(i32),
     /// It could not be started.
     NotStarted(String),
-    /// Nobody saw it.
-    Unknown,
 }
 
 impl fmt::Display for End {
@@ -80,7 +78,6 @@ impl fmt::Display for End {
             End::Code(code) => write!(f, "with {code}"),
             End::Signal(signal) => write!(f, "by {}", signal_name(*signal)),
             End::NotStarted(reason) => write!(f, "it cannot be started: {reason}"),
-            End::Unknown => f.write_str("nobody saw how"),
         }
     }
 }
@@ -215,22 +212,10 @@ impl Life {
             self.restarted = Some(now);
             self.verify = Some(now + rules.verify);
         }
-        self.run(now, rules);
-    }
-
-    /// It runs, whoever started it.
-    pub(crate) fn run(&mut self, now: Duration, rules: &Rules) {
         self.phase = None;
         self.waits = None;
         self.watch = watch(rules, now);
         self.state = State::Running { since: now };
-    }
-
-    /// A former pool saw it in this phase. It may be in another by now, so until it says so it has the
-    /// time of either.
-    pub(crate) fn resume_phase(&mut self, phase: Option<Phase>, rules: &Rules) {
-        self.phase = phase;
-        self.watch.allow(rules.discovery_stall.max(rules.stall));
     }
 
     fn allow(&mut self, rules: &Rules) {
@@ -346,11 +331,6 @@ impl Life {
             (None, End::Code(255)) => {
                 self.state = State::Waiting { until: now };
                 return Outcome::HoldAll;
-            }
-            (None, End::Unknown) => {
-                // It may have been done.
-                self.state = State::Waiting { until: now };
-                return Outcome::Settled;
             }
             (None, End::Code(code)) => format!("ended with {code}"),
             (None, End::Signal(signal)) => format!("ended by signal {signal}"),

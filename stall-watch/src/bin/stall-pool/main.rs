@@ -4,8 +4,8 @@ mod args;
 mod asked;
 mod clock;
 mod crew;
-mod keeper;
 mod life;
+mod lock;
 mod log;
 mod meter;
 mod params;
@@ -13,7 +13,6 @@ mod pool;
 mod restore;
 mod run;
 mod scale;
-mod seat;
 mod show;
 mod state;
 
@@ -27,9 +26,6 @@ use clap::Parser;
 use wire::{Exit, Fatal, path::printable};
 
 fn main() -> ExitCode {
-    if let Some(words) = args::keeper() {
-        return keeper::keep(&words);
-    }
     let args = Args::parse();
     if args.runs() {
         return run(&args).unwrap_or_else(|error| explain(&error)).into();

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context;
 use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
+    event::{Timespec, poll},
     io::Errno,
 };
 use signal_hook::consts::SIGHUP;
@@ -21,6 +21,7 @@ use crate::{
     clock::Clock,
     crew::Process,
     life::State,
+    lock::WorkerLock,
     meter::Meter,
     params::Params,
     pool::Pool,
@@ -33,6 +34,8 @@ mod seen;
 mod tell;
 mod written;
 
+use tell::complain;
+
 /// While workers are being ended, it is looked whether they are gone so often.
 const ENDING: Duration = Duration::from_millis(50);
 
@@ -43,6 +46,7 @@ struct Run<'a> {
     clock: Clock,
     place: Place,
     _lock: File,
+    worker_lock: WorkerLock,
     pool: Pool,
     processes: BTreeMap<u32, Process>,
     params: Params,
@@ -69,10 +73,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let place =
         Place::new(&args.state, args.logs.as_deref()).context("the folder of this process")?;
     let lock = place.lock()?;
+    let path = place.worker_lock();
+    let worker_lock = WorkerLock::take(&path, args.grace, &proc, |left| {
+        let state = args.state.display();
+        complain(
+            args,
+            format_args!("{state}: a pool was killed; ending what it left ({left} processes)"),
+        );
+    })?;
     let asked = Asked::install(&proc).context("signals: catch")?;
     group::adopt_orphans().context("prctl: adopt orphans")?;
-    let found = restore(args, &place, clock.now())?;
-    let processes = found.adopt(&place)?;
+    let pool = restore(args, &place)?;
     let mut run = Run {
         args,
         meter: Meter::new(args.machine(), disks, args.interval, clock.now()),
@@ -81,8 +92,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         clock,
         place,
         _lock: lock,
-        pool: found.pool,
-        processes,
+        worker_lock,
+        pool,
+        processes: BTreeMap::new(),
         params,
         asked,
         stop: None,
@@ -90,13 +102,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         saved: Vec::new(),
         unsaved: false,
     };
-    run.greet();
-    for (number, end) in found.ended {
-        run.tell_ended(number, &end, None);
-        let orders = run.pool.ended(clock.now(), number, &end);
-        run.obey(orders);
-        run.tell_again(number, &end);
-    }
     run.watch()?;
     run.finish()
 }
@@ -173,11 +178,7 @@ impl Run<'_> {
             tv_nsec: pause.subsec_nanos().into(),
         };
         let mut fds = vec![self.asked.poll()];
-        let held = self
-            .processes
-            .values()
-            .filter_map(|process| process.held.as_ref());
-        fds.extend(held.map(|held| PollFd::new(held, PollFlags::IN)));
+        fds.extend(self.processes.values().filter_map(Process::poll));
         match poll(&mut fds, Some(&pause)) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error).context("poll: wait"),

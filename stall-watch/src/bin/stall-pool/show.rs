@@ -3,10 +3,7 @@
 use std::{collections::BTreeSet, fs::File, io::BufReader, path::Path, time::Duration};
 
 use anyhow::Context;
-use stall_watch::{
-    load::{Figures, Reading},
-    proc::Proc,
-};
+use stall_watch::load::{Figures, Reading};
 use wire::{
     Exit, Fatal, Item, Line, OrFatal, Reader, Record, Writer,
     records::{self, Event, Summary},
@@ -18,7 +15,6 @@ use crate::{
     pool::Order,
     restore::restore,
     scale::{Answer, Scale},
-    seat::{self, Look},
     state::{self, Place},
 };
 
@@ -34,18 +30,13 @@ pub(crate) fn status(args: &Args, writer: Writer) -> anyhow::Result<Exit> {
     };
     if !place.is_locked() {
         saved.pool.pid = None;
+        for worker in &mut saved.workers {
+            (worker.pid, worker.idle) = (None, None);
+        }
     }
     writer.write(&Line::of(&saved.pool))?;
-    for mut worker in saved.workers {
-        let look = seat::look(&place.files(worker.worker as u32).seat);
-        let lives = matches!(look, Ok(Look::Taken(Some(sitter))) if sitter.lives(&Proc::default()));
-        if !lives {
-            (worker.pid, worker.idle) = (None, None);
-        } else if saved.pool.pid.is_none() {
-            // Nobody looks at it.
-            worker.idle = None;
-        }
-        writer.write(&Line::of(&worker))?;
+    for worker in &saved.workers {
+        writer.write(&Line::of(worker))?;
     }
     done(writer)
 }
@@ -57,11 +48,10 @@ pub(crate) fn dry_run(args: &Args, writer: Writer) -> anyhow::Result<Exit> {
     let params = args.values()?;
     let disks = args.disks()?;
     let now = Clock::start().now();
-    let mut found = restore(args, &place, now)?;
-    for (number, end) in &found.ended {
-        found.pool.ended(now, *number, end);
+    if place.is_locked() {
+        return Err(place.taken().into());
     }
-    let pool = &mut found.pool;
+    let mut pool = restore(args, &place)?;
     let orders = pool.orders(now);
     let start = |order: &Order| match order {
         Order::Start(number) => Some(*number),
@@ -81,17 +71,14 @@ pub(crate) fn dry_run(args: &Args, writer: Writer) -> anyhow::Result<Exit> {
         ..records::Pool::default()
     }))?;
     for (number, life) in &pool.workers {
-        let sitter = found.sitters.get(number);
-        let action = match sitter {
-            Some(_) => "adopt",
-            None if started.contains(number) => "start",
-            None => "leave",
+        let action = match started.contains(number) {
+            true => "start",
+            false => "leave",
         };
         let words = params.command(&args.command, *number, args.workers);
         let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
         writer.write(&Line::of(&records::Worker {
-            pid: sitter.map(|sitter| sitter.pid.as_raw_nonzero().get() as u64),
-            log: Some(place.files(*number).log.display().to_string()),
+            log: Some(place.log(*number).display().to_string()),
             action: Some(action.into()),
             command: Some(words.join(" ")),
             ..state::record(*number, life, now)

@@ -21,10 +21,7 @@ use wire::{
     records::{self, RecordType},
 };
 
-use crate::{
-    crew::Files,
-    life::{Life, Phase, Rules, State, Waits},
-};
+use crate::life::{Life, Phase, Rules, State, Waits};
 
 /// Where everything is.
 #[derive(Clone, Debug)]
@@ -48,16 +45,17 @@ impl Place {
         path.into()
     }
 
-    /// The files of one worker.
-    pub(crate) fn files(&self, worker: u32) -> Files {
-        Files {
-            seat: self.beside(&format!(".{worker}.seat")),
-            units: self.beside(&format!(".{worker}.units")),
-            log: match &self.logs {
-                Some(logs) => logs.join(format!("{worker}.log")),
-                None => self.beside(&format!(".{worker}.log")),
-            },
+    /// The log of one worker.
+    pub(crate) fn log(&self, worker: u32) -> PathBuf {
+        match &self.logs {
+            Some(logs) => logs.join(format!("{worker}.log")),
+            None => self.beside(&format!(".{worker}.log")),
         }
+    }
+
+    /// The lock that the workers hold.
+    pub(crate) fn worker_lock(&self) -> PathBuf {
+        self.beside(".workers.lock")
     }
 
     /// Makes the folders, and keeps every other pool away from this state until the file is dropped.
@@ -84,13 +82,15 @@ impl Place {
                     tries += 1;
                     sleep(Duration::from_millis(5));
                 }
-                Err(Errno::WOULDBLOCK) => {
-                    let why = "another pool has it; see --status";
-                    return Err(self.refused("lock", why).into());
-                }
+                Err(Errno::WOULDBLOCK) => return Err(self.taken().into()),
                 Err(error) => Err(error).or_fatal(Exit::GaveUp, shown("lock"))?,
             }
         }
+    }
+
+    /// Another pool has this state.
+    pub(crate) fn taken(&self) -> Fatal {
+        self.refused("lock", "another pool has it; see --status")
     }
 
     fn refused(&self, act: &str, reason: impl std::fmt::Display) -> Fatal {
@@ -102,26 +102,6 @@ impl Place {
     pub(crate) fn is_locked(&self) -> bool {
         File::open(self.beside(".lock"))
             .is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockShared).is_err())
-    }
-
-    /// Numbers that somebody may sit at, in any order.
-    pub(crate) fn seats(&self) -> Vec<u32> {
-        let (Some(folder), Some(name)) = (self.state.parent(), self.state.file_name()) else {
-            return Vec::new();
-        };
-        let prefix = format!("{}.", name.to_string_lossy());
-        fs::read_dir(folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|entry| {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                name.strip_prefix(&prefix)?
-                    .strip_suffix(".seat")?
-                    .parse()
-                    .ok()
-            })
-            .collect()
     }
 
     /// Replaces the state, wholly or not at all.
@@ -261,9 +241,8 @@ pub(crate) fn record(number: u32, life: &Life, now: Duration) -> records::Worker
     }
 }
 
-/// A worker from its record. One that ran is [`State::Running`]; whether it still does is for others to
-/// find out.
-pub(crate) fn life(record: &records::Worker, now: Duration, rules: &Rules) -> Life {
+/// A worker from its record. One that ran is to be started again.
+pub(crate) fn life(record: &records::Worker, rules: &Rules) -> Life {
     let mut life = Life::new(rules);
     let at = |text: &Option<String>| text.as_deref().and_then(time);
     life.starts = record.starts as u32;
@@ -290,21 +269,7 @@ pub(crate) fn life(record: &records::Worker, now: Duration, rules: &Rules) -> Li
             };
         }
         "waiting" | "cooldown" => life.state = State::Waiting { until: life.due },
-        "held" => {}
-        _ => {
-            life.run(now, rules);
-            if let (State::Running { since }, Some(begun)) = (&mut life.state, at(&record.begun)) {
-                *since = begun;
-            }
-            life.resume_phase(
-                match record.phase.as_deref() {
-                    Some("discovery") => Some(Phase::Discovery),
-                    Some("work") => Some(Phase::Work),
-                    _ => None,
-                },
-                rules,
-            );
-        }
+        _ => {}
     }
     life
 }

@@ -84,20 +84,6 @@ fn one_that_waits_on_purpose_has_not_stalled_but_may_not_wait_for_ever() {
 }
 
 #[test]
-fn one_that_was_found_at_work_has_the_time_of_either_until_it_says_what_it_does() {
-    for phase in [None, Some(Phase::Work), Some(Phase::Discovery)] {
-        let mut life = Life::new(&RULES);
-        life.run(at(0), &RULES);
-        life.resume_phase(phase, &RULES);
-        assert_eq!(silent(&mut life, 1), 1200);
-        life.run(at(0), &RULES);
-        life.resume_phase(phase, &RULES);
-        life.look(at(1), &RULES, true, WORK);
-        assert_eq!(silent(&mut life, 2), 301);
-    }
-}
-
-#[test]
 fn codes_mean_what_they_mean_for_xargs_and_make() {
     let after = |end: End| {
         let mut life = started(0);
@@ -113,7 +99,6 @@ fn codes_mean_what_they_mean_for_xargs_and_make() {
     assert_eq!(after(End::Code(255)), ("waiting", HoldAll));
     assert_eq!(after(End::Code(7)), ("waiting", Settled));
     assert_eq!(after(End::Signal(9)), ("waiting", Settled));
-    assert_eq!(after(End::Unknown), ("waiting", Settled));
 }
 
 #[test]
@@ -250,7 +235,7 @@ fn a_start_has_no_phase_and_no_wait_of_the_one_before() {
     let mut life = started(0);
     life.look(at(1), &RULES, true, DISCOVERY);
     life.waits = Some(waits.clone());
-    life.run(at(2), &RULES);
+    life.start(at(2), &RULES);
     assert_eq!((life.phase, &life.waits), (None, &None));
     life.waits = Some(waits);
     life.ended(at(3), &End::Code(7), &RULES);

@@ -1,9 +1,12 @@
 //! What the pool decided is done.
 
+use std::process::Command;
+
+use rustix::io::Errno;
 use stall_watch::events;
 
 use super::Run;
-use crate::{crew::Process, keeper::Task, life::End, pool::Order};
+use crate::{crew::Process, life::End, log::Log, pool::Order};
 
 impl Run<'_> {
     /// Carries out what the pool decided.
@@ -14,7 +17,7 @@ impl Run<'_> {
                 Order::Tell(note) => self.tell(&note),
                 Order::Ask(number) => {
                     if let Some(process) = self.processes.get_mut(&number) {
-                        process.ask(&self.proc);
+                        process.ask();
                     }
                 }
                 Order::End(number) => {
@@ -32,31 +35,33 @@ impl Run<'_> {
     }
 
     fn start(&mut self, number: u32) {
-        let files = self.place.files(number);
-        let run = self.pool.workers.get(&number).map_or(1, |life| life.starts);
         let words = self
             .params
             .command(&self.args.command, number, self.args.workers);
-        let task = Task {
-            seat: &files.seat,
-            run,
-            log: &files.log,
-            log_size: self.args.log_size,
-            log_keep: self.args.log_keep,
-            kill_after: self.args.kill_after,
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        let (path, args) = (self.place.log(number), self.args);
+        let start = || {
+            let log = Log::open(&path, args.log_size, args.log_keep)?;
+            Process::start(command, number, log)
         };
-        let mut command = task.into_command(&words);
-        command.env("STALL_WORKER", number.to_string());
-        match Process::start(command, files, &self.proc) {
+        match self.worker_lock.hand_down(start) {
             Ok(process) => {
                 self.tell_started(number, &process);
                 self.processes.insert(number, process);
             }
             Err(error) => {
                 let reason = events::reason(&error);
-                self.complain(format_args!("worker {number}: start: {reason}"));
-                // No memory, no descriptors: that may pass.
-                let orders = self.pool.ended(self.clock.now(), number, &End::Code(125));
+                let end = match Errno::from_io_error(&error) {
+                    // That may pass.
+                    Some(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE) => {
+                        self.complain(format_args!("worker {number}: start: {reason}"));
+                        End::Code(125)
+                    }
+                    _ => End::NotStarted(reason),
+                };
+                self.tell_ended(number, &end, None);
+                let orders = self.pool.ended(self.clock.now(), number, &end);
                 self.obey(orders);
             }
         }

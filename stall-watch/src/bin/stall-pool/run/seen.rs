@@ -3,10 +3,7 @@
 use stall_watch::{group, units::Count, watch::Verdict};
 
 use super::Run;
-use crate::{
-    crew::{Presence, Process},
-    life::State,
-};
+use crate::{crew::Process, life::State};
 
 impl Run<'_> {
     /// Who has ended?
@@ -23,29 +20,24 @@ impl Run<'_> {
             let Some(process) = self.processes.get_mut(&number) else {
                 continue;
             };
-            match process.presence(&self.proc, &reaped) {
-                Presence::There => {}
-                Presence::Ended(end) => {
-                    let now = self.clock.now();
-                    let mut process = self.processes.remove(&number);
-                    // What it did last may have brought work back.
-                    let units = process.as_mut().map(Process::units).unwrap_or_default();
-                    let _ = self
-                        .pool
-                        .look(now, number, units != Count::default(), units);
-                    self.tell_ended(number, &end, process.as_ref());
-                    let by_us = process.as_ref().is_some_and(|p| p.ended_by().is_some());
-                    let orders = self.pool.ended(now, number, &end);
-                    self.obey(orders);
-                    if !by_us {
-                        self.tell_again(number, &end);
-                    }
-                }
-                Presence::Other(sitter) => {
-                    if let Ok(other) = Process::adopt(&sitter, self.place.files(number)) {
-                        self.processes.insert(number, other);
-                    }
-                }
+            let ended = process.ended(&self.proc, &reaped, self.args.kill_after);
+            process.relay();
+            let Some(end) = ended else {
+                continue;
+            };
+            let now = self.clock.now();
+            let mut process = self.processes.remove(&number);
+            // What it did last may have brought work back.
+            let units = process.as_mut().map(Process::units).unwrap_or_default();
+            let _ = self
+                .pool
+                .look(now, number, units != Count::default(), units);
+            self.tell_ended(number, &end, process.as_ref());
+            let by_us = process.as_ref().is_some_and(|p| p.ended_by().is_some());
+            let orders = self.pool.ended(now, number, &end);
+            self.obey(orders);
+            if !by_us {
+                self.tell_again(number, &end);
             }
         }
     }

@@ -12,24 +12,30 @@ use wire::{path::printable, progress::Mode, records::Event};
 
 use super::Run;
 use crate::{
+    args::Args,
     crew::{Process, last_lines},
     life::{End, State, signal_name},
     pool::Note,
 };
 
+/// A line on stderr.
+pub(super) fn complain(args: &Args, what: fmt::Arguments<'_>) {
+    if !args.output.quiet {
+        say(what);
+    }
+}
+
+/// The same, also where nothing but errors is to be said.
+fn say(what: fmt::Arguments<'_>) {
+    let line = printable(&format!("stall-pool: {what}"));
+    // Nobody is left to be told when standard error is closed.
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 impl Run<'_> {
     /// A line on stderr.
     pub(super) fn complain(&self, what: fmt::Arguments<'_>) {
-        if !self.args.output.quiet {
-            self.say(what);
-        }
-    }
-
-    /// The same, also where nothing but errors is to be said.
-    fn say(&self, what: fmt::Arguments<'_>) {
-        let line = printable(&format!("stall-pool: {what}"));
-        // Nobody is left to be told when standard error is closed.
-        let _ = writeln!(io::stderr(), "{line}");
+        complain(self.args, what);
     }
 
     /// Records an event of a worker, or of the pool.
@@ -51,7 +57,7 @@ impl Run<'_> {
             event.discovery = Some(life.units.discovery);
             event.idle = life.runs().then(|| life.idle().as_secs_f64());
             if let Some(process) = self.processes.get(&number) {
-                event.pid = Some(process.keeper().as_raw_nonzero().get() as u64);
+                event.pid = Some(process.pid());
                 event.seconds = Some(process.began.elapsed().as_secs_f64());
                 event.processes = process.count();
             }
@@ -92,7 +98,7 @@ impl Run<'_> {
         let what = note.event;
         match what {
             // A person must.
-            "paused" => self.say(format_args!("{who}: {what}: {}", note.reason)),
+            "paused" => say(format_args!("{who}: {what}: {}", note.reason)),
             // That it ended, or stalled, was said.
             "restarted" if !self.args.output.verbose => {}
             _ => self.complain(format_args!("{who}: {what}: {}", note.reason)),
@@ -106,23 +112,12 @@ impl Run<'_> {
         Some(self.processes.get_mut(&number)?.evidence(&self.proc))
     }
 
-    /// Whom we found at work.
-    pub(super) fn greet(&mut self) {
-        let numbers: Vec<u32> = self.processes.keys().copied().collect();
-        for number in numbers {
-            let _ = self.record("started", Some(number), |event| {
-                event.action = Some("adopt".into());
-                event.reason = Some("a former pool started it".into());
-            });
-        }
-    }
-
     pub(super) fn tell_started(&mut self, number: u32, process: &Process) {
-        let keeper = process.keeper().as_raw_nonzero().get() as u64;
+        let pid = process.pid();
         if self.args.output.verbose {
-            self.complain(format_args!("worker {number}: started: process {keeper}"));
+            self.complain(format_args!("worker {number}: started: process {pid}"));
         }
-        let _ = self.record("started", Some(number), |event| event.pid = Some(keeper));
+        let _ = self.record("started", Some(number), |event| event.pid = Some(pid));
     }
 
     pub(super) fn tell_ended(&mut self, number: u32, end: &End, process: Option<&Process>) {
@@ -143,7 +138,6 @@ impl Run<'_> {
                 End::Code(code) => event.code = Some((*code).into()),
                 End::Signal(signal) => event.signal = Some(signal_name(*signal)),
                 End::NotStarted(reason) => event.reason = Some(reason.clone()),
-                End::Unknown => event.reason = Some("nobody saw how".into()),
             }
         });
     }
@@ -151,7 +145,7 @@ impl Run<'_> {
     /// One that failed is said to, with what it said itself, and when it is started again.
     pub(super) fn tell_again(&self, number: u32, end: &End) {
         let state = self.pool.workers.get(&number).map(|life| &life.state);
-        let log = self.place.files(number).log;
+        let log = self.place.log(number);
         let said = telling(&last_lines(&log)).map_or(String::new(), |line| format!(": {line}"));
         let log = log.display();
         match state {
@@ -165,7 +159,7 @@ impl Run<'_> {
             Some(State::Paused { .. })
                 if !said.is_empty() && !matches!(end, End::NotStarted(_)) =>
             {
-                self.say(format_args!(
+                say(format_args!(
                     "worker {number}: ended: {end}{said}; its log: {log}"
                 ));
             }
@@ -224,7 +218,7 @@ impl Run<'_> {
 
     /// Somebody asks.
     pub(super) fn tell_progress_of_all(&self) {
-        self.say(format_args!("{}", self.progress()));
+        say(format_args!("{}", self.progress()));
     }
 
     /// How the pool stands, once an interval.
@@ -254,6 +248,8 @@ impl Run<'_> {
             let mut child = Command::new("sh")
                 .arg("-c")
                 .arg(command)
+                // Or it would pass for a worker of ours, where we are one of another pool.
+                .env_remove("STALL_WORKER")
                 .process_group(0)
                 .stdin(Stdio::piped())
                 .stdout(output)

@@ -5,6 +5,7 @@ use wire::records;
 
 use super::Run;
 use crate::{
+    crew::Process,
     life::Life,
     state::{self, Saved},
 };
@@ -18,8 +19,8 @@ impl Run<'_> {
         let worker = |(number, life): (&u32, &Life)| {
             let process = self.processes.get(number);
             records::Worker {
-                pid: process.map(|process| process.keeper().as_raw_nonzero().get() as u64),
-                log: Some(self.place.files(*number).log.display().to_string()),
+                pid: process.map(Process::pid),
+                log: Some(self.place.log(*number).display().to_string()),
                 ..state::record(*number, life, now)
             }
         };

@@ -8,44 +8,39 @@ fn at(seconds: u64) -> Duration {
 }
 
 #[test]
-fn every_life_comes_back_as_it_was() {
-    let mut lives = vec![Life::new(&RULES)];
+fn every_worker_comes_back_with_its_counters_and_one_that_ran_is_started_again() {
     let mut running = Life::new(&RULES);
     running.start(at(0), &RULES);
-    running.look(
-        at(1),
-        &RULES,
-        true,
-        Count {
-            work: 0,
-            discovery: 5,
-        },
-    );
-    lives.push(running.clone());
+    let units = Count {
+        work: 0,
+        discovery: 5,
+    };
+    running.look(at(1), &RULES, true, units);
+    let mut ended = vec![Life::new(&RULES)];
     for end in [0, 2, 7] {
-        let mut ended = running.clone();
-        ended.ended(at(5), &End::Code(end), &RULES);
-        lives.push(ended);
+        let mut life = running.clone();
+        life.ended(at(5), &End::Code(end), &RULES);
+        ended.push(life);
     }
-    let mut cooling = lives[4].clone();
+    let mut cooling = ended[3].clone();
     cooling.start(at(6), &RULES);
+    let verified = cooling.clone();
     cooling.ended(at(7), &End::Signal(9), &RULES);
-    lives.push(cooling.clone());
+    ended.push(cooling.clone());
     cooling.state = State::Held;
-    lives.push(cooling);
-    for one in &lives {
-        let saved = record(1, one, at(10));
-        let back = life(&saved, at(10), &RULES);
-        let again = record(1, &back, at(10));
-        let but_since = |mut record: records::Worker| {
-            record.begun = None;
-            record
-        };
-        assert_eq!(but_since(again), but_since(saved));
+    ended.push(cooling);
+    for life in &ended {
+        let saved = record(1, life, at(10));
+        assert_eq!(record(1, &super::life(&saved, &RULES), at(10)), saved);
     }
-    running.end(at(9), Why::Asked);
-    let back = life(&record(1, &running, at(10)), at(10), &RULES);
-    assert!(matches!(back.state, State::Running { .. }));
+    let mut asked = running.clone();
+    asked.end(at(9), Why::Asked);
+    for life in [running, asked, verified] {
+        let back = super::life(&record(1, &life, at(10)), &RULES);
+        assert_eq!((&back.state, back.due), (&State::Held, Duration::ZERO));
+        let counters = |life: &Life| (life.starts, life.failed, life.restarted, life.units);
+        assert_eq!(counters(&back), counters(&life));
+    }
 }
 
 #[test]
@@ -90,15 +85,4 @@ fn one_pool_has_a_state() {
     assert_eq!(error.downcast::<Fatal>().unwrap().exit, Exit::Refused);
     drop(lock);
     assert!(!place.is_locked());
-}
-
-#[test]
-fn seats_are_found_by_their_names_alone() {
-    let work = Workdir::new();
-    for name in ["s.1.seat", "s.12.seat", "s.x.seat", "t.3.seat", "s.4.units"] {
-        work.write(name, "");
-    }
-    let mut seats = Place::new(&work.join("s"), None).unwrap().seats();
-    seats.sort();
-    assert_eq!(seats, [1, 12]);
 }
