@@ -164,14 +164,11 @@ pub(crate) struct Args {
     pub(crate) params: Option<PathBuf>,
 
     /// Print how the pool of --state stands
-    #[arg(long, conflicts_with_all = ["dry_run", "replay"])]
+    #[arg(long, conflicts_with = "dry_run")]
     pub(crate) status: bool,
     /// Print what would be done
-    #[arg(long, conflicts_with = "replay")]
+    #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Print when the number of workers would have been changed over a series of events
-    #[arg(long, value_name = "FILE")]
-    pub(crate) replay: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) output: Output,
@@ -183,7 +180,7 @@ pub(crate) struct Args {
     /// The command and its arguments; {worker} in it is the worker's number, as STALL_WORKER is in its
     /// environment, {workers} how many there are
     #[arg(
-        required_unless_present_any = ["schema", "status", "replay"],
+        required_unless_present_any = ["schema", "status"],
         trailing_var_arg = true,
         value_name = "COMMAND"
     )]
@@ -194,7 +191,6 @@ const AFTER: &str = "\
 Examples:
   stall-pool --workers 4 --disk /srv/books -- ./shard.sh {worker} {workers}
   stall-pool --state pool.state --status | jq -r '[.worker, .state, .reason] | @tsv'
-  stall-pool --replay events.ndjson --disk-high 80    (what these limits would have done)
 
 Signals:
   TERM, INT, HUP, QUIT  end the workers, one after another, within --grace; a second one kills them
@@ -232,7 +228,7 @@ impl Args {
 
     /// Is there a pool to run, and not only something to print?
     pub(crate) fn runs(&self) -> bool {
-        !self.status && !self.dry_run && self.replay.is_none() && self.output.schema.is_none()
+        !self.status && !self.dry_run && self.output.schema.is_none()
     }
 
     pub(crate) fn rules(&self) -> Rules {

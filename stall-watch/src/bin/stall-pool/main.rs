@@ -39,8 +39,6 @@ fn main() -> ExitCode {
         args.check()?;
         if args.status {
             show::status(&args, writer)
-        } else if let Some(file) = &args.replay {
-            show::replay(&args, file, writer)
         } else {
             show::dry_run(&args, writer)
         }

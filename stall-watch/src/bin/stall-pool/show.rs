@@ -1,12 +1,12 @@
-//! `--status`, `--dry-run` and `--replay`: what is, what would be, and what would have been.
+//! `--status` and `--dry-run`: what is, and what would be.
 
-use std::{collections::BTreeSet, fs::File, io::BufReader, path::Path, time::Duration};
+use std::collections::BTreeSet;
 
 use anyhow::Context;
-use stall_watch::load::{Figures, Reading};
+use stall_watch::load::Reading;
 use wire::{
-    Exit, Fatal, Item, Line, OrFatal, Reader, Record, Writer,
-    records::{self, Event, Summary},
+    Exit, Fatal, Line, Writer,
+    records::{self, Summary},
 };
 
 use crate::{
@@ -14,7 +14,6 @@ use crate::{
     clock::Clock,
     pool::Order,
     restore::restore,
-    scale::{Answer, Scale},
     state::{self, Place},
 };
 
@@ -85,90 +84,6 @@ pub(crate) fn dry_run(args: &Args, writer: Writer) -> anyhow::Result<Exit> {
         }))?;
     }
     done(writer)
-}
-
-/// Prints when the number of workers would have been changed, over heartbeats and stalls as a pool
-/// records them.
-pub(crate) fn replay(args: &Args, file: &Path, writer: Writer) -> anyhow::Result<Exit> {
-    let shown = |act: &str| format!("{}: {act}", file.display());
-    let input = File::open(file).or_fatal(Exit::Usage, shown("open"))?;
-    let mut reader = Reader::new(BufReader::new(input));
-    let mut bounds = args.bounds();
-    // A series with figures of a disk is one of a pool that looked at disks.
-    bounds.disks = true;
-    let mut scale = Scale::new(bounds, args.workers);
-    let (mut events, mut unusable) = (0, 0);
-    while let Some(item) = reader.next_item().with_context(|| shown("read"))? {
-        let record = match item {
-            Item::Record(record) if record.kind() == "event" => record,
-            Item::Record(_) => continue,
-            Item::Unusable(line, reason) => {
-                writer.warn(&shown("read"), &format!("line {line}"), &reason);
-                unusable += 1;
-                continue;
-            }
-        };
-        events += 1;
-        if let Some(decision) = decide(&mut scale, args, &record) {
-            writer.write(&Line::of(&decision))?;
-        }
-    }
-    if events == 0 {
-        let why = shown("read: no events in it; a pool writes them by --events");
-        return Err(Fatal::new(Exit::Usage, why).into());
-    }
-    Ok(writer.finish(Summary {
-        complete: unusable == 0,
-        ..Summary::default()
-    })?)
-}
-
-fn decide(scale: &mut Scale, args: &Args, record: &Record) -> Option<Event> {
-    let now = record.text("at").as_deref().and_then(state::time)?;
-    let figures = Figures {
-        disk: record.get("disk"),
-        io: record.get("io"),
-        memory: record.get("memory"),
-    };
-    let live = record.get("workers").unwrap_or(args.workers);
-    let idle = record.get("idle").unwrap_or(args.stall.as_secs_f64());
-    let before = scale.limit();
-    let (action, reason) = match record.text("event").as_deref()? {
-        "heartbeat" => {
-            let reason = scale.look(now, &figures, live)?;
-            let up = scale.limit() > before;
-            (if up { "scale_up" } else { "scale_down" }, reason)
-        }
-        "stalled" => {
-            let idle = Duration::try_from_secs_f64(idle).unwrap_or(args.stall);
-            match scale.stalled(now, &figures, live, idle) {
-                Answer::Restart => ("restart", "a worker stalled".into()),
-                Answer::GiveWay(reason) => ("scale_down", reason),
-                Answer::Spare(reason) => ("none", reason),
-            }
-        }
-        _ => return None,
-    };
-    Some(Event {
-        event: if action == "restart" {
-            "restarted"
-        } else {
-            "scaled"
-        }
-        .into(),
-        at: state::shown(now),
-        tool: "stall-pool".into(),
-        worker: record.get("worker"),
-        action: Some(action.into()),
-        reason: Some(reason),
-        workers: Some(live.into()),
-        places: Some(scale.limit().into()),
-        target: Some(scale.target().into()),
-        disk: figures.disk,
-        io: figures.io,
-        memory: figures.memory,
-        ..Event::default()
-    })
 }
 
 fn done(writer: Writer) -> anyhow::Result<Exit> {

@@ -167,3 +167,47 @@ fn a_limit_that_nobody_reaches_is_lowered_to_where_it_holds_one_back() {
     ));
     assert_eq!(scale.limit(), 2);
 }
+
+/// Two hours, a look a minute: the disk is saturated for the first half hour, and workers stall.
+fn decisions(bounds: Bounds) -> Vec<(u64, &'static str, u32)> {
+    let mut scale = Scale::new(bounds, 4);
+    let mut decided = Vec::new();
+    for minute in 0..120 {
+        let now = at(60 * minute);
+        let figures = figures(if minute < 30 { 96.0 } else { 20.0 }, 40.0);
+        let before = scale.limit();
+        if scale.look(now, &figures, 4).is_some() {
+            let up = scale.limit() > before;
+            decided.push((minute, if up { "up" } else { "down" }, scale.limit()));
+        }
+        if [10, 11, 20, 70].contains(&minute) {
+            let what = match scale.stalled(now, &figures, 4, at(300)) {
+                Answer::Restart => "restart",
+                Answer::GiveWay(_) => "down",
+                Answer::Spare(_) => "spare",
+            };
+            decided.push((minute, what, scale.limit()));
+        }
+    }
+    decided
+}
+
+#[test]
+fn a_morning_of_a_saturated_disk_is_decided_as_it_should() {
+    let wanted = [
+        (10, "down", 3),
+        (11, "spare", 3),
+        (20, "down", 2),
+        (30, "up", 3),
+        (40, "up", 4),
+        (70, "restart", 4),
+    ];
+    assert_eq!(decisions(BOUNDS), wanted);
+    // Other limits, other decisions.
+    let restarts = decisions(Bounds {
+        disk_high: 97.0,
+        ..BOUNDS
+    });
+    assert_eq!(restarts.len(), 4);
+    assert!(restarts.iter().all(|(_, what, _)| *what == "restart"));
+}
