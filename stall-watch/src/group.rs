@@ -2,9 +2,8 @@
 //!
 //! They are found by descent. Whoever watches adopts their orphans ([`adopt_orphans`]), so a daemon
 //! that forked twice, or began a session of its own, is a descendant still; the process group that
-//! the command leads is one call to signal, and all there is where /proc cannot be read. Where one may
-//! be made, a control group holds them as well ([`cgroup`](crate::cgroup)). That nothing is left is then
-//! known for certain: the kernel says so, by `ECHILD`.
+//! the command leads is one call to signal, and all there is where /proc cannot be read. That nothing is
+//! left is known for certain: the kernel says so, by `ECHILD`.
 
 use std::{
     collections::HashMap,
@@ -21,13 +20,7 @@ use rustix::{
     },
 };
 
-use crate::{
-    cgroup::Cgroup,
-    proc::{Proc, Stat},
-};
-
-/// Processes are moved into a control group in so many turns at most.
-const ENCLOSING: usize = 10;
+use crate::proc::{Proc, Stat};
 
 /// Makes this process the parent of all its descendants whose own parents end.
 ///
@@ -105,7 +98,6 @@ pub struct Group {
     /// Number and start of every process that was seen, so that neither is mistaken later.
     known: HashMap<Pid, u64>,
     ended: Option<WaitStatus>,
-    cgroup: Option<Cgroup>,
 }
 
 impl Group {
@@ -124,7 +116,6 @@ impl Group {
             orphans,
             known: HashMap::new(),
             ended: None,
-            cgroup: None,
         })
     }
 
@@ -136,25 +127,6 @@ impl Group {
     /// How the command itself has ended.
     pub fn ended(&self) -> Option<WaitStatus> {
         self.ended
-    }
-
-    /// Puts all of it into a control group, where one may be made. What it starts from then on is in there,
-    /// too.
-    pub fn enclose(&mut self, proc: &Proc) {
-        let Some(cgroup) = Cgroup::make(proc) else {
-            return;
-        };
-        // Whoever forks just now has a child outside, found by the next turn.
-        for _ in 0..ENCLOSING {
-            let inside = cgroup.members();
-            let members = self.members(proc);
-            let outside = members.iter().filter(|stat| !inside.contains(&stat.pid));
-            let moved = outside.map(|stat| cgroup.take(stat.pid)).count();
-            if moved == 0 {
-                break;
-            }
-        }
-        self.cgroup = Some(cgroup);
     }
 
     /// Takes note of those that have ended.
@@ -170,8 +142,6 @@ impl Group {
     /// All of it that lives, by a look at every process there is. Empty where /proc cannot be read.
     pub fn members(&mut self, proc: &Proc) -> Vec<Stat> {
         let me = process::getpid();
-        let enclosed = self.cgroup.as_ref().map(Cgroup::members);
-        let enclosed = enclosed.unwrap_or_default();
         let seed = |stat: &Stat| {
             // A number that was waited for may be another's by now.
             let root = stat.pid == self.root && self.ended.is_none();
@@ -180,7 +150,7 @@ impl Group {
                 && (self.ended.is_none() || stat.parent == Some(me));
             let known = self.known.get(&stat.pid) == Some(&stat.start);
             let adopted = stat.parent == Some(me) && self.adopts(proc, stat);
-            root || grouped || known || adopted || enclosed.contains(&stat.pid)
+            root || grouped || known || adopted
         };
         let found = descended(proc.all().unwrap_or_default(), seed);
         self.known = found.iter().map(|stat| (stat.pid, stat.start)).collect();
@@ -233,9 +203,6 @@ impl Group {
 
     /// Sends a signal to all of it, and wakes those that are stopped, so that they notice.
     pub fn signal(&mut self, proc: &Proc, signal: Signal) {
-        if let (Signal::KILL, Some(cgroup)) = (signal, &self.cgroup) {
-            cgroup.kill();
-        }
         let whole = self.place == Place::OwnGroup;
         let members = self.members(proc);
         // The number of a group is not given to another while the group has a member.

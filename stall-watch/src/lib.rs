@@ -3,7 +3,6 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`group`] | a command with all its descendants: started, signalled, ended for certain |
-//! | [`cgroup`] | the control group that holds them, where one may be made |
 //! | [`signals`] | what it has done since the last look: output, CPU time, bytes, offsets, units |
 //! | [`sockets`] | how far those of its sockets are |
 //! | [`watch`] | what follows from that; no clock, no I/O |
@@ -16,7 +15,6 @@
 //! | [`limit`] | lengths of time as people write them |
 //! | [`proc`] | the files of /proc that all this is read from |
 
-pub mod cgroup;
 pub mod disk;
 pub mod events;
 pub mod evidence;

@@ -197,14 +197,6 @@ impl Proc {
         Some(format!("{average} %"))
     }
 
-    /// The control group of this process, in version 2's tree.
-    pub fn cgroup(&self) -> Option<PathBuf> {
-        let text = text(&self.root.join("self/cgroup")).ok()?;
-        text.lines()
-            .find_map(|line| line.strip_prefix("0::"))
-            .map(PathBuf::from)
-    }
-
     /// The signals that this process ignores, and so its children: bit 0 is signal 1. `status` tells the
     /// same, at three times the cost.
     pub fn ignored(&self) -> Option<u64> {

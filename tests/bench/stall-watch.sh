@@ -5,7 +5,7 @@ set -eu -o pipefail
 
 commands=${COMMANDS:-1000}
 around() { printf 'for ((n = 0; n < %d; n++)); do %q %s /bin/true; done' "$commands" "$@"; }
-paired "stall-watch around $commands commands" 1.30 \
+paired "stall-watch around $commands commands" 1.40 \
     "$(around "$BIN/stall-watch" --)" "$(around "$(command -v timeout)" 600)"
 
 # The share of a core that stall-watch itself uses, its first second left out.

@@ -19,11 +19,10 @@ impl Attempt {
     pub(super) fn look(&mut self, run: &mut Run<'_>, now: Instant) {
         self.next = now + self.pace;
         let since = now - self.started;
-        let signs = self.signs.get_or_insert_with(|| {
-            // Not before the first look: of a thousand short commands none should cost more for it.
-            self.group.enclose(&run.proc);
-            run.signs(self.streams.are_seen(), self.streams.inherited)
-        });
+        let streams = &self.streams;
+        let signs = self
+            .signs
+            .get_or_insert_with(|| run.signs(streams.are_seen(), streams.inherited));
         let mut sample = Sample {
             output: self.streams.total() - self.output_seen,
             units: self.units.read(),
