@@ -43,11 +43,7 @@ impl Archives<'_> {
         let mut members = 0;
         let result = self.read(path, record, buffer, &mut members, emit);
         result.unwrap_or_else(|error| {
-            let mut failure = Failure {
-                record: record.cloned(),
-                retry: error.retry(),
-                ..Failure::of_path(path, error.op(), error.to_string())
-            };
+            let mut failure = Failure::of_hash(path, record.cloned(), &error);
             if members > 0 {
                 failure.message += &format!("; {members} members were hashed before");
             }
@@ -66,7 +62,7 @@ impl Archives<'_> {
     ) -> Result<bool, HashError> {
         let reading = open_at_rest(path)?;
         reading.from_end_to_end();
-        let (stamp, witness) = (reading.stamp(), reading.witness()?);
+        let (stamp, guard) = (reading.stamp(), reading.guard()?);
         let device = self.readers.of(stamp.dev);
         let _turn = device.permits.take();
         let whole = ahead(reading, |input| {
@@ -77,7 +73,7 @@ impl Archives<'_> {
                     Entry::File(member) => {
                         let mtime = stamp::time_text(member.mtime.unwrap_or(stamp.mtime));
                         let hashed = self.member(&mut archive, &member, mtime, buffer)?;
-                        witness.unchanged()?;
+                        guard.unchanged()?;
                         *members += 1;
                         Outcome::member(path, record, &member, &hashed)
                     }
@@ -104,8 +100,7 @@ impl Archives<'_> {
             }
             Ok(whole && !archive.is_cut())
         })?;
-        witness.unchanged()?;
-        witness.in_its_place(path)?;
+        guard.unchanged_at(path)?;
         Ok(whole)
     }
 

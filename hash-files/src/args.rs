@@ -9,7 +9,10 @@ use clap::{
 use hash_files::cache::STILL;
 use wire::{Exit, Fatal};
 
-use crate::source::{Source, Walk};
+use crate::{
+    pool::Settings,
+    source::{Source, Walk},
+};
 
 /// SHA-1 of many files on all cores, as newline-delimited JSON
 ///
@@ -96,6 +99,15 @@ Exit codes:
   255  standard input or output failed";
 
 impl Args {
+    pub(crate) fn pool(&self) -> Settings {
+        Settings {
+            jobs: self.jobs,
+            io_threads: self.io_threads,
+            ordered: self.ordered,
+            tar: self.tar,
+        }
+    }
+
     /// Where the files come from.
     ///
     /// # Errors

@@ -193,25 +193,24 @@ impl Reading {
         if !self.ended {
             return Err(HashError::Changed(OTHER));
         }
-        let witness = Witness {
+        let guard = FileGuard {
             file: self.file,
             stamp: self.stamp,
         };
-        witness.unchanged()?;
-        witness.in_its_place(path)?;
+        guard.unchanged_at(path)?;
         Ok(Digest {
             sha1: sha1.finalize().into(),
             stamp: self.stamp,
         })
     }
 
-    /// Something to ask later, while others read, whether the file is still the same.
+    /// A guard that tells later, while others read, whether the file is still the same.
     ///
     /// # Errors
     /// No more files can be open.
-    pub fn witness(&self) -> Result<Witness, HashError> {
+    pub fn guard(&self) -> Result<FileGuard, HashError> {
         let file = self.file.try_clone();
-        Ok(Witness {
+        Ok(FileGuard {
             file: file.map_err(|source| HashError::Io { op: "open", source })?,
             stamp: self.stamp,
         })
@@ -228,12 +227,12 @@ const OTHER: &str = "its size or times are others";
 
 /// A file that was opened, and as it was then.
 #[derive(Debug)]
-pub struct Witness {
+pub struct FileGuard {
     file: File,
     stamp: Stamp,
 }
 
-impl Witness {
+impl FileGuard {
     /// Nothing, if size and times are what they were.
     ///
     /// # Errors
@@ -246,11 +245,11 @@ impl Witness {
         }
     }
 
-    /// Nothing, if `path` still leads to it.
+    /// Nothing, if `path` still leads to it, and it is as it was.
     ///
     /// # Errors
-    /// It does not, or cannot be asked.
-    pub fn in_its_place(&self, path: &Path) -> Result<(), HashError> {
+    /// It does not, it is not, or that cannot be asked.
+    pub fn unchanged_at(&self, path: &Path) -> Result<(), HashError> {
         let there = match stat(path) {
             Ok(there) => Stamp::of(&there),
             Err(Errno::NOENT | Errno::NOTDIR) => {
@@ -258,8 +257,10 @@ impl Witness {
             }
             Err(errno) => return Err(HashError::io("stat", errno)),
         };
-        match (there.dev, there.inode) == (self.stamp.dev, self.stamp.inode) {
-            true => Ok(()),
+        let same_file = (there.dev, there.inode) == (self.stamp.dev, self.stamp.inode);
+        match same_file {
+            true if there == self.stamp => Ok(()),
+            true => Err(HashError::Changed(OTHER)),
             false => Err(HashError::Changed("another file is in its place")),
         }
     }

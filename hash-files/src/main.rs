@@ -3,10 +3,10 @@
 mod ahead;
 mod archives;
 mod args;
+mod feed;
 mod order;
 mod permits;
 mod pool;
-mod queue;
 mod source;
 mod task;
 
@@ -47,17 +47,8 @@ fn hash(args: Args, out: Writer) -> anyhow::Result<Exit> {
             None
         }
     };
-    let pool = Pool::new(
-        &out,
-        cache.as_ref(),
-        args.jobs,
-        args.io_threads,
-        args.ordered,
-    )
-    .of_archives(args.tar);
+    let pool = Pool::new(&out, cache.as_ref(), &args.pool())?;
     let source = args.source()?;
-    let mut summary = pool.run(|push| source.feed(&out, push))?;
-    summary.complete &= pool.whole();
-    drop(pool);
+    let summary = pool.run(|feed| source.read(&out, feed))?;
     Ok(out.finish(summary)?)
 }

@@ -5,7 +5,7 @@ use std::{
     fs,
     num::NonZeroUsize,
     path::Path,
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
 use hash_files::digest::BUFFER;
@@ -18,28 +18,43 @@ pub(crate) const LONGEST_PIECE: usize = 1024 * 1024;
 
 /// A number of permits, handed out and taken back.
 pub(crate) struct Permits {
-    free: Mutex<usize>,
+    state: Mutex<State>,
     returned: Condvar,
+}
+
+struct State {
+    free: usize,
+    waiting: usize,
 }
 
 impl Permits {
     pub(crate) fn new(number: usize) -> Permits {
+        let state = State {
+            free: number,
+            waiting: 0,
+        };
         Permits {
-            free: Mutex::new(number),
+            state: Mutex::new(state),
             returned: Condvar::new(),
         }
     }
 
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits for a permit; it is back when the value is dropped.
     pub(crate) fn take(&self) -> Permit<'_> {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        while *free == 0 {
-            free = self
+        let mut state = self.lock();
+        while state.free == 0 {
+            state.waiting += 1;
+            state = self
                 .returned
-                .wait(free)
+                .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
+            state.waiting -= 1;
         }
-        *free -= 1;
+        state.free -= 1;
         Permit(self)
     }
 }
@@ -49,8 +64,12 @@ pub(crate) struct Permit<'a>(&'a Permits);
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.0.returned.notify_one();
+        let mut state = self.0.lock();
+        state.free += 1;
+        // To wake nobody costs a system call, too.
+        if state.waiting > 0 {
+            self.0.returned.notify_one();
+        }
     }
 }
 
@@ -159,6 +178,6 @@ mod tests {
             }
         });
         assert!(most.into_inner() <= 3);
-        assert_eq!(*permits.free.lock().unwrap(), 3);
+        assert_eq!(permits.lock().free, 3);
     }
 }

@@ -1,18 +1,17 @@
-//! Many threads that read and hash, one that feeds them.
+//! Reads and hashes files on many threads.
 //!
 //! On a cold disk the number of readers decides, on a warm cache the number of cores. So there are
-//! as many threads as a flash disk wants readers, each takes one file at a time from a short queue,
-//! and permits bound what they do at once: one from the device to read, one of `-j` to hash. The
-//! permit to read goes back before the last piece is hashed: a file that came in one piece is hashed
-//! while the next one is read.
+//! as many threads as a flash disk wants readers, and permits bound what they do at once: one from
+//! the device to read, one of `-j` to hash. A thread gives its read permit back before it hashes the
+//! last piece: a file that came in one piece is hashed while the next one is read.
 
 use std::{
-    io,
+    cell::RefCell,
+    io, mem,
     num::NonZeroUsize,
-    ops::ControlFlow,
     path::Path,
     sync::{
-        Mutex, PoisonError,
+        OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
@@ -23,143 +22,142 @@ use hash_files::{
     Cache, Digest, HashError,
     digest::{Reading, agreed, look},
 };
+use rayon::{ScopeFifo, ThreadPool, ThreadPoolBuilder};
 use sha1::{Digest as _, Sha1};
-use wire::{Exit, OrFatal, Record, Writer, crash, progress::Unit, stop};
+use wire::{Exit, OrFatal, Record, Writer, crash, progress::Unit, records::Summary, stop};
 
 use crate::{
     archives::Archives,
+    feed::{Backlog, Batch, Feed},
     order::Order,
     permits::{LONGEST_PIECE, Permits, Readers},
-    queue::Queue,
-    task::{Outcome, Task},
+    task::{Failure, Outcome, Task},
 };
 
-/// Tasks that wait for a thread: enough that none idles, few enough to forget about.
-const QUEUE: usize = 256;
+/// More threads than this have nothing to do.
+const MOST_THREADS: usize = 256;
 
-/// How the pool works.
+/// A file larger than this is worth a batch of its own.
+const LARGE: u64 = 1 << 20;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; LONGEST_PIECE]);
+}
+
+/// Threads that hash, and what they share.
 pub(crate) struct Pool<'a> {
     out: &'a Writer,
     cache: Option<&'a Cache>,
-    threads: usize,
+    threads: ThreadPool,
     readers: Readers,
     hashers: Option<Permits>,
     order: Option<Order<Option<Outcome>>>,
-    /// Files are archives, and their members what is hashed.
+    pub(crate) backlog: Backlog,
+    /// The files are archives: hash their members.
     tar: bool,
+    /// An archive may have held more than was hashed.
     partial: AtomicBool,
     hits: AtomicU64,
-    broken: AtomicBool,
-    error: Mutex<Option<io::Error>>,
+    error: OnceLock<io::Error>,
+}
+
+/// What the command line says about the pool.
+pub(crate) struct Settings {
+    /// Files to hash at once; without a number, one for each core.
+    pub jobs: Option<NonZeroUsize>,
+    /// Files to read at once from each device; without a number, as many as suit the device.
+    pub io_threads: Option<NonZeroUsize>,
+    pub ordered: bool,
+    pub tar: bool,
 }
 
 impl<'a> Pool<'a> {
-    /// A pool that hashes `jobs` files at once and reads `io_threads` from each device; without a
-    /// number, as many as there are cores, and as suit the device.
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// Not even one can be started.
     pub(crate) fn new(
         out: &'a Writer,
         cache: Option<&'a Cache>,
-        jobs: Option<NonZeroUsize>,
-        io_threads: Option<NonZeroUsize>,
-        ordered: bool,
-    ) -> Pool<'a> {
+        settings: &Settings,
+    ) -> anyhow::Result<Pool<'a>> {
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let jobs = jobs.map_or(cores, NonZeroUsize::get);
-        let readers = Readers::new(io_threads);
-        // More than can wait for them would have nothing to do.
-        let threads = crash::affordable_threads(readers.most().max(jobs).min(QUEUE));
-        Pool {
+        let jobs = settings.jobs.map_or(cores, NonZeroUsize::get);
+        let readers = Readers::new(settings.io_threads);
+        // The members of archives are ordered when one archive is read after another.
+        let wanted = match settings.tar && settings.ordered {
+            true => 1,
+            false => readers.most().max(jobs).min(MOST_THREADS),
+        };
+        Ok(Pool {
             out,
             cache,
-            threads,
+            threads: start(crash::affordable_threads(wanted))
+                .or_fatal(Exit::GaveUp, "threads: start one")?,
             readers,
-            // Where every core may be used, the scheduler sees to it better than permits can.
+            // Where every core may be used, the scheduler limits better than permits can.
             hashers: (jobs < cores).then(|| Permits::new(jobs)),
-            order: ordered.then(Order::new),
-            tar: false,
+            order: (settings.ordered && !settings.tar).then(Order::new),
+            backlog: Backlog::default(),
+            tar: settings.tar,
             partial: AtomicBool::new(false),
             hits: AtomicU64::new(0),
-            broken: AtomicBool::new(false),
-            error: Mutex::new(None),
-        }
+            error: OnceLock::new(),
+        })
     }
 
-    /// Takes files for tar archives. Where results are to be in order, one is read after another.
-    pub(crate) fn of_archives(mut self, tar: bool) -> Pool<'a> {
-        self.tar = tar;
-        if tar && self.order.take().is_some() {
-            self.threads = 1;
-        }
-        self
-    }
-
-    /// Did every archive tell of all its members?
-    pub(crate) fn whole(&self) -> bool {
-        !self.partial.load(Ordering::Relaxed)
-    }
-
-    /// Runs what `feed` pushes, in bounded memory: a push waits while all threads are busy. It
-    /// answers `Break` when there is no use in more: standard output failed or a stop is requested.
-    /// What was begun by then is finished, what was not is dropped.
+    /// Hashes what `source` feeds, in bounded memory, and returns the summary. After a stop request
+    /// or an error of standard output it finishes the files in progress and drops the others.
     ///
     /// # Errors
-    /// Of `feed`, or of standard output.
-    pub(crate) fn run<T>(
-        &self,
-        feed: impl FnOnce(&mut dyn FnMut(Task) -> ControlFlow<()>) -> anyhow::Result<T>,
-    ) -> anyhow::Result<T> {
-        let tasks = Queue::new(QUEUE);
-        let fed = thread::scope(|scope| {
-            for started in 0..self.threads {
-                let thread = thread::Builder::new().spawn_scoped(scope, || self.work(&tasks));
-                // Fewer do it, too.
-                if let (Err(error), 0) = (thread.map(drop), started) {
-                    return Err(error).or_fatal(Exit::GaveUp, "threads: start one")?;
-                }
-            }
-            let mut number = 0;
-            let mut push = |task| {
-                if self.ends() {
-                    return ControlFlow::Break(());
-                }
-                tasks.give((number, task));
-                number += 1;
-                ControlFlow::Continue(())
-            };
-            let fed = feed(&mut push);
-            tasks.close();
+    /// Of `source`, or of standard output.
+    pub(crate) fn run(
+        self,
+        source: impl FnOnce(&Feed<'_, '_, '_>) -> anyhow::Result<Summary>,
+    ) -> anyhow::Result<Summary> {
+        let fed = self.threads.in_place_scope_fifo(|scope| {
+            let feed = Feed::new(&self, scope);
+            let fed = source(&feed);
+            feed.send();
             fed
         });
         if let Some(cache) = self.cache {
             cache.flush();
-            self.mind(cache);
+            self.warn_of(cache);
             let hits = self.hits.load(Ordering::Relaxed);
-            self.out
-                .verbose("cache", "look up", &format!("{hits} files were known"));
+            let found = format!("{hits} files were known");
+            self.out.verbose("cache", "look up", &found);
         }
-        let error = self
-            .error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        match error {
-            Some(error) => Err(error.into()),
-            None => fed,
+        if let Some(error) = self.error.into_inner() {
+            return Err(error.into());
         }
+        let mut summary = fed?;
+        summary.complete &= !self.partial.into_inner();
+        Ok(summary)
     }
 
-    fn ends(&self) -> bool {
-        self.broken.load(Ordering::Relaxed) || stop::requested()
+    /// Is there no use in more tasks?
+    pub(crate) fn ended(&self) -> bool {
+        self.error.get().is_some() || stop::requested()
     }
 
-    fn work(&self, tasks: &Queue<(u64, Task)>) {
-        let mut buffer = vec![0; LONGEST_PIECE];
-        while let Some((number, task)) = tasks.take() {
-            if let (true, Task::Hash(path, record)) = (self.tar, &task) {
-                self.archive(path, record.as_ref(), &mut buffer);
-                continue;
-            }
-            let outcome = (!self.ends()).then(|| self.perform(task, &mut buffer));
+    /// Have some threads nothing to do?
+    pub(crate) fn has_idle_threads(&self) -> bool {
+        self.tar || self.backlog.len() < self.threads.current_num_threads()
+    }
+
+    /// Performs the tasks of a batch one after another. Before a large file it leaves the others to
+    /// other threads.
+    pub(crate) fn work<'s>(&'s self, scope: &ScopeFifo<'s>, mut batch: Batch) {
+        while let Some((number, task)) = batch.next() {
+            let share = || {
+                let rest = mem::take(&mut batch);
+                if rest.len() > 0 {
+                    scope.spawn_fifo(move |scope| self.work(scope, rest));
+                }
+            };
+            let perform = || BUFFER.with_borrow_mut(|buffer| self.perform(task, buffer, share));
+            let outcome = if self.ended() { None } else { perform() };
             match &self.order {
                 None => self.write(outcome),
                 Some(order) => order.deliver(number, outcome, |outcome| self.write(outcome)),
@@ -168,47 +166,61 @@ impl<'a> Pool<'a> {
     }
 
     fn write(&self, outcome: Option<Outcome>) {
-        let Some(outcome) = outcome else { return };
-        if self.broken.load(Ordering::Relaxed) {
-            return;
+        if let Some(outcome) = outcome {
+            self.print(&outcome);
         }
-        if let Err(error) = outcome.write(self.out) {
-            *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            self.broken.store(true, Ordering::Relaxed);
+        self.backlog.done();
+    }
+
+    fn print(&self, outcome: &Outcome) {
+        if self.error.get().is_none()
+            && let Err(error) = outcome.write(self.out)
+        {
+            // The first error counts.
+            let _ = self.error.set(error);
         }
     }
 
-    fn perform(&self, task: Task, buffer: &mut [u8]) -> Outcome {
-        match task {
+    /// Nothing for an archive, whose outcomes are written as they come.
+    fn perform(&self, task: Task, buffer: &mut [u8], share: impl FnOnce()) -> Option<Outcome> {
+        Some(match task {
             Task::Pass(record) => Outcome::Pass(record),
             Task::Fail(failure) => Outcome::Fail(failure),
-            Task::Hash(path, record) => match self.digest(&path, buffer) {
+            Task::Hash(path, record) if self.tar => {
+                self.archive(&path, record.as_ref(), buffer);
+                return None;
+            }
+            Task::Hash(path, record) => match self.digest(&path, buffer, share) {
                 Ok((unit, digest)) => Outcome::hashed(unit, &path, record.as_ref(), &digest),
-                Err(error) => Outcome::failed(&path, record, &error),
+                Err(error) => Outcome::Fail(Failure::of_hash(&path, record, &error)),
             },
-        }
+        })
     }
 
     fn archive(&self, path: &Path, record: Option<&Record>, buffer: &mut [u8]) {
-        if self.ends() {
-            return;
-        }
         let archives = Archives {
             readers: &self.readers,
             hashers: self.hashers.as_ref(),
         };
         let whole = archives.hash(path, record, buffer, &mut |outcome| {
-            self.write(Some(outcome));
-            !self.ends()
+            self.print(&outcome);
+            !self.ended()
         });
         if !whole {
             self.partial.store(true, Ordering::Relaxed);
         }
     }
 
-    fn digest(&self, path: &Path, buffer: &mut [u8]) -> Result<(Unit, Digest), HashError> {
+    fn digest(
+        &self,
+        path: &Path,
+        buffer: &mut [u8],
+        share: impl FnOnce(),
+    ) -> Result<(Unit, Digest), HashError> {
+        let mut share = Some(share);
+        let mut read = || agreed(|| self.read(path, buffer, &mut share));
         let Some(cache) = self.cache else {
-            return Ok((Unit::Work, agreed(|| self.read(path, buffer))?));
+            return Ok((Unit::Work, read()?));
         };
         let stamp = look(path)?;
         if let Some(sha1) = cache.get(path, &stamp) {
@@ -216,33 +228,53 @@ impl<'a> Pool<'a> {
             return Ok((Unit::Discovery, Digest { sha1, stamp }));
         }
         let begun = SystemTime::now();
-        let digest = agreed(|| self.read(path, buffer))?;
+        let digest = read()?;
         cache.put(path, &digest, begun);
-        self.mind(cache);
+        self.warn_of(cache);
         Ok((Unit::Work, digest))
     }
 
-    fn read(&self, path: &Path, buffer: &mut [u8]) -> Result<Digest, HashError> {
+    fn read(
+        &self,
+        path: &Path,
+        buffer: &mut [u8],
+        share: &mut Option<impl FnOnce()>,
+    ) -> Result<Digest, HashError> {
         let mut reading = Reading::open(path)?;
-        let device = self.readers.of(reading.stamp().dev);
-        let mut turn = Some(device.permits.take());
+        let stamp = reading.stamp();
+        if stamp.size > LARGE
+            && let Some(share) = share.take()
+        {
+            share();
+        }
+        let device = self.readers.of(stamp.dev);
+        let mut permit = Some(device.permits.take());
         let mut sha1 = Sha1::new();
         while !reading.ended() {
             let piece = reading.fill(&mut buffer[..device.piece])?;
             if reading.ended() {
-                turn = None;
+                permit = None;
             }
             let _core = self.hashers.as_ref().map(Permits::take);
             sha1.update(piece);
         }
-        drop(turn);
+        drop(permit);
         reading.finish(path, sha1)
     }
 
-    fn mind(&self, cache: &Cache) {
+    fn warn_of(&self, cache: &Cache) {
         if let Some(why) = cache.trouble() {
             self.out
                 .warn("cache", "use", &format!("{why}; going on without it"));
         }
+    }
+}
+
+/// Starts as many of the wanted threads as the system allows.
+fn start(wanted: usize) -> Result<ThreadPool, rayon::ThreadPoolBuildError> {
+    let started = ThreadPoolBuilder::new().num_threads(wanted).build();
+    match started {
+        Err(_) if wanted > 1 => start(wanted / 2),
+        started => started,
     }
 }

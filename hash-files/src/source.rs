@@ -4,18 +4,19 @@ mod names;
 mod walk;
 
 use std::{
-    io::BufReader,
+    env,
+    io::{self, BufReader, Read},
     ops::ControlFlow,
-    path::{Path, PathBuf},
+    path::{Path, PathBuf, absolute},
 };
 
 use wire::{Exit, Item, OrFatal, Reader, Record, Writer, records::Summary, stop};
 
-use crate::task::{Failure, Task};
+use crate::{
+    feed::Feed,
+    task::{Failure, Task},
+};
 pub(crate) use walk::Walk;
-
-/// Takes the next task; breaks off when no more are wanted.
-pub(crate) type Push<'a> = dyn FnMut(Task) -> ControlFlow<()> + 'a;
 
 /// A place that names files.
 pub(crate) enum Source {
@@ -28,94 +29,108 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// Pushes everything that the source names, and says what the stream's summary will hold.
+    /// Feeds everything that the source names, and returns what the summary will hold.
     ///
     /// # Errors
-    /// Standard input cannot be read, or the current folder is gone.
-    pub(crate) fn feed(self, out: &Writer, push: &mut Push<'_>) -> anyhow::Result<Summary> {
+    /// Standard input cannot be read.
+    pub(crate) fn read(self, out: &Writer, feed: &Feed<'_, '_, '_>) -> anyhow::Result<Summary> {
         match self {
             Source::Arguments(paths, walk, one_each) => {
                 if one_each {
                     out.progress().expect(paths.len() as u64);
                 }
-                let mut whole = true;
-                for path in paths {
-                    if give(&path, walk.as_ref(), &mut whole, push)?.is_break() {
-                        break;
-                    }
-                }
-                Ok(summary(walk.as_ref(), whole))
+                let mut given = Given::new(walk);
+                let _ = paths.iter().try_for_each(|path| given.feed(path, feed));
+                Ok(given.summary())
             }
             Source::Names(walk) => {
-                let mut whole = true;
-                let mut names = names::Names::new(BufReader::with_capacity(1 << 16, stop::stdin()));
+                let mut given = Given::new(walk);
+                let mut names = names::Names::new(stdin(feed));
                 while let Some(name) = names.next().or_fatal(Exit::GaveUp, "stdin: read")? {
                     let flow = match name {
-                        Ok(name) => give(&name, walk.as_ref(), &mut whole, push)?,
-                        Err(why) => push(Task::Fail(Failure::of_input(names.number(), why))),
+                        Ok(name) => given.feed(&name, feed),
+                        Err(why) => feed.push(Task::Fail(Failure::of_input(names.number(), why))),
                     };
                     if flow.is_break() {
                         break;
                     }
                 }
-                Ok(summary(walk.as_ref(), whole))
+                Ok(given.summary())
             }
-            Source::Records => records(out, push),
+            Source::Records => records(out, feed),
         }
     }
 }
 
-fn summary(walk: Option<&Walk>, whole: bool) -> Summary {
-    let selection = walk.and_then(Walk::selection);
-    Summary {
-        complete: whole && selection.is_none(),
-        selection,
-        ..Summary::default()
+fn stdin(feed: &Feed<'_, '_, '_>) -> BufReader<impl Read> {
+    BufReader::with_capacity(1 << 16, feed.input(stop::stdin()))
+}
+
+/// The files and folders that a person names.
+struct Given {
+    /// With -r: which files of a folder are wanted.
+    walk: Option<Walk>,
+    /// The current folder, asked for once.
+    here: io::Result<PathBuf>,
+    /// Could every folder be listed?
+    whole: bool,
+}
+
+impl Given {
+    fn new(walk: Option<Walk>) -> Given {
+        Given {
+            walk,
+            here: env::current_dir(),
+            whole: true,
+        }
+    }
+
+    fn feed(&mut self, name: &Path, feed: &Feed<'_, '_, '_>) -> ControlFlow<()> {
+        let path = match self.absolute(name) {
+            Ok(path) => path,
+            Err(why) => {
+                return feed.push(Task::Fail(Failure {
+                    object: format!("argument {:?}", name.display()),
+                    op: "open",
+                    message: why.to_string(),
+                    ..Failure::default()
+                }));
+            }
+        };
+        match &self.walk {
+            Some(walk) if path.is_dir() => walk.folder(&path, &mut self.whole, feed),
+            _ => feed.push(Task::Hash(path, None)),
+        }
+    }
+
+    /// Not canonical: symbolic links and `..` stay as they were given.
+    fn absolute(&self, name: &Path) -> io::Result<PathBuf> {
+        match &self.here {
+            Ok(here) if name.is_relative() && !name.as_os_str().is_empty() => {
+                absolute(here.join(name))
+            }
+            _ => absolute(name),
+        }
+    }
+
+    fn summary(self) -> Summary {
+        let selection = self.walk.as_ref().and_then(Walk::selection);
+        Summary {
+            complete: self.whole && selection.is_none(),
+            selection,
+            ..Summary::default()
+        }
     }
 }
 
-/// Pushes what one name stands for: a file, or with -r all files in a folder. `whole` turns false
-/// when a folder could not be read.
-fn give(
-    name: &Path,
-    walk: Option<&Walk>,
-    whole: &mut bool,
-    push: &mut Push<'_>,
-) -> anyhow::Result<ControlFlow<()>> {
-    // Not canonical: symbolic links and `..` stay as they were given.
-    let path = match std::path::absolute(name) {
-        Ok(path) => path,
-        Err(why) => {
-            let shown = format!("argument {:?}", name.display());
-            let failure = Failure {
-                object: shown,
-                op: "open",
-                message: why.to_string(),
-                ..Failure::default()
-            };
-            return Ok(push(Task::Fail(failure)));
-        }
-    };
-    if !path.is_dir() {
-        return Ok(push(Task::Hash(path, None)));
-    }
-    match walk {
-        Some(walk) => Ok(walk.folder(&path, whole, push)),
-        None => {
-            let why = "a directory; -r hashes the files in it";
-            Ok(push(Task::Fail(Failure::of_path(&path, "open", why))))
-        }
-    }
-}
-
-fn records(out: &Writer, push: &mut Push<'_>) -> anyhow::Result<Summary> {
-    let mut reader = Reader::new(BufReader::with_capacity(1 << 16, stop::stdin()));
+fn records(out: &Writer, feed: &Feed<'_, '_, '_>) -> anyhow::Result<Summary> {
+    let mut reader = Reader::new(stdin(feed));
     while let Some(item) = reader.next_item().or_fatal(Exit::GaveUp, "stdin: read")? {
         let task = match item {
             Item::Record(record) => task(record),
             Item::Unusable(number, why) => Task::Fail(Failure::of_input(number, why)),
         };
-        if push(task).is_break() {
+        if feed.push(task).is_break() {
             break;
         }
     }

@@ -75,6 +75,21 @@ impl Failure {
         }
     }
 
+    /// A file without a digest.
+    pub(crate) fn of_hash(path: &Path, record: Option<Record>, error: &HashError) -> Failure {
+        let message = match error {
+            HashError::NotRegular(kind @ "a directory") if record.is_none() => {
+                format!("{kind}; -r hashes the files in it")
+            }
+            error => error.to_string(),
+        };
+        Failure {
+            record,
+            retry: error.retry(),
+            ..Failure::of_path(path, error.op(), message)
+        }
+    }
+
     /// A path of our own that cannot be used.
     pub(crate) fn of_path(path: &Path, op: &'static str, message: impl Into<String>) -> Failure {
         Failure {
@@ -128,14 +143,6 @@ impl Outcome {
             line.inherit(record);
         }
         Outcome::Hashed(Unit::Work, line)
-    }
-
-    pub(crate) fn failed(path: &Path, record: Option<Record>, error: &HashError) -> Outcome {
-        Outcome::Fail(Failure {
-            record,
-            retry: error.retry(),
-            ..Failure::of_path(path, error.op(), error.to_string())
-        })
     }
 
     pub(crate) fn write(&self, out: &Writer) -> io::Result<()> {

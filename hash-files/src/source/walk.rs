@@ -5,7 +5,7 @@ use std::{io, ops::ControlFlow, path::Path};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::{
-    source::Push,
+    feed::Feed,
     task::{Failure, Task},
 };
 
@@ -42,13 +42,13 @@ impl Walk {
             })
     }
 
-    /// Pushes the files below `folder`. One that cannot be read is a failure of its own, turns
+    /// Feeds the files below `folder`. One that cannot be read is a failure of its own, turns
     /// `whole` false, and does not stop the walk.
     pub(crate) fn folder(
         &self,
         folder: &Path,
         whole: &mut bool,
-        push: &mut Push<'_>,
+        feed: &Feed<'_, '_, '_>,
     ) -> ControlFlow<()> {
         let mut walk = WalkDir::new(folder);
         if self.sorted {
@@ -57,12 +57,12 @@ impl Walk {
         for entry in walk {
             match entry {
                 Ok(entry) if entry.file_type().is_file() && self.wants(entry.path()) => {
-                    push(Task::Hash(DirEntry::into_path(entry), None))?;
+                    feed.push(Task::Hash(DirEntry::into_path(entry), None))?;
                 }
                 Ok(_) => {}
                 Err(error) => {
                     *whole = false;
-                    push(Task::Fail(failure(folder, &error)))?;
+                    feed.push(Task::Fail(failure(folder, &error)))?;
                 }
             }
         }
