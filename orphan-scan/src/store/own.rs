@@ -146,6 +146,9 @@ struct Mounts(Vec<Mount>);
 
 #[derive(Debug)]
 struct Mount {
+    id: u64,
+    /// The mount on which it is.
+    parent: u64,
     system: Vec<u8>,
     /// What of the file system is mounted.
     root: PathBuf,
@@ -160,10 +163,14 @@ impl Mounts {
 
     fn parse(table: &[u8]) -> Mounts {
         let mount = |line: &[u8]| {
-            let mut fields = line.split(|&byte| byte == b' ').skip(2);
+            let mut fields = line.split(|&byte| byte == b' ');
+            let mut number = || std::str::from_utf8(fields.next()?).ok()?.parse().ok();
+            let (id, parent) = (number()?, number()?);
             let system = fields.next()?.to_vec();
             let (root, point) = (fields.next()?, fields.next()?);
             Some(Mount {
+                id,
+                parent,
                 system,
                 root: unescaped(root),
                 point: unescaped(point),
@@ -175,12 +182,20 @@ impl Mounts {
 
     /// Where a path without links is.
     fn inner(&self, real: &Path) -> Option<Inner> {
-        let holding = self.0.iter().filter_map(|mount| {
-            let rest = real.strip_prefix(&mount.point).ok()?;
-            Some((mount.point.components().count(), mount, rest))
-        });
-        // Of two at one point the later one hides the other.
-        let (_, mount, rest) = holding.max_by_key(|(depth, ..)| *depth)?;
+        let is_top = |mount: &&Mount| {
+            let parents = self.0.iter().filter(|other| other.id != mount.id);
+            !parents.into_iter().any(|other| other.id == mount.parent)
+        };
+        let mut mount = first_crossed(real, self.0.iter().filter(is_top))?;
+        // From mount to mount, as the kernel goes: what is mounted later above a mount hides it.
+        for _ in &self.0 {
+            let on_it = |other: &&Mount| other.parent == mount.id && other.id != mount.id;
+            match first_crossed(real, self.0.iter().filter(on_it)) {
+                Some(next) => mount = next,
+                None => break,
+            }
+        }
+        let rest = real.strip_prefix(&mount.point).ok()?;
         Some((mount.system.clone(), mount.root.join(rest)))
     }
 
@@ -197,6 +212,13 @@ impl Mounts {
         let mut areas = mounted.chain(self.inner(folder));
         areas.any(|(of, area)| of == system && path.starts_with(area))
     }
+}
+
+/// The mount that a path leads to first, of those on one other mount; of two at one point the later one.
+fn first_crossed<'m>(real: &Path, mounts: impl Iterator<Item = &'m Mount>) -> Option<&'m Mount> {
+    let depth = |mount: &&Mount| std::cmp::Reverse(mount.point.components().count());
+    let held = mounts.filter(|mount| real.starts_with(&mount.point));
+    held.max_by_key(depth)
 }
 
 /// A field of the table, in which blanks are written as `\040`.
@@ -240,6 +262,17 @@ mod tests {
         }
         for path in ["/disk/other/x", "/srv/other/x", "/srv/third/x", "/books/x"] {
             assert!(!share(path), "{path}");
+        }
+        // What is hidden below a later mount is not what a path leads to.
+        let hidden = b"35 22 8:4 / /srv/store rw - ext4 /dev/sdc1 rw
+36 22 8:2 /books /srv rw - ext4 /dev/sda2 rw
+37 36 8:5 / /srv/over rw - ext4 /dev/sdd1 rw
+38 37 8:2 /books /srv/over rw - ext4 /dev/sda2 rw
+";
+        let mounts = Mounts::parse(&[TABLE, hidden].concat());
+        for path in ["/srv/store/x", "/srv/x", "/srv/over/x"] {
+            let share = mounts.share(Path::new(path), Path::new("/disk/books"));
+            assert!(share, "{path}");
         }
         // Where nothing is known of mounts, nothing is known of the file.
         assert!(Mounts::parse(b"").share(Path::new("/a"), Path::new("/b")));
