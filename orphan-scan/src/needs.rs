@@ -17,7 +17,7 @@ use std::{
 };
 
 use calibre_list::place;
-use rusqlite::Connection;
+use rusqlite::{Connection, types::ValueRef};
 use rustix::io::Errno;
 
 use crate::store::Id;
@@ -53,6 +53,12 @@ impl Record {
     pub fn path(&self, library: &Path) -> PathBuf {
         let os = OsStr::from_bytes;
         library.join(os(&self.folder)).join(os(&self.name))
+    }
+
+    /// The folder in which Calibre looks for another file of its format where its own is missing.
+    pub fn folder_id(&self, library: &Path) -> Option<Id> {
+        let seen = fs::metadata(library.join(OsStr::from_bytes(&self.folder))).ok()?;
+        seen.is_dir().then(|| (seen.dev(), seen.ino()))
     }
 
     /// Looks for its file now.
@@ -100,9 +106,8 @@ pub fn look_for_all(
     mut each: impl FnMut(Record, Found),
 ) -> rusqlite::Result<()> {
     let mut files = database.prepare(
-        "SELECT books.id, CAST(books.path AS BLOB), CAST(data.name AS BLOB), \
-         CAST(data.format AS BLOB) \
-         FROM data NOT INDEXED CROSS JOIN books NOT INDEXED ON books.id = data.book",
+        "SELECT books.id, books.path, data.name, data.format FROM data NOT INDEXED \
+         CROSS JOIN books NOT INDEXED ON books.id = data.book",
     )?;
     let mut rows = files.query([])?;
     let mut chunk = Vec::with_capacity(CHUNK);
@@ -110,8 +115,14 @@ pub fn look_for_all(
         let row = rows.next()?;
         let more = row.is_some();
         if let Some(row) = row {
+            // Not cast to a blob, which would give a text in the database's own encoding.
             let bytes = |at| {
-                Ok::<_, rusqlite::Error>(row.get::<_, Option<Vec<u8>>>(at)?.unwrap_or_default())
+                Ok::<_, rusqlite::Error>(match row.get_ref(at)? {
+                    ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.to_vec(),
+                    ValueRef::Integer(number) => number.to_string().into_bytes(),
+                    ValueRef::Real(number) => number.to_string().into_bytes(),
+                    ValueRef::Null => Vec::new(),
+                })
             };
             let (name, format) = (bytes(2)?, place::lower(&bytes(3)?));
             // Without a format Calibre looks for the name alone.

@@ -139,3 +139,19 @@ fn a_book_that_an_index_lacks_stays() {
     ran.one_line(&["metadata.db: read: the database is damaged (index "]);
     assert!(world.lib("Unknown/First (1)/x.pdf").exists());
 }
+
+/// Its records were read as bytes that lead nowhere, and its files removed as nobody's.
+#[test]
+fn a_book_on_record_in_a_utf16_database_stays() {
+    let world = World::new();
+    let path = world.book("Book", "EPUB", b"book");
+    world.stored("Stored/book.epub", b"book");
+    library::damage::to_utf16(&world.lib("metadata.db")).unwrap();
+    let finding = world.finding(&path, "untracked_on_server");
+    let ran = world.rm(&[finding]).arg("--apply").ok();
+    kept(&world, &path, &ran, "Calibre has it on record now");
+    // What nobody has on record goes all the same.
+    let finding = world.orphan("A/x.epub", b"copy");
+    let ran = world.rm(&[finding]).arg("--apply").ok();
+    assert_eq!(ran.summary()["removed"], 1, "{}", ran.report());
+}

@@ -65,6 +65,40 @@ fn a_duplicate_that_another_record_leads_to_stays() {
     kept(&world, &path, &ran.ok(), "by another path");
 }
 
+/// Made after the scan, and by another split of the path into folder and name.
+#[test]
+fn a_duplicate_that_another_book_s_record_names_as_well_stays() {
+    let world = World::new();
+    let path = book(&world);
+    let finding = world.finding(&path, "duplicate_of_server");
+    world.calibre(
+        "insert into books (id, title, sort, path, uuid) values (77, 'x', 'x', 'Unknown', 'u');
+         insert into data (book, format, uncompressed_size, name)
+         values (77, 'EPUB', 4, 'Book (2)/Book - Unknown')",
+    );
+    let ran = world
+        .rm(&[finding])
+        .args(["--apply", "--classes", "duplicate_of_server"]);
+    kept(&world, &path, &ran.ok(), "by another path");
+}
+
+/// Calibre follows the link, and takes what lies there for the file that is missing.
+#[test]
+fn a_file_in_a_folder_that_a_missing_book_s_folder_links_to_stays() {
+    let world = World::new();
+    let path = book(&world);
+    fs::rename(world.lib("Unknown/Book (2)"), world.lib("Zed")).unwrap();
+    fs::rename(
+        world.lib("Zed/Book - Unknown.epub"),
+        world.lib("Zed/x.epub"),
+    )
+    .unwrap();
+    symlink("../Zed", world.lib(&path).parent().unwrap()).unwrap();
+    let finding = world.finding("Zed/x.epub", "untracked_on_server");
+    let ran = world.rm(&[finding]).arg("--apply").ok();
+    kept(&world, "Zed/x.epub", &ran, "this may be it");
+}
+
 #[test]
 fn a_displaced_file_of_a_missing_book_stays() {
     for to in [

@@ -124,6 +124,36 @@ fn a_displaced_file_of_a_missing_book_is_a_heal_candidate() {
     }
 }
 
+/// Calibre follows the link, and takes what lies there for the file that is missing.
+#[test]
+fn a_file_in_a_folder_that_a_missing_book_s_folder_links_to_is_a_heal_candidate() {
+    let mut stage = stage();
+    stage.stored("B/other.epub", "another edition");
+    stage.list();
+    fs::remove_file(stage.lib(SECOND)).unwrap();
+    fs::remove_dir(stage.lib("Bob Writer/Second (2)")).unwrap();
+    stage.put("Zed/x.epub", "another edition");
+    symlink("../Zed", stage.lib("Bob Writer/Second (2)")).unwrap();
+    assert_eq!(class_of(&stage, "Zed/x.epub"), "heal_candidate");
+}
+
+/// Every record was taken for one that leads nowhere, and its files for nobody's.
+#[test]
+fn the_records_of_a_utf16_database_are_found() {
+    let stage = stage();
+    library::damage::to_utf16(&stage.lib("metadata.db")).unwrap();
+    fs::rename(stage.lib("Bob Writer"), stage.lib("Robert")).unwrap();
+    symlink("Robert", stage.lib("Bob Writer")).unwrap();
+    stage.list();
+    let moved = "Robert/Second (2)/Second - Bob Writer.epub";
+    assert_eq!(class_of(&stage, moved), "unknown");
+    let ran = stage.plain().ok();
+    assert_eq!(stage.classes(&ran)[moved], "tracked", "{}", ran.report());
+    assert_eq!(stage.classes(&ran)[FIRST], "tracked", "{}", ran.report());
+    fs::remove_file(stage.lib("Bob Writer")).unwrap();
+    assert_eq!(class_of(&stage, moved), "heal_candidate");
+}
+
 #[test]
 fn a_file_of_another_book_is_no_heal_candidate() {
     let stage = stage();

@@ -1,8 +1,9 @@
 //! Whose file could it be? Records that have none, by what a file that was moved or garbled keeps of them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, path::Path};
 
 use super::{Found, Record, alike_keys, base, numbers};
+use crate::store::Id;
 
 /// Why a file may be needed that nobody tracks by its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,11 +19,12 @@ pub enum Need {
 pub struct Lost {
     numbers: HashMap<i64, (Need, i64)>,
     names: HashMap<u64, (Need, i64)>,
+    folders: HashMap<Id, (Need, i64)>,
 }
 
 impl Lost {
-    /// Takes in a record and what was found of it.
-    pub fn note(&mut self, record: &Record, found: &Found) {
+    /// Takes in a record of this library and what was found of it.
+    pub fn note(&mut self, record: &Record, found: &Found, library: &Path) {
         let need = match found {
             Found::There(_) => return,
             Found::Missing => Need::Missing,
@@ -37,19 +39,23 @@ impl Lost {
         for key in alike_keys(base(&record.name)) {
             self.names.entry(key).and_modify(worse).or_insert(of);
         }
+        if let Some(folder) = record.folder_id(library) {
+            self.folders.entry(folder).and_modify(worse).or_insert(of);
+        }
     }
 
-    /// Could a file with this path below the library be that of one of them? Of which book.
-    pub fn needs(&self, path: &[u8]) -> Option<(Need, i64)> {
+    /// Could a file with this path below the library, in this folder, be that of one of them? Of which book.
+    pub fn needs(&self, path: &[u8], folder: Id) -> Option<(Need, i64)> {
+        let by_folder = self.folders.get(&folder).into_iter();
         if self.numbers.is_empty() {
             return None;
         }
         let name = base(path);
-        let folder = &path[..path.len() - name.len()];
-        let by_number = numbers(folder).filter_map(|number| self.numbers.get(&number));
+        let above = &path[..path.len() - name.len()];
+        let by_number = numbers(above).filter_map(|number| self.numbers.get(&number));
         let keys = alike_keys(name);
         let by_name = keys.iter().filter_map(|key| self.names.get(key));
-        by_number.chain(by_name).max().copied()
+        by_folder.chain(by_number).chain(by_name).max().copied()
     }
 }
 
@@ -65,7 +71,7 @@ mod tests {
             name: b"Title - Ann.epub".into(),
             format: b"epub".into(),
         };
-        lost.note(&record, found);
+        lost.note(&record, found, Path::new("/nowhere"));
         lost
     }
 
@@ -80,7 +86,7 @@ mod tests {
             "Elsewhere/title - ann.EPUB",
         ] {
             assert_eq!(
-                lost.needs(path.as_bytes()),
+                lost.needs(path.as_bytes(), (0, 0)),
                 Some((Need::Missing, 7)),
                 "{path}"
             );
@@ -90,15 +96,15 @@ mod tests {
             "Title (7).epub",
             "x/Title - Ann.pdf",
         ] {
-            assert_eq!(lost.needs(path.as_bytes()), None, "{path}");
+            assert_eq!(lost.needs(path.as_bytes(), (0, 0)), None, "{path}");
         }
     }
 
     #[test]
     fn only_a_record_whose_file_is_there_needs_no_other() {
         let path = b"x/Title - Ann.epub";
-        assert_eq!(lost(&Found::There((1, 2))).needs(path), None);
+        assert_eq!(lost(&Found::There((1, 2))).needs(path, (0, 0)), None);
         let unknown = lost(&Found::Unknown("I/O error".into()));
-        assert_eq!(unknown.needs(path), Some((Need::Unknown, 7)));
+        assert_eq!(unknown.needs(path, (0, 0)), Some((Need::Unknown, 7)));
     }
 }

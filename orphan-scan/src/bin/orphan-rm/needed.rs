@@ -21,6 +21,7 @@ pub(crate) struct Wanted {
     inodes: HashSet<u64>,
     numbers: HashSet<i64>,
     names: HashSet<u64>,
+    folders: HashSet<u64>,
 }
 
 impl Wanted {
@@ -33,6 +34,10 @@ impl Wanted {
             wanted.inodes.extend(seen.map(|seen| seen.ino()));
             wanted.numbers.extend(numbers(folder(path)));
             wanted.names.extend(alike_keys(base(path)));
+            let folder = library.join(file).parent().map(Path::metadata);
+            wanted
+                .folders
+                .extend(folder.and_then(Result::ok).map(|seen| seen.ino()));
         }
         wanted
     }
@@ -49,11 +54,12 @@ pub(crate) struct Needed {
     inodes: HashMap<u64, Vec<usize>>,
     numbers: HashMap<i64, Vec<usize>>,
     names: HashMap<u64, Vec<usize>>,
+    folders: HashMap<u64, Vec<usize>>,
 }
 
 impl Needed {
-    /// Takes a record in, where it may be one of them.
-    pub(crate) fn note(&mut self, wanted: &Wanted, record: Record, found: &Found) {
+    /// Takes a record of this library in, where it may be one of them.
+    pub(crate) fn note(&mut self, wanted: &Wanted, record: Record, found: &Found, library: &Path) {
         let inode = match found {
             Found::There((_, inode)) => Some(*inode).filter(|inode| wanted.inodes.contains(inode)),
             Found::Missing | Found::Unknown(_) => None,
@@ -64,7 +70,15 @@ impl Needed {
             .into_iter()
             .filter(|key| wanted.names.contains(key))
             .collect();
-        if inode.is_none() && number.is_none() && names.is_empty() {
+        // Who has its file needs none that lies in its folder.
+        let folder = match found {
+            Found::There(_) => None,
+            Found::Missing | Found::Unknown(_) => record.folder_id(library),
+        };
+        let folder = folder
+            .map(|(_, inode)| inode)
+            .filter(|inode| wanted.folders.contains(inode));
+        if inode.is_none() && number.is_none() && folder.is_none() && names.is_empty() {
             return;
         }
         let at = self.records.len();
@@ -74,6 +88,9 @@ impl Needed {
         }
         if let Some(number) = number {
             self.numbers.entry(number).or_default().push(at);
+        }
+        if let Some(folder) = folder {
+            self.folders.entry(folder).or_default().push(at);
         }
         for name in names {
             self.names.entry(name).or_default().push(at);
@@ -86,12 +103,14 @@ impl Needed {
         places.map(|&at| &self.records[at])
     }
 
-    /// Those whose file it could be, were that missing: by its folder's number or its name.
-    pub(crate) fn alike(&self, path: &[u8]) -> impl Iterator<Item = &Record> {
+    /// Those whose file it could be, were that missing: by its folder, the folder's number or its name.
+    pub(crate) fn alike(&self, path: &[u8], inode: Option<u64>) -> impl Iterator<Item = &Record> {
+        let of_folder = inode.and_then(|inode| self.folders.get(&inode));
         let numbers = numbers(folder(path)).filter_map(|number| self.numbers.get(&number));
         let keys: HashSet<u64> = alike_keys(base(path)).into_iter().collect();
         let names = keys.into_iter().filter_map(|key| self.names.get(&key));
-        let mut places: Vec<usize> = numbers.chain(names).flatten().copied().collect();
+        let found = numbers.chain(names).chain(of_folder);
+        let mut places: Vec<usize> = found.flatten().copied().collect();
         places.sort_unstable();
         places.dedup();
         places.into_iter().map(|at| &self.records[at])
@@ -167,13 +186,13 @@ mod tests {
                 name: name.into(),
                 format: b"epub".into(),
             };
-            needed.note(&wanted, record, &found);
+            needed.note(&wanted, record, &found, dir.path());
         }
         let ids = |records: Vec<&Record>| -> Vec<i64> {
             records.iter().map(|record| record.book_id).collect()
         };
         assert_eq!(
-            ids(needed.alike(file.as_os_str().as_bytes()).collect()),
+            ids(needed.alike(file.as_os_str().as_bytes(), None).collect()),
             [7, 8]
         );
         assert_eq!(ids(needed.leading_to(inode).collect()), [9]);

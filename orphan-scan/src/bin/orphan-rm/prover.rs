@@ -17,6 +17,7 @@ use hash_files::{Stamp, digest::BUFFER};
 use mbs_hashes::Failure;
 use orphan_scan::{
     links::Links,
+    needs::Record,
     store::{Others, Store},
 };
 
@@ -49,6 +50,14 @@ pub(crate) struct Case<'c> {
     pub format: Option<&'c str>,
     /// The quarantine, where it is there.
     pub trash: Option<&'c Tree>,
+}
+
+impl Case<'_> {
+    /// Is it the record by which the file is tracked: of this book and format?
+    fn is_of(&self, record: &Record) -> bool {
+        Some(record.book_id) == self.book_id
+            && Some(record.format.as_slice()) == self.format.map(str::as_bytes)
+    }
 }
 
 /// What was found out.

@@ -202,7 +202,7 @@ fn rows(
                 format: String::from_utf8_lossy(&record.format).into_owned(),
             });
         }
-        needed.note(&wanted, record, &found);
+        needed.note(&wanted, record, &found, library);
     })?;
     Ok((rows, needed))
 }

@@ -47,7 +47,7 @@ impl Needed {
     pub(crate) fn read(database: &Connection, library: &Path) -> rusqlite::Result<Needed> {
         let mut needed = Needed::default();
         look_for_all(database, library, |record, found| {
-            needed.note(&record, &found)
+            needed.note(&record, &found, library)
         })?;
         needed.files.sort_unstable();
         let pairs = needed.files.windows(2).filter(|pair| pair[0] == pair[1]);
@@ -57,12 +57,12 @@ impl Needed {
         Ok(needed)
     }
 
-    fn note(&mut self, record: &Record, found: &Found) {
+    fn note(&mut self, record: &Record, found: &Found, library: &Path) {
         if let Found::There(id) = found {
             self.files.push(key(id));
             return;
         }
-        self.lost.note(record, found);
+        self.lost.note(record, found, library);
         if let Ok(folder) = place::folder(Path::new(""), &record.folder) {
             let path: PathBuf = folder.join(os(&record.name)).components().collect();
             self.paths.insert(key(path.as_os_str().as_bytes()));
@@ -107,17 +107,19 @@ impl Needed {
         self.contents.contains(content)
     }
 
-    /// Why a file that a record names may be needed for another one, too, by its path below the library.
-    pub(crate) fn claim_of_tracked(&self, path: &[u8]) -> Claim {
-        match self.lost.needs(path) {
+    /// Why a file that a record names may be needed for another one, too, by its path below
+    /// the library and its folder.
+    pub(crate) fn claim_of_tracked(&self, path: &[u8], folder: Id) -> Claim {
+        match self.lost.needs(path, folder) {
             Some((Need::Unknown, _)) => Claim::Unknown(UNPLACED),
             Some((Need::Missing, _)) | None => Claim::None,
         }
     }
 
-    /// Why a file that no record names may be needed all the same, by its path below the library.
-    pub(crate) fn claim(&self, path: &[u8]) -> Claim {
-        match self.lost.needs(path) {
+    /// Why a file that no record names may be needed all the same, by its path below the library and its
+    /// folder.
+    pub(crate) fn claim(&self, path: &[u8], folder: Id) -> Claim {
+        match self.lost.needs(path, folder) {
             Some((Need::Missing, _)) => Claim::Missing,
             Some((Need::Unknown, _)) => Claim::Unknown(UNPLACED),
             None if in_another_library(path) => Claim::Unknown(

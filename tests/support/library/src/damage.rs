@@ -75,3 +75,42 @@ fn without_keys(sql: &str) -> Result<String> {
     }
     Ok(sql)
 }
+
+/// Makes a database anew with its texts in UTF-16, which SQLite allows and hides from who reads text as text.
+///
+/// # Errors
+/// It cannot be read, or the new one not be written.
+pub fn to_utf16(database: &Path) -> Result<()> {
+    let aside = database.with_extension("utf16");
+    let (old, new) = (Connection::open(database)?, Connection::open(&aside)?);
+    new.execute_batch("PRAGMA encoding = 'UTF-16le'; BEGIN")?;
+    let of = "SELECT type, name, sql FROM sqlite_master
+              WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+              ORDER BY type <> 'table'";
+    let mut definitions = old.prepare(of)?;
+    let definitions = definitions.query_map([], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?))
+    })?;
+    let definitions: Vec<(String, String, String)> = definitions.collect::<Result<_, _>>()?;
+    for (kind, name, sql) in definitions {
+        new.execute_batch(&sql)?;
+        if kind != "table" {
+            continue;
+        }
+        let mut rows = old.prepare(&format!("SELECT * FROM \"{name}\""))?;
+        let places = vec!["?"; rows.column_count()].join(",");
+        let mut insert = new.prepare(&format!("INSERT INTO \"{name}\" VALUES ({places})"))?;
+        let columns = rows.column_count();
+        let mut rows = rows.query([])?;
+        while let Some(row) = rows.next()? {
+            let values = (0..columns).map(|at| row.get::<_, rusqlite::types::Value>(at));
+            let values: Vec<_> = values.collect::<Result<_, _>>()?;
+            insert.execute(rusqlite::params_from_iter(values))?;
+        }
+    }
+    let version: i64 = old.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    new.execute_batch(&format!("COMMIT; PRAGMA user_version = {version}"))?;
+    let encoding: String = new.query_row("PRAGMA encoding", [], |row| row.get(0))?;
+    anyhow::ensure!(encoding == "UTF-16le", "{encoding}");
+    Ok(std::fs::rename(aside, database)?)
+}

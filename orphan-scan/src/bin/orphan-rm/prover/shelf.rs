@@ -12,7 +12,7 @@ use orphan_scan::{
     zones::{LIBRARY_MARKS, Place, Zone, in_another_library},
 };
 use rustix::{
-    fs::{Dir, DirEntry},
+    fs::{Dir, DirEntry, fstat},
     io::Errno,
 };
 
@@ -113,6 +113,7 @@ impl Prover<'_> {
             let named =
                 Path::new(OsStr::from_bytes(&record.folder)).join(OsStr::from_bytes(&record.name));
             class == Class::DuplicateOfServer
+                && case.is_of(record)
                 && likeness(named.as_os_str().as_bytes(), path).is_some()
         };
         let library = &self.tree.path;
@@ -150,21 +151,20 @@ impl Prover<'_> {
             let found = record.find(library);
             lacks(record.book_id, &format, &found, ", and this may be it")
         };
+        let folder = self.tree.folder_of(case.relative).and_then(fstat).ok();
+        let folder = folder.map(|folder| folder.st_ino);
         let needed = match case.class {
             // What else Calibre has of a book is no displaced file of it.
             Class::DuplicateOfServer => {
-                let own = |record: &&Record| {
-                    Some(record.book_id) == case.book_id
-                        && Some(record.format.as_slice()) == case.format.map(str::as_bytes)
-                };
-                let others = tracked.needed.alike(file).filter(|record| !own(record));
+                let others = tracked.needed.alike(file, folder);
+                let others = others.filter(|record| !case.is_of(record));
                 let unplaced = others
                     .filter_map(lost)
                     .find(|told| matches!(told, Told::Unknown(_)));
                 unplaced.or_else(|| self.rival(case))
             }
             Class::UntrackedOnServer | Class::Untracked => {
-                let lost = tracked.needed.alike(file).find_map(lost);
+                let lost = tracked.needed.alike(file, folder).find_map(lost);
                 lost.or_else(|| {
                     let deep = in_another_library(file) && tracked.beside(file).is_empty();
                     deep.then(|| {

@@ -246,8 +246,8 @@ impl Walker<'_> {
         }
         let path = entry.folder.below(entry.name.to_bytes());
         let claim = match matched {
-            true => needed.claim_of_tracked(&path),
-            false => needed.claim(&path),
+            true => needed.claim_of_tracked(&path, entry.folder.id),
+            false => needed.claim(&path, entry.folder.id),
         };
         match claim {
             Claim::None if entry.cut => Claim::Unknown(cut),
