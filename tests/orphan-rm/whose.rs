@@ -237,6 +237,61 @@ fn what_a_killed_purge_deleted_is_no_loss() {
     );
 }
 
+/// "This run never moved it" was said of a file that the run may have moved before it was killed.
+#[test]
+fn a_file_that_is_nowhere_after_a_kill_is_told_as_one_that_may_be_lost() {
+    for (step, said) in [("removing", "moved away"), ("restoring", "put back")] {
+        let world = World::new();
+        let finding = world.orphan("A/x.epub", b"copy");
+        world.rm(&[finding]).arg("--apply").ok();
+        let mut cut = lines(&world);
+        let last = cut.iter().position(|line| line.contains("\"removing\""));
+        cut.truncate(last.unwrap() + 1);
+        if step == "restoring" {
+            let line = "{\"type\":\"journal_move\",\"step\":\"restoring\",\"seq\":1,\"at\":\"2026-01-01T00:00:00Z\"}\n";
+            cut.push(line.into());
+        }
+        write(&world, &cut);
+        fs::remove_file(quarantine(&world).join("A/x.epub")).unwrap();
+        for _ in 0..2 {
+            let ran = restore(&world).code(1);
+            let end = only(&ran);
+            assert_eq!(end["outcome"], "failed", "{}", ran.report());
+            let why = end["why"].as_str().unwrap();
+            assert!(why.contains(said) && why.contains("neither"), "{why}");
+        }
+    }
+}
+
+#[test]
+fn a_quarantine_that_was_moved_is_named_and_its_files_restored() {
+    let world = World::new();
+    let finding = world.orphan("A/x.epub", b"copy");
+    world.rm(&[finding]).arg("--apply").ok();
+    let run = quarantine(&world).parent().unwrap().to_path_buf();
+    let moved = world.work.join("backup/run");
+    fs::create_dir(moved.parent().unwrap()).unwrap();
+    fs::rename(&run, &moved).unwrap();
+    let journal = moved.join("journal.ndjson");
+    let restore = || {
+        let run = world.work.tool("orphan-rm").arg("--restore");
+        run.arg(&journal)
+    };
+    let ran = restore().code(2);
+    ran.one_line(&[run.to_str().unwrap(), "--trash DIR"]);
+    let purge = world.base().arg("--purge").arg(&journal);
+    purge
+        .code(2)
+        .one_line(&[run.to_str().unwrap(), "--trash DIR"]);
+    let purge = world.base().arg("--purge").arg(&journal);
+    let ran = purge.args(["--older-than", "0", "--verify-only", "--trash"]);
+    let ran = ran.arg(&moved).ok();
+    assert_eq!(ran.summary()["verified"], 1, "{}", ran.report());
+    let ran = restore().arg("--trash").arg(&moved).ok();
+    assert_eq!(ran.summary()["restored"], 1, "{}", ran.report());
+    assert_eq!(fs::read(world.lib("A/x.epub")).unwrap(), b"copy");
+}
+
 /// The environment named another library, and the files came to lie in that one.
 #[test]
 fn what_the_environment_says_is_not_asked_where_a_journal_tells() {

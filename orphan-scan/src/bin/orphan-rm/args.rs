@@ -81,7 +81,8 @@ pub(crate) struct Args {
     /// Which classes may go: untracked_on_server, duplicate_of_server, untracked (into the trash only)
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = class, default_value = "untracked_on_server")]
     pub classes: Vec<Class>,
-    /// The quarantine, on the library's file system and outside of the library [default: beside it]
+    /// The quarantine, on the library's file system and outside of the library [default: beside it];
+    /// with --restore and --purge the run's folder in it, where that was moved since
     #[arg(long, value_name = "DIR")]
     pub trash: Option<PathBuf>,
     /// The journal of this run, a new file in a folder that is there [default: in the run's folder in the quarantine]

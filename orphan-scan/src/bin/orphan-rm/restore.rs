@@ -9,18 +9,18 @@ use rustix::{
     io::Errno,
 };
 use wire::{
-    Exit, Fatal, OrFatal, Writer,
+    Exit, Fatal, Writer,
     records::{JournalMove, Summary},
 };
 
 use crate::{
     args::Args,
     forget::{self, Forget},
-    journal::{Entry, Journal, Past, Step, Where, head_paths},
+    journal::{Entry, Journal, Past, Step, Where},
     place::{Tree, look},
     proof::{Class, Reason},
     report::{End, Outcome},
-    setup::{library_of, tell_unread},
+    setup::{folder_of, library_of, quarantine, tell_unread},
     tally::{Remarks, Tally},
     trash::{Trash, make_folders, move_file},
 };
@@ -40,7 +40,7 @@ pub(crate) fn restore(args: &Args, path: &Path, out: Writer) -> anyhow::Result<E
         entries,
         unread,
     } = past;
-    let (_, folder) = head_paths(&head).or_fatal(Exit::Usage, path.display())?;
+    let folder = folder_of(args, path, &head)?;
     let library = library_of(args, &journal.path, &head, &out)?;
     let usage = |what: &Path, why: &dyn std::fmt::Display| {
         Fatal::new(Exit::Usage, format_args!("{}: open: {why}", what.display()))
@@ -49,7 +49,7 @@ pub(crate) fn restore(args: &Args, path: &Path, out: Writer) -> anyhow::Result<E
     // Where nothing is left in it, the quarantine may be gone.
     let trash = match entries.iter().all(|entry| entry.step.is_settled()) {
         true => None,
-        false => Some(Trash::open(&folder).map_err(|why| usage(&folder, &why))?),
+        false => Some(quarantine(&folder)?),
     };
     let mut tally = Tally::new(&args.report, [tree.path.clone(), tree.real.clone()])?;
     tell_unread(&journal.path, &unread, &out)?;
@@ -231,33 +231,30 @@ fn one(
     ))
 }
 
-/// Nothing of its name is in this quarantine or in its place: a loss, unless the step that was interrupted tells
-/// that this run has nothing to give back.
+/// Nothing of its name is in this quarantine or in its place: perhaps a loss, unless it was proven and announced
+/// that it would be deleted.
 fn elsewhere(
     journal: &mut Journal,
     entry: &Entry,
     seq: JournalMove,
 ) -> Result<(Outcome, Reason), Fatal> {
-    let (step, why) = match entry.step {
-        Step::Removing => (
-            Step::NotRemoved,
-            "this run never moved it, and others have since",
-        ),
-        Step::Restoring | Step::Returning => (
-            Step::Restored,
-            "it was put back before, and others have moved it since",
-        ),
-        Step::Purging => (
-            Step::Purged,
-            "it was purged, by a run that was killed before it could say so",
-        ),
-        _ => {
-            let why = "it is neither in the quarantine nor in its place";
-            return Ok((Outcome::Failed, Reason::new(why, why)));
+    let why = match entry.step {
+        Step::Purging => {
+            let why = "it was purged, by a run that was killed before it could say so";
+            journal.note(Step::Purged, seq)?;
+            return Ok((Outcome::Kept, Reason::new(why, why)));
         }
+        Step::Removing => {
+            "it is neither in the quarantine nor in its place: the run was killed when it was about to be \
+             moved away, and whether it was is not known"
+        }
+        Step::Restoring | Step::Returning => {
+            "it is neither in the quarantine nor in its place: the run was killed when it was about to be \
+             put back, and whether it was is not known"
+        }
+        _ => "it is neither in the quarantine nor in its place",
     };
-    journal.note(step, seq)?;
-    Ok((Outcome::Kept, Reason::new(why, why)))
+    Ok((Outcome::Failed, Reason::new(why, why)))
 }
 
 /// The folder's time before the removal, if only the removal has changed the folder since.

@@ -23,7 +23,7 @@ use crate::{
     trash,
 };
 pub(crate) use ebooks::server_ebooks;
-pub(crate) use journals::{library_of, tell_unread};
+pub(crate) use journals::{folder_of, library_of, quarantine, tell_unread};
 pub(crate) use purging::purge;
 pub(crate) use removing::remove;
 

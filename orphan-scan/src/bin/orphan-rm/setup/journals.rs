@@ -1,6 +1,6 @@
 //! What `--restore` and `--purge` begin with: a journal, and the library that it is of.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use calibre_list::Library;
 use wire::{Exit, Fatal, OrFatal, Writer, records::JournalRun, write::ItemError};
@@ -11,6 +11,7 @@ use crate::{
     journal::{head_database, head_paths},
     place::Tree,
     tracked::Tracked,
+    trash::Trash,
 };
 
 /// The library of a journal: in the folder that it names, or in the one of `--library` to which it was
@@ -60,6 +61,28 @@ pub(crate) fn library_of(
             Ok(library)
         }
     }
+}
+
+/// The folder of a journal's run in the quarantine: where `--trash` says that it is now, or where it was.
+///
+/// # Errors
+/// The journal names no path (2).
+pub(crate) fn folder_of(args: &Args, journal: &Path, head: &JournalRun) -> Result<PathBuf, Fatal> {
+    let (_, then) = head_paths(head).or_fatal(Exit::Usage, journal.display())?;
+    Ok(args.trash.clone().unwrap_or(then))
+}
+
+/// The quarantine in this folder of a run.
+///
+/// # Errors
+/// It is not there (2).
+pub(crate) fn quarantine(folder: &Path) -> Result<Trash, Fatal> {
+    Trash::open(folder).map_err(|why| {
+        let why = format_args!(
+            "quarantine: open: {why}; if it was moved, name the run's folder (which holds files) by --trash DIR"
+        );
+        Fatal::new(Exit::Usage, why)
+    })
 }
 
 /// An error record for each line of a journal that could not be read.

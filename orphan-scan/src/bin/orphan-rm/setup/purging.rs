@@ -2,18 +2,19 @@
 
 use std::path::Path;
 
-use wire::{Exit, OrFatal, Writer, records::Summary};
+use wire::{Exit, Writer, records::Summary};
 
-use super::{calibre_is_away, gave_up, library_of, list_links, prover, tell_unread};
+use super::{
+    calibre_is_away, folder_of, gave_up, library_of, list_links, prover, quarantine, tell_unread,
+};
 use crate::{
     args::Args,
     confirm::Plan,
-    journal::{Entry, Journal, Past, head_paths},
+    journal::{Entry, Journal, Past},
     limits::Load,
     purge::{Purge, may_be_purged},
     report::Outcome,
     tally::{Remarks, Tally},
-    trash::Trash,
 };
 
 /// Deletes what a journal tells of, as far as all is proven.
@@ -28,7 +29,7 @@ pub(crate) fn purge(args: &Args, journal: &Path, out: Writer) -> Result<Exit, an
         entries,
         unread,
     } = past;
-    let (_, folder) = head_paths(&head).or_fatal(Exit::Usage, journal.path.display())?;
+    let folder = folder_of(args, &journal.path, &head)?;
     let acts = !args.verify_only;
     let library = library_of(args, &journal.path, &head, &out)?;
     let mut prover = prover(args, &settings, acts, library, Some(folder.clone()), &out)?;
@@ -56,7 +57,7 @@ pub(crate) fn purge(args: &Args, journal: &Path, out: Writer) -> Result<Exit, an
         })?;
         return Ok(ended);
     }
-    let trash = Trash::open(&folder).or_fatal(Exit::Usage, "quarantine")?;
+    let trash = quarantine(&folder)?;
     let purgeable = there
         .iter()
         .filter(|entry| may_be_purged(entry, args.older_than).is_ok());
