@@ -16,6 +16,8 @@
 //! | [`csv`] | the same records for spreadsheets (`--csv`) |
 //! | [`progress`] | the bar, the plain line, the work units for a watchdog |
 //! | [`secret`] | what no message may hold, masked in what a server says |
+//! | [`value`] | the values of flags: durations, sizes, counts, shards, URLs, secrets |
+//! | [`journal`] | the append-only file of what was done, safe at every byte |
 //! | [`waiting`] | waiting on purpose, announced to the watchdog |
 //! | [`tool`], [`exit`], [`stop`], [`crash`] | the frame around a `main`: flags, exit codes, signals, no memory |
 
@@ -23,6 +25,7 @@ pub mod completeness;
 pub mod crash;
 pub mod csv;
 pub mod exit;
+pub mod journal;
 pub mod line;
 pub mod lines;
 mod out_file;
@@ -37,6 +40,7 @@ pub mod secret;
 mod sink;
 pub mod stop;
 pub mod tool;
+pub mod value;
 pub mod waiting;
 pub mod write;
 

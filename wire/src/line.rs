@@ -163,6 +163,11 @@ impl Line {
         &self.open
     }
 
+    /// The whole line, its newline included.
+    pub fn bytes(&self) -> Vec<u8> {
+        [self.open_bytes(), b"}\n"].concat()
+    }
+
     /// How long the line will be, its closing brace and newline included.
     pub fn len(&self) -> usize {
         self.open.len() + 2

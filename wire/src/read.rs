@@ -88,6 +88,8 @@ pub struct LineEnd {
     pub fits: bool,
     /// The input ended before its newline.
     pub torn: bool,
+    /// How many bytes it has, its newline included.
+    pub length: u64,
 }
 
 /// Reads the next line to the end of `line`, with its newline; nothing at the end of the input. Of a line
@@ -123,7 +125,8 @@ pub fn next_line(
         input.consume(taken);
         if let Some(torn) = ended {
             let fits = length <= longest;
-            return Ok(Some(LineEnd { fits, torn }));
+            let length = length as u64;
+            return Ok(Some(LineEnd { fits, torn, length }));
         }
     }
 }
@@ -149,26 +152,23 @@ mod tests {
 
     #[test]
     fn lines_tell_how_they_ended_however_they_are_cut_into_parts() {
-        let whole = LineEnd {
-            fits: true,
-            torn: false,
-        };
-        let torn = LineEnd {
-            torn: true,
-            ..whole
-        };
-        let long = LineEnd {
-            fits: false,
-            ..whole
-        };
-        let long_and_torn = LineEnd { torn: true, ..long };
+        let end = |fits, torn, length| LineEnd { fits, torn, length };
         type Lines<'a> = &'a [(&'a str, LineEnd)];
         let cases: [(&[u8], Lines<'_>); 5] = [
             (b"", &[]),
-            (b"\n", &[("\n", whole)]),
-            (b"1234\n5", &[("1234\n", whole), ("5", torn)]),
-            (b"12345\n6\n", &[("", long), ("6\n", whole)]),
-            (b"1\n123456789012", &[("1\n", whole), ("", long_and_torn)]),
+            (b"\n", &[("\n", end(true, false, 1))]),
+            (
+                b"1234\n5",
+                &[("1234\n", end(true, false, 5)), ("5", end(true, true, 1))],
+            ),
+            (
+                b"12345\n6\n",
+                &[("", end(false, false, 6)), ("6\n", end(true, false, 2))],
+            ),
+            (
+                b"1\n123456789012",
+                &[("1\n", end(true, false, 2)), ("", end(false, true, 12))],
+            ),
         ];
         for (input, expected) in cases {
             for part in 1..=input.len() + 1 {

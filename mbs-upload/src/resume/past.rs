@@ -95,7 +95,7 @@ impl Past {
         loop {
             line.clear();
             let at = input.at;
-            let Some(LineEnd { fits, torn }) = next_line(&mut input, LONGEST_LINE, &mut line)?
+            let Some(LineEnd { fits, torn, .. }) = next_line(&mut input, LONGEST_LINE, &mut line)?
             else {
                 break;
             };
