@@ -34,19 +34,19 @@ use std::{
 
 use crate::{
     input::links::Links,
-    locks::{Claims, concurrent::Rivals},
+    locks::{Locks, concurrent::ConcurrentUploaders},
     metadata::language::Language,
     model::failure::Failure,
     resume::Journal,
     retry::{
         attempt::Policy,
         outage::{Outage, Part},
-        shutdown::Halt,
+        shutdown::Shutdown,
         timeout::Limits,
     },
-    steps::recent::Placed,
+    steps::recent::RecentEbooks,
 };
-use catalog::Offer;
+use catalog::Catalog;
 use engine::Engine;
 use reach::Target;
 use rest::Api;
@@ -60,7 +60,7 @@ pub struct Server {
     /// Its task engine; absent in a dry run.
     pub engine: Option<Engine>,
     /// Its languages and genres.
-    pub offer: Offer,
+    pub catalog: Catalog,
     /// Whether it answers many checks at once.
     pub batch: Batch,
     /// How long and how often it is asked again.
@@ -68,7 +68,7 @@ pub struct Server {
     /// How long a file may take.
     pub limits: Limits,
     /// Whether the grace is over.
-    pub halt: Halt,
+    pub shutdown: Shutdown,
     /// How long it may be away.
     pub absent_for: Duration,
     /// Whether it is away.
@@ -84,11 +84,11 @@ pub struct Server {
     /// How it makes links in place of copies, where it is to make them.
     pub links: Option<Links>,
     /// What keeps other uploaders off the books and contents under way; with `--db` only.
-    pub claims: Option<Claims>,
+    pub claims: Option<Locks>,
     /// Signs of another uploader.
-    pub rivals: Rivals,
+    pub concurrent: ConcurrentUploaders,
     /// Where the last books went.
-    pub placed: Placed,
+    pub recent: RecentEbooks,
     /// Whose the ebooks are.
     pub owners: crate::model::owners::Shared,
 }
@@ -97,18 +97,18 @@ impl Server {
     /// The server as it was reached, without a journal and with nobody to keep apart from.
     pub fn new(
         target: &Target,
-        offer: Offer,
+        catalog: Catalog,
         engine: Option<Engine>,
         outage: Arc<Outage>,
     ) -> Server {
         Server {
             api: target.api.clone(),
             engine,
-            offer,
+            catalog,
             batch: Batch::default(),
             policy: target.policy,
             limits: target.limits,
-            halt: target.halt.clone(),
+            shutdown: target.shutdown.clone(),
             absent_for: target.outage,
             outage,
             default_language: None,
@@ -117,8 +117,8 @@ impl Server {
             journal: Journal::default(),
             links: None,
             claims: None,
-            rivals: Rivals::default(),
-            placed: Placed::default(),
+            concurrent: ConcurrentUploaders::default(),
+            recent: RecentEbooks::default(),
             owners: crate::model::owners::Shared::default(),
         }
     }

@@ -10,7 +10,7 @@ use clap::{
     builder::{OsStringValueParser, TypedValueParser},
 };
 
-use crate::{path_map::Mapping, rate::jobs::Wish};
+use crate::{path_map::Mapping, rate::jobs::JobsArg};
 use values::{size, some_time, time};
 
 /// Upload e-book files with their metadata into MyBookshelf2, each once.
@@ -63,7 +63,7 @@ pub struct Args {
     /// Files in flight at a time, or auto to find the best number; the server answers 15 requests at
     /// most
     #[arg(short, long, value_name = "N|auto", default_value = "4")]
-    pub jobs: Wish,
+    pub jobs: JobsArg,
     /// The fewest in flight with -j auto
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub min: u8,

@@ -15,12 +15,12 @@ use anyhow::Error;
 use wire::{Exit, Fatal, Writer, records::Summary};
 
 use crate::{
-    api::{Server, catalog::Offer, engine::Engine, reach::Target},
+    api::{Server, catalog::Catalog, engine::Engine, reach::Target},
     known::Known,
     metadata::language,
     model::failure::Failure,
     resume::{self, Opened},
-    retry::{attempt::patiently, outage::Outage},
+    retry::{attempt::with_retries, outage::Outage},
 };
 use asked::look_at;
 use inputs::Inputs;
@@ -67,14 +67,14 @@ fn look(
         api, ws, policy, ..
     } = &target;
     let base = api.base().to_string();
-    if let Err(failure) = patiently(*policy, || api.token().map(drop)) {
+    if let Err(failure) = with_retries(*policy, || api.token().map(drop)) {
         let message = failure.to_string();
         report.say(&Finding::failed("login", &base, &message))?;
         return Ok(Err(format!("{base}: log in: {failure}")));
     }
     report.say(&Finding::ok("login", &base))?;
-    let offer = match patiently(*policy, || Offer::ask(api)) {
-        Ok(offer) => offer,
+    let catalog = match with_retries(*policy, || Catalog::ask(api)) {
+        Ok(catalog) => catalog,
         Err(failure) => {
             report.say(&Finding::failed("languages", &base, &failure.to_string()))?;
             return Ok(Err(format!(
@@ -86,10 +86,10 @@ fn look(
     let outage = Arc::new(Outage::new(
         Duration::ZERO,
         *policy,
-        &target.halt,
+        &target.shutdown,
         |_, _| (),
     ));
-    let engine = match patiently(*policy, || Engine::open(ws, api, &outage, &target.halt)) {
+    let engine = match with_retries(*policy, || Engine::open(ws, api, &outage, &target.shutdown)) {
         Ok(engine) => {
             report.say(&Finding::ok("websocket", ws))?;
             Some(engine)
@@ -103,13 +103,13 @@ fn look(
     let default_language = target
         .default_language
         .as_deref()
-        .and_then(|code| language::find(code, &offer.languages).cloned());
+        .and_then(|code| language::find(code, &catalog.languages).cloned());
     let mut server = Server {
         links,
         default_language,
         // Nobody is waited for here.
         absent_for: Duration::ZERO,
-        ..Server::new(&target, offer, engine, outage)
+        ..Server::new(&target, catalog, engine, outage)
     };
     let seen = look_at(&server, &target, report, &mut gone);
     let seen = match seen {

@@ -1,4 +1,4 @@
-//! Claims that hold among all uploaders of one database, on whatever machines: advisory locks of
+//! Locks that hold among all uploaders of one database, on whatever machines: advisory locks of
 //! PostgreSQL, all on one connection of this process.
 //!
 //! Within the process the [scheduler](crate::queue::scheduler) keeps apart what shares a claim. That is also why one
@@ -7,7 +7,7 @@
 //! The locks of a file, its book's and its content's, are taken all or none, and whoever has to wait
 //! for one holds none meanwhile; so nobody waits in a circle, in whatever order lists are. They are
 //! held over check, creation and adding. For the moment of a creation the names of its authors and its
-//! series are held, too ([`Claims::wait_for`]); whoever has those waits for nobody. When the connection is lost, they are lost. Then sending
+//! series are held, too ([`Locks::wait_for`]); whoever has those waits for nobody. When the connection is lost, they are lost. Then sending
 //! pauses until it is back, each file under way takes its locks again, and asks again what has
 //! become of its content and of its book meanwhile.
 
@@ -31,16 +31,18 @@ use std::{
 };
 
 pub use connect::connect;
-pub use guard::{Grip, Stand};
+pub use guard::{LockGuard, LockState};
 pub use index::{INDEX, SLOW};
 use mbs_hashes::Settings;
 pub use same::{Same, same};
 pub use turn::Turn;
 use wire::Diagnostics;
 
-use crate::{known::Content, locks::claim::Claim, model::failure::Failure, retry::shutdown::Halt};
+use crate::{
+    known::Content, locks::claim::Claim, model::failure::Failure, retry::shutdown::Shutdown,
+};
 use line::{Backend, Line};
-use waiting::Told;
+use waiting::Announced;
 
 /// How long others may hold what a file needs before that is a failure of the file. Theirs may be a
 /// large file on a slow line, tried several times.
@@ -56,17 +58,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The way to the locks; may be shared by all threads.
 #[derive(Debug)]
-pub struct Claims {
+pub struct Locks {
     settings: Settings,
     /// How long a database that went away is waited for.
     outage: Duration,
-    /// Nobody waits once it is pulled.
-    halt: Halt,
+    /// Nobody waits once it is requested.
+    shutdown: Shutdown,
     diagnostics: Diagnostics,
     state: Mutex<State>,
     /// Counts the connections; what was locked on an earlier one is not locked any more.
     epoch: AtomicU64,
-    told: Mutex<Told>,
+    told: Mutex<Announced>,
 }
 
 #[derive(Debug)]
@@ -91,25 +93,25 @@ fn too_long() -> Failure {
     Failure::Refused("another uploader is at work on this book or content".into())
 }
 
-impl Claims {
-    /// Connects. `outage` is how long a connection that is lost later is waited for, unless `halt` is
-    /// pulled; `diagnostics` tells of that.
+impl Locks {
+    /// Connects. `outage` is how long a connection that is lost later is waited for, unless `shutdown` is
+    /// requested; `diagnostics` tells of that.
     ///
     /// # Errors
     /// The database is out of reach, or locks taken there would hold for nobody else.
     pub fn open(
         mut settings: Settings,
         outage: Duration,
-        halt: &Halt,
+        shutdown: &Shutdown,
         diagnostics: Diagnostics,
-    ) -> Result<Claims, mbs_hashes::Failure> {
+    ) -> Result<Locks, mbs_hashes::Failure> {
         settings.connect_timeout.get_or_insert(CONNECT);
         let object = settings.to_string();
         let line = Line::first(&settings, |why| diagnostics.warn(&object, "connect", why))?;
-        Ok(Claims {
+        Ok(Locks {
             settings,
             outage,
-            halt: halt.clone(),
+            shutdown: shutdown.clone(),
             diagnostics,
             state: Mutex::new(State {
                 backend: line.backend.clone(),
@@ -131,26 +133,26 @@ impl Claims {
     /// # Errors
     /// [`Failure::NoDatabase`] when the database does not come back in time, [`Failure::Busy`] when
     /// it could not do it just now.
-    pub fn take(&self, claims: &[Claim]) -> Result<Option<Grip<'_>>, Failure> {
-        let mut grip = Grip::new(self, claims);
-        Ok(grip.take()?.then_some(grip))
+    pub fn take(&self, claims: &[Claim]) -> Result<Option<LockGuard<'_>>, Failure> {
+        let mut guard = LockGuard::new(self, claims);
+        Ok(guard.take()?.then_some(guard))
     }
 
     /// Takes all these claims, waiting while others hold one of them. Only for what nobody holds who
     /// waits for other claims, since whoever waits here may hold some.
     ///
     /// # Errors
-    /// As [`Claims::take`]; [`Failure::Refused`] when others hold them for too long.
-    pub fn wait_for(&self, claims: &[Claim]) -> Result<Grip<'_>, Failure> {
-        let mut grip = Grip::new(self, claims);
-        grip.wait()?;
-        Ok(grip)
+    /// As [`Locks::take`]; [`Failure::Refused`] when others hold them for too long.
+    pub fn wait_for(&self, claims: &[Claim]) -> Result<LockGuard<'_>, Failure> {
+        let mut guard = LockGuard::new(self, claims);
+        guard.wait()?;
+        Ok(guard)
     }
 
     /// Does the server have this content?
     ///
     /// # Errors
-    /// As [`Claims::take`].
+    /// As [`Locks::take`].
     pub fn there(&self, content: &Content) -> Result<Option<There>, Failure> {
         self.ask(|line| line.there(content)).map(|(there, _)| there)
     }
@@ -224,7 +226,7 @@ impl Claims {
                 Err(failure)
                     if failure.may_pass()
                         && Instant::now() + pause < deadline
-                        && !self.halt.sleep(pause) =>
+                        && !self.shutdown.sleep(pause) =>
                 {
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }

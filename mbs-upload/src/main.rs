@@ -12,9 +12,9 @@ use mbs_upload::{
     },
     args::Args,
     check, known,
-    rate::Pace,
+    rate::Monitor,
     resume,
-    retry::shutdown::Halt,
+    retry::shutdown::Shutdown,
     run,
 };
 use wire::{
@@ -42,8 +42,8 @@ fn main() -> ExitCode {
 }
 
 fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
-    let halt = Halt::new()?;
-    let target = target(args, &halt)?;
+    let shutdown = Shutdown::new()?;
+    let target = target(args, &shutdown)?;
     let jobs = args.jobs()?;
     let heard = known::read(&args.known, &out)?;
     let input = BufReader::new(wire::stop::stdin());
@@ -51,23 +51,23 @@ fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
     let opened = file.map(|file| resume::open(file, args.dry_run || args.check));
     let opened = opened.transpose()?;
     if args.check {
-        halt.after_signal(args.grace)?;
+        shutdown.after_signal(args.grace)?;
         let known = heard.believe(&[], &out)?;
         let journal = opened.map(|opened| (opened, args.new_server));
         return check::run(target, journal, &known, input, out);
     }
-    let pace = Pace::new(args.slow, args.metrics.as_deref(), jobs)?;
-    halt.after_signal(args.grace)?;
+    let monitor = Monitor::new(args.slow, args.metrics.as_deref(), jobs)?;
+    shutdown.after_signal(args.grace)?;
     let mut server = reach(target, &out)?;
     if let Some(opened) = opened {
         server.journal = resume::begin(opened, args.new_server, &server, &out)?;
     }
     let known = has::believe(heard, &server, &out)?;
-    let manner = run::Manner {
+    let manner = run::Mode {
         jobs: jobs.most(),
         dry_run: args.dry_run,
     };
-    let end = run::run(&server, known, manner, &pace, input, out);
+    let end = run::run(&server, known, manner, &monitor, input, out);
     if end.is_ok() {
         resume::settle::look_back(&server.journal, &server);
     }
@@ -75,18 +75,18 @@ fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
 }
 
 /// The server as the command line has it.
-fn target(args: &Args, halt: &Halt) -> Result<Target, anyhow::Error> {
+fn target(args: &Args, shutdown: &Shutdown) -> Result<Target, anyhow::Error> {
     let (base, ws) = args.addresses()?;
     let (user, password) = args.credentials()?;
     let limits = args.limits();
     Ok(Target {
-        api: Api::new(&base, Login::new(&user, &password), limits, halt),
+        api: Api::new(&base, Login::new(&user, &password), limits, shutdown),
         ws,
         user,
         limits,
         policy: args.policy(),
         outage: args.outage,
-        halt: halt.clone(),
+        shutdown: shutdown.clone(),
         links: args.links()?,
         database: args.claims()?,
         store: args.store.clone(),

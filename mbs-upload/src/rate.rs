@@ -46,7 +46,7 @@ use under_way::UnderWay;
 
 /// What is told of a run.
 #[derive(Debug)]
-pub struct Pace {
+pub struct Monitor {
     started: Instant,
     /// After this time a file is told of.
     slow: Duration,
@@ -76,31 +76,31 @@ struct State {
 /// A file under way as long as this lives.
 #[derive(Debug)]
 pub struct Begun<'a> {
-    pace: &'a Pace,
+    monitor: &'a Monitor,
     number: u64,
 }
 
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
-        let mut state = self.pace.lock();
+        let mut state = self.monitor.lock();
         let strained = state.under_way.end(self.number);
         state.strained(strained);
-        self.pace.metrics.in_flight.dec();
+        self.monitor.metrics.in_flight.dec();
     }
 }
 
-impl Pace {
+impl Monitor {
     /// A run that begins now; `metrics` is written at once.
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn new(slow: Duration, metrics: Option<&Path>, jobs: Jobs) -> Result<Pace, Fatal> {
+    pub fn new(slow: Duration, metrics: Option<&Path>, jobs: Jobs) -> Result<Monitor, Fatal> {
         let tuner = match jobs {
             Jobs::Fixed(_) => None,
             Jobs::Between(min, max) => Some(Tuner::new(Throttle::new(min.into(), max.into()))),
         };
         let limit = tuner.as_ref().map_or(jobs.most().into(), Tuner::now);
-        let pace = Pace {
+        let monitor = Monitor {
             started: Instant::now(),
             slow,
             file: metrics.map(Path::to_path_buf),
@@ -113,15 +113,16 @@ impl Pace {
                 ..State::default()
             }),
         };
-        pace.tell_jobs(limit);
-        pace.metrics.running.set(1);
-        if let Some(file) = &pace.file {
+        monitor.tell_jobs(limit);
+        monitor.metrics.running.set(1);
+        if let Some(file) = &monitor.file {
             let shown = file.display();
-            pace.metrics
+            monitor
+                .metrics
                 .write(file)
                 .or_fatal(Exit::Usage, format_args!("{shown}: write the metrics"))?;
         }
-        Ok(pace)
+        Ok(monitor)
     }
 
     /// A file was read from the input.
@@ -146,7 +147,10 @@ impl Pace {
     pub fn begin(&self, job: &Job) -> Begun<'_> {
         let number = self.lock().under_way.begin(job, Instant::now());
         self.metrics.in_flight.inc();
-        Begun { pace: self, number }
+        Begun {
+            monitor: self,
+            number,
+        }
     }
 
     /// Bytes have just been sent.
@@ -191,7 +195,7 @@ impl State {
     }
 }
 
-impl Drop for Pace {
+impl Drop for Monitor {
     fn drop(&mut self) {
         self.metrics.running.set(0);
         if let Some(file) = &self.file {

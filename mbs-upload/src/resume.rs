@@ -42,14 +42,14 @@ use wire::{Exit, Fatal, Line, OrFatal, Writer, records::JournalStep};
 
 use crate::{api::Server, known::Content, model::outcome::Outcome};
 use clock::Clock;
-use ending::told;
-use interrupted::Half;
+use ending::read_outcome;
+use interrupted::Interrupted;
 use log::Log;
 pub use open::{Opened, open};
 use past::Past;
 use refusals::Refusals;
 pub use terms::Refused;
-use unconfirmed::Doubt;
+use unconfirmed::Unconfirmed;
 
 /// A journal that is being written, or none: then what is told to it is forgotten with the run.
 #[derive(Debug, Default)]
@@ -60,14 +60,14 @@ pub struct Journal {
     past: Past,
     refusals: Refusals,
     /// Ebooks that may have been made unheard, by this run or an earlier one.
-    doubts: Mutex<HashMap<Content, Vec<Doubt>>>,
+    unconfirmed: Mutex<HashMap<Content, Vec<Unconfirmed>>>,
     /// What is known of the server's.
     clock: Clock,
     /// Files whose way a killed run has begun.
-    halves: HashMap<Content, Half>,
+    interrupted: HashMap<Content, Interrupted>,
 }
 
-/// Holds an opened journal against the server, settles what a killed run has left half done there,
+/// Holds an opened journal against the server, settles what a killed run has left interrupted done there,
 /// and is ready for what follows. `new_server`: what the journal tells is about another one.
 ///
 /// # Errors
@@ -104,7 +104,7 @@ pub fn begin(
         let owners = std::mem::take(&mut journal.past.owners);
         server.owners.begin(owners);
     }
-    journal.past.done.doubt(compared.doubtful);
+    journal.past.done.unconfirmed(compared.doubtful);
     if !begun || new_server {
         let head = identity::head(server, begun).map_err(|why| why.fatal(&shown))?;
         journal.write_head(&head)?;
@@ -129,10 +129,10 @@ pub fn begin(
             }
         }
     }
-    let halves = std::mem::take(&mut journal.past.halves);
+    let interrupted = std::mem::take(&mut journal.past.interrupted);
     if journal.log.is_some() {
-        journal.doubts = std::mem::take(&mut journal.past.doubts).into();
-        journal.halves = settle::settle(&mut journal, halves, server)?;
+        journal.unconfirmed = std::mem::take(&mut journal.past.unconfirmed).into();
+        journal.interrupted = settle::settle(&mut journal, interrupted, server)?;
     }
     Ok(journal)
 }
@@ -145,7 +145,7 @@ impl Journal {
         let file = self.file.as_ref();
         done.has(content).then(|| {
             let ends = done.ends(content);
-            file.and_then(|file| told(file, ends))
+            file.and_then(|file| read_outcome(file, ends))
                 .unwrap_or_else(|| Outcome::duplicate("journal"))
         })
     }
@@ -156,8 +156,8 @@ impl Journal {
     }
 
     /// How far a killed run got with this content.
-    pub fn half(&self, content: &Content) -> Option<&Half> {
-        self.halves.get(content)
+    pub fn interrupted(&self, content: &Content) -> Option<&Interrupted> {
+        self.interrupted.get(content)
     }
 
     /// Writes a step; type and content are put to it, and the time if it has none.
@@ -202,24 +202,36 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Journal::step`].
-    pub fn doubt(&self, content: &Content, doubt: Doubt) -> Result<(), String> {
-        let written = self.step(content, doubt.line());
-        self.lock_doubts().entry(*content).or_default().push(doubt);
+    pub fn note_unconfirmed(
+        &self,
+        content: &Content,
+        unconfirmed: Unconfirmed,
+    ) -> Result<(), String> {
+        let written = self.step(content, unconfirmed.line());
+        self.lock_unconfirmed()
+            .entry(*content)
+            .or_default()
+            .push(unconfirmed);
         written
     }
 
     /// What may have been made for this content unheard.
-    pub fn doubts(&self, content: &Content) -> Vec<Doubt> {
-        self.lock_doubts().get(content).cloned().unwrap_or_default()
+    pub fn unconfirmed(&self, content: &Content) -> Vec<Unconfirmed> {
+        self.lock_unconfirmed()
+            .get(content)
+            .cloned()
+            .unwrap_or_default()
     }
 
     fn settled(&self, content: &Content) -> Result<(), String> {
-        self.lock_doubts().remove(content);
+        self.lock_unconfirmed().remove(content);
         self.bare("settled", content)
     }
 
-    fn lock_doubts(&self) -> MutexGuard<'_, HashMap<Content, Vec<Doubt>>> {
-        self.doubts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_unconfirmed(&self) -> MutexGuard<'_, HashMap<Content, Vec<Unconfirmed>>> {
+        self.unconfirmed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Why nothing can be written any more.

@@ -18,8 +18,8 @@ use crate::{
     api::Server,
     input::links::Links,
     known::Known,
-    queue::{feed::read, work_queue::Floor},
-    rate::Pace,
+    queue::{feed::read, work_queue::WorkQueue},
+    rate::Monitor,
 };
 use report::Report;
 
@@ -32,7 +32,7 @@ const ROOM: usize = 1024;
 
 /// How a run is to go.
 #[derive(Clone, Copy, Debug)]
-pub struct Manner {
+pub struct Mode {
     /// Files in flight at a time.
     pub jobs: u8,
     /// Ask, but send nothing.
@@ -41,11 +41,11 @@ pub struct Manner {
 
 pub(crate) struct Run<'a> {
     pub(crate) server: &'a Server,
-    pub(crate) floor: Floor,
-    pub(crate) manner: Manner,
+    pub(crate) queue: WorkQueue,
+    pub(crate) mode: Mode,
     pub(crate) out: &'a Writer,
     pub(crate) report: Report<'a>,
-    pub(crate) pace: &'a Pace,
+    pub(crate) monitor: &'a Monitor,
     pub(crate) broken: Mutex<Option<io::Error>>,
 }
 
@@ -56,18 +56,18 @@ pub(crate) struct Run<'a> {
 pub fn run(
     server: &Server,
     known: Known,
-    manner: Manner,
-    pace: &Pace,
+    mode: Mode,
+    monitor: &Monitor,
     input: impl BufRead + Send + 'static,
     out: Writer,
 ) -> Result<Exit, anyhow::Error> {
     let run = Run {
         server,
-        floor: Floor::new(ROOM, known),
-        manner,
+        queue: WorkQueue::new(ROOM, known),
+        mode,
         out: &out,
-        report: Report::new(pace),
-        pace,
+        report: Report::new(monitor),
+        monitor,
         broken: Mutex::default(),
     };
     let (sender, feed) = sync_channel(64);
@@ -77,14 +77,14 @@ pub fn run(
         .name("input".into())
         .spawn(move || read(input, &reader_end))
         .or_fatal(Exit::GaveUp, NO_THREAD)?;
-    server.halt.begin();
+    server.shutdown.begin();
     let (at_work, over) = channel();
     let completeness = thread::scope(|scope| {
         let run = &run;
-        let tell = move || pace.keep_telling(&over, run.out);
+        let tell = move || monitor.keep_telling(&over, run.out);
         let telling = thread::Builder::new().spawn_scoped(scope, tell);
         telling.or_fatal(Exit::GaveUp, NO_THREAD)?;
-        for started in 0..manner.jobs {
+        for started in 0..mode.jobs {
             let (abort, at_work) = (sender.clone(), at_work.clone());
             let work = move || {
                 run.work(&abort);
@@ -100,7 +100,7 @@ pub fn run(
         run.feed(&feed)
     });
     let Run {
-        floor,
+        queue,
         report,
         broken,
         ..
@@ -114,7 +114,7 @@ pub fn run(
         out.warn("stdin", "read", why);
     }
     let summary = report.counted(verdict.map(|verdict| verdict.summary()).unwrap_or_default());
-    let Some((why, waiting)) = floor.aborted() else {
+    let Some((why, waiting)) = queue.aborted() else {
         return Ok(out.finish(summary)?);
     };
     let rest = match (&read, waiting) {

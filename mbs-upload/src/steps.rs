@@ -17,39 +17,39 @@ use std::{sync::MutexGuard, time::Instant};
 use crate::{
     api::{Server, extract::Since},
     input::{links::Links, unfit::unfit},
-    locks::Grip,
+    locks::LockGuard,
     metadata::book::Book,
     model::{
         failure::Failure,
         job::Job,
         outcome::{Kind, Outcome},
     },
-    queue::work_queue::{Floor, Held},
+    queue::work_queue::{Held, WorkQueue},
     retry::timeout::{Clock, Late, spell},
 };
 use making::Names;
 use step::Step;
-use tries::{Doubted, Tries, Verdict};
+use tries::{AfterFailure, Tries, UnconfirmedSteps};
 
 /// Additions that fail before the file that the server keeps for them is taken for lost.
 const UNADDED: u32 = 2;
 
 /// A file under way.
-pub struct Errand<'a> {
+pub struct UploadTask<'a> {
     server: &'a Server,
-    floor: &'a Floor,
+    queue: &'a WorkQueue,
     job: &'a Job,
     dry_run: bool,
     /// Its claims among all uploaders.
-    grip: Option<Grip<'a>>,
+    guard: Option<LockGuard<'a>>,
     sent: &'a dyn Fn(u64),
     book: Book,
     step: Step,
     /// The last try of this step may have been done by the server.
-    in_doubt: bool,
+    is_unconfirmed: bool,
     /// The file's name on the server, to find its row by.
     uploaded: Option<(String, Since)>,
-    /// The ebook that this errand made and that is still empty.
+    /// The ebook that this task made and that is still empty.
     made: Option<i64>,
     genres: Vec<i64>,
     series: Option<i64>,
@@ -60,7 +60,7 @@ pub struct Errand<'a> {
     clock: Clock,
     late: Option<Held<'a>>,
     /// Steps of which one try may have been done unheard.
-    doubted: Doubted,
+    unconfirmed: UnconfirmedSteps,
     /// Additions from this upload that failed in doubt.
     unadded: u32,
     /// The bytes were sent once more because of that.
@@ -70,9 +70,9 @@ pub struct Errand<'a> {
     put_off: bool,
 }
 
-/// How an errand ended.
+/// How an task ended.
 #[derive(Debug)]
-pub struct End {
+pub struct TaskEnd {
     /// For the record.
     pub outcome: Outcome,
     /// Why no other file need be tried, if so.
@@ -83,17 +83,17 @@ pub struct End {
 
 type Stepped = Result<Option<Outcome>, Failure>;
 
-impl End {
+impl TaskEnd {
     /// One that failed before its first step.
-    pub fn failed(failure: Failure) -> End {
+    pub fn failed(failure: Failure) -> TaskEnd {
         let why = failure.to_string();
         match failure {
-            Failure::NoDatabase(_) => End {
+            Failure::NoDatabase(_) => TaskEnd {
                 outcome: Outcome::because(Kind::Unfinished, why.as_str()),
                 gone: Some(why),
                 put_off: false,
             },
-            _ => End {
+            _ => TaskEnd {
                 outcome: Outcome::because(Kind::Failed, why),
                 gone: None,
                 put_off: false,
@@ -102,26 +102,26 @@ impl End {
     }
 }
 
-impl<'a> Errand<'a> {
-    /// The way of `job`, off which `grip` keeps other uploaders; `sent` is told the bytes as they go.
+impl<'a> UploadTask<'a> {
+    /// The way of `job`, off which `guard` keeps other uploaders; `sent` is told the bytes as they go.
     pub fn new(
         server: &'a Server,
-        floor: &'a Floor,
+        queue: &'a WorkQueue,
         job: &'a Job,
         dry_run: bool,
-        grip: Option<Grip<'a>>,
+        guard: Option<LockGuard<'a>>,
         sent: &'a dyn Fn(u64),
-    ) -> Errand<'a> {
-        Errand {
+    ) -> UploadTask<'a> {
+        UploadTask {
             server,
-            floor,
+            queue,
             job,
             dry_run,
-            grip,
+            guard,
             sent,
             book: job.book.clone(),
             step: Step::Check,
-            in_doubt: false,
+            is_unconfirmed: false,
             uploaded: None,
             made: None,
             genres: Vec::new(),
@@ -130,7 +130,7 @@ impl<'a> Errand<'a> {
             failures: 0,
             clock: Clock::new(server.limits, Instant::now()),
             late: None,
-            doubted: Doubted::default(),
+            unconfirmed: UnconfirmedSteps::default(),
             unadded: 0,
             sent_again: false,
             turn: None,
@@ -139,11 +139,11 @@ impl<'a> Errand<'a> {
     }
 
     /// Goes the whole way.
-    pub fn run(mut self) -> End {
+    pub fn run(mut self) -> TaskEnd {
         let mut outcome = match self.go() {
             Ok(outcome) => outcome,
             Err(gone) => {
-                return End {
+                return TaskEnd {
                     outcome: Outcome::because(Kind::Unfinished, gone.as_str()),
                     gone: Some(gone),
                     put_off: false,
@@ -153,7 +153,7 @@ impl<'a> Errand<'a> {
         if self.made.is_some() && outcome.kind != Kind::Uploaded {
             self.clear_away(&mut outcome);
         }
-        if self.doubted.create {
+        if self.unconfirmed.create {
             self.clear_twins(&mut outcome);
         }
         outcome
@@ -161,9 +161,9 @@ impl<'a> Errand<'a> {
             .splice(0..0, std::mem::take(&mut self.book.notes));
         outcome.attempts += self.failures;
         if matches!(outcome.kind, Kind::Uploaded | Kind::Duplicate) {
-            self.floor.now_known(self.job.content);
+            self.queue.now_known(self.job.content);
         }
-        End {
+        TaskEnd {
             outcome,
             // A server that makes copies in place of links is to make no more of them.
             gone: (self.server.links.as_ref().and_then(Links::refused)).map(|(why, _)| why),
@@ -189,11 +189,11 @@ impl<'a> Errand<'a> {
                 Err(failure) => {
                     self.note_doubt(&failure);
                     match self.judge(&failure, &mut tries) {
-                        Verdict::Again => {
+                        AfterFailure::Again => {
                             self.clock = Clock::new(self.server.limits, Instant::now());
                         }
-                        Verdict::Failed => return self.give_up(failure),
-                        Verdict::Gone(why) => return Err(why),
+                        AfterFailure::Failed => return self.give_up(failure),
+                        AfterFailure::Gone(why) => return Err(why),
                     }
                 }
             }
@@ -201,7 +201,7 @@ impl<'a> Errand<'a> {
     }
 
     fn without_asking(&self) -> Option<Outcome> {
-        if self.floor.is_known(&self.job.content) {
+        if self.queue.is_known(&self.job.content) {
             return Some(Outcome::duplicate("known"));
         }
         if let Some(outcome) = self.server.journal.engine_refusal(self.job) {
@@ -210,7 +210,7 @@ impl<'a> Errand<'a> {
         unfit(self.job, self.server.max_size)
     }
 
-    /// Takes the next step; an outcome ends the errand.
+    /// Takes the next step; an outcome ends the task.
     fn advance(&mut self) -> Stepped {
         self.job.stage.set(self.step.waits_for());
         let now = Instant::now();
@@ -246,17 +246,17 @@ impl<'a> Errand<'a> {
             return Ok(Some(Outcome::because(Kind::Failed, why)));
         }
         self.step = step;
-        self.in_doubt = false;
+        self.is_unconfirmed = false;
         self.names = None;
         Ok(None)
     }
 
     /// No more tries: says so, unless the last one was a success after all.
     fn give_up(&mut self, failure: Failure) -> Result<Outcome, String> {
-        if self.in_doubt {
+        if self.is_unconfirmed {
             match self.step.clone() {
                 Step::Add { wanted, ebook, .. } => {
-                    let added = self.insist(|errand| errand.added(&wanted, ebook));
+                    let added = self.insist(|task| task.added(&wanted, ebook));
                     if let Ok(Some(outcome)) = added {
                         return Ok(Outcome {
                             attempts: 1,
@@ -266,7 +266,7 @@ impl<'a> Errand<'a> {
                 }
                 // Only to know what is to be cleared away.
                 Step::Create { wanted, .. } => {
-                    drop(self.insist(|errand| errand.created(&wanted)));
+                    drop(self.insist(|task| task.created(&wanted)));
                 }
                 _ => {}
             }
@@ -282,7 +282,7 @@ impl<'a> Errand<'a> {
         let failed = || Outcome::because(Kind::Failed, failure.to_string());
         let mut outcome = astray.unwrap_or_else(failed);
         outcome.attempts = 1;
-        if self.made.is_none() && self.in_doubt && matches!(self.step, Step::Create { .. }) {
+        if self.made.is_none() && self.is_unconfirmed && matches!(self.step, Step::Create { .. }) {
             outcome.notes.push(LEFT.into());
         }
         Ok(outcome)

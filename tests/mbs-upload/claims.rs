@@ -8,7 +8,7 @@ use harness::Pooler;
 
 use mbs_upload::{
     known::Content,
-    locks::{self, Claims, Stand, claim},
+    locks::{self, LockState, Locks, claim},
 };
 use postgres::Client;
 
@@ -466,8 +466,8 @@ fn a_book_that_only_the_engine_could_name_is_locked_before_it_is_made() {
     bench.holds(&[file]);
 }
 
-/// Claims on a database, with `work` to be done with them.
-fn with_claims(bench: &Bench, work: impl FnOnce(&Claims)) {
+/// Locks on a database, with `work` to be done with them.
+fn with_claims(bench: &Bench, work: impl FnOnce(&Locks)) {
     let tool = wire::Tool {
         name: "mbs-upload",
         emits: &[],
@@ -484,8 +484,8 @@ fn with_claims(bench: &Bench, work: impl FnOnce(&Claims)) {
     tool.run(&output, |out| -> anyhow::Result<wire::Exit> {
         let url = bench.server.db_url();
         let settings = mbs_hashes::Settings::resolve(Some(url), |_| None)?;
-        let halt = mbs_upload::retry::shutdown::Halt::new()?;
-        let claims = Claims::open(settings, DEADLINE, &halt, out.diagnostics())?;
+        let halt = mbs_upload::retry::shutdown::Shutdown::new()?;
+        let claims = Locks::open(settings, DEADLINE, &halt, out.diagnostics())?;
         work(&claims);
         Ok(wire::Exit::Done)
     });
@@ -505,12 +505,12 @@ fn locks_of_a_connection_that_is_lost_are_not_taken_for_held() {
             row.get::<_, bool>(0)
         };
         let mut grip = hold(1);
-        assert_eq!(grip.stand(&file("a")).unwrap(), Stand::Firm);
+        assert_eq!(grip.stand(&file("a")).unwrap(), LockState::Firm);
         assert!(grip.still().unwrap() && !free(1));
         // Lost and had again: what others did meanwhile has to be looked for.
         bench.cut_locks();
-        assert_eq!(grip.stand(&file("a")).unwrap(), Stand::Shaken);
-        assert_eq!(grip.stand(&file("a")).unwrap(), Stand::Firm);
+        assert_eq!(grip.stand(&file("a")).unwrap(), LockState::Shaken);
+        assert_eq!(grip.stand(&file("a")).unwrap(), LockState::Firm);
         assert!(!free(1));
         bench.cut_locks();
         assert!(grip.still().unwrap() && !free(1));
@@ -518,7 +518,7 @@ fn locks_of_a_connection_that_is_lost_are_not_taken_for_held() {
         bench.cut_locks();
         grip.widen(&[2]).unwrap();
         assert!(free(1) && free(2));
-        assert!(grip.stand(&file("a")).unwrap() == Stand::Shaken && !free(1) && !free(2));
+        assert!(grip.stand(&file("a")).unwrap() == LockState::Shaken && !free(1) && !free(2));
         // One that is another's: none is held either.
         let mut other = bench.rival();
         lock(&mut other, 3);

@@ -1,4 +1,4 @@
-//! What the server has to offer: its languages and genres, asked once; its series and the genres
+//! What the server has to catalog: its languages and genres, asked once; its series and the genres
 //! behind other names, learned on the way.
 
 use std::{
@@ -15,7 +15,7 @@ const REMEMBERED: usize = 100_000;
 
 /// The server's languages, genres and series as far as they are known.
 #[derive(Debug)]
-pub struct Offer {
+pub struct Catalog {
     /// All its languages.
     pub languages: Vec<Language>,
     learned: Mutex<Learned>,
@@ -29,12 +29,12 @@ struct Learned {
     series: HashMap<String, i64>,
 }
 
-impl Offer {
+impl Catalog {
     /// Asks the server.
     ///
     /// # Errors
     /// As [`Api::get`].
-    pub fn ask(api: &Api) -> Result<Offer, Failure> {
+    pub fn ask(api: &Api) -> Result<Catalog, Failure> {
         let languages = rows(&api.get("/api/languages")?)?
             .iter()
             .filter_map(|row| {
@@ -58,7 +58,7 @@ impl Offer {
             genres,
             ..Learned::default()
         };
-        Ok(Offer {
+        Ok(Catalog {
             languages,
             learned: learned.into(),
         })

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use crate::{
     api::rest::Api,
     model::failure::Failure,
-    retry::{attempt::chance, outage::Outage, shutdown::Halt},
+    retry::{attempt::chance, outage::Outage, shutdown::Shutdown},
 };
 use pump::{Command, Pump};
 use socket::Address;
@@ -88,11 +88,11 @@ impl Engine {
         url: &str,
         api: &Api,
         outage: &Arc<Outage>,
-        halt: &Halt,
+        shutdown: &Shutdown,
     ) -> Result<Engine, Failure> {
         let session = format!("{:016x}{:016x}", chance(), chance());
         let address = Address::new(url, session)?;
-        let socket = address.connect(api, halt)?;
+        let socket = address.connect(api, shutdown)?;
         let broken = |error: std::io::Error| Failure::NotReached(format!("engine thread: {error}"));
         let (wake, woken) = UnixStream::pair().map_err(broken)?;
         wake.set_nonblocking(true).map_err(broken)?;
@@ -101,7 +101,7 @@ impl Engine {
         let pump = Pump::new(
             address,
             api.clone(),
-            (Arc::clone(outage), halt.clone()),
+            (Arc::clone(outage), shutdown.clone()),
             socket,
             orders,
             woken,

@@ -15,7 +15,7 @@ use crate::{
         timeout::Clock,
     },
 };
-use watch::{End, Next, Watch};
+use watch::{Next, TaskResult, Watch};
 
 /// Rows that may be missing in a row among those made since: other users' are removed, too.
 const GAP: u32 = 25;
@@ -75,9 +75,9 @@ pub fn extract(
             Some(event) => watch.heard(event, clock, now),
             None => Some(match watch.silence(clock, now) {
                 Next::Ask => match find(server, file, since)? {
-                    Some(id) => End::Row(id),
+                    Some(id) => TaskResult::Row(id),
                     None => match watch.not_there(Instant::now()) {
-                        Some(failure) => End::Failed(failure),
+                        Some(failure) => TaskResult::Failed(failure),
                         None => continue,
                     },
                 },
@@ -87,15 +87,15 @@ pub fn extract(
                     continue;
                 }
                 Next::Late(failure) => match find(server, file, since)? {
-                    Some(id) => End::Row(id),
-                    None => End::Failed(failure),
+                    Some(id) => TaskResult::Row(id),
+                    None => TaskResult::Failed(failure),
                 },
             }),
         };
         match end {
             None => {}
-            Some(End::Failed(failure)) => return Err(failure),
-            Some(End::Row(id)) => {
+            Some(TaskResult::Failed(failure)) => return Err(failure),
+            Some(TaskResult::Row(id)) => {
                 drop(sounding);
                 clock.moves(now);
                 server.newest_upload.fetch_max(id, Ordering::Relaxed);
@@ -152,7 +152,7 @@ fn read_firmly(server: &Server, id: i64) -> Result<Value, Failure> {
         match server.policy.next(&failure, failed, chance()) {
             attempt::Next::Wait(pause) if failed <= FIRMLY => {
                 let _waiting = wire::waiting::announce(&failure.to_string(), pause);
-                if server.halt.sleep(pause) {
+                if server.shutdown.sleep(pause) {
                     return Err(failure);
                 }
             }

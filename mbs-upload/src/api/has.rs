@@ -8,14 +8,14 @@ use wire::{Exit, Fatal, OrFatal, Writer};
 use crate::{
     api::{
         Server, ebook,
-        upload_check::{self, Question, Verdict},
+        upload_check::{self, CheckAnswer, Question},
     },
     known::{
         Claimed, Content, Heard, Known,
         samples::{Sampled, doubtful},
     },
     model::failure::Failure,
-    retry::attempt::patiently,
+    retry::attempt::with_retries,
 };
 
 /// Has the server this content, in this row of that ebook where they are known? By ids and size alone it
@@ -29,7 +29,7 @@ pub fn is_there(
     ids: Option<(i64, i64)>,
 ) -> Result<bool, Failure> {
     if let Some((ebook, source)) = ids {
-        let ebook = patiently(server.policy, || ebook::get(&server.api, ebook))?;
+        let ebook = with_retries(server.policy, || ebook::get(&server.api, ebook))?;
         let is_it = |s: &ebook::Source| s.id == source && s.size == content.size();
         if !ebook.is_some_and(|ebook| ebook.sources.iter().any(is_it)) {
             return Ok(false);
@@ -39,8 +39,8 @@ pub fn is_there(
         content: *content,
         extension: "epub".into(),
     };
-    let verdict = patiently(server.policy, || upload_check::one(&server.api, &question))?;
-    Ok(verdict == Verdict::Exists)
+    let verdict = with_retries(server.policy, || upload_check::one(&server.api, &question))?;
+    Ok(verdict == CheckAnswer::Exists)
 }
 
 /// Asks for some of what was heard that the server has, and believes what is not in doubt then.

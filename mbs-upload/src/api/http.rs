@@ -17,7 +17,7 @@ use ureq::{
 use crate::{
     model::failure::Failure,
     retry::{
-        shutdown::Halt,
+        shutdown::Shutdown,
         timeout::{Limits, spell},
     },
 };
@@ -55,8 +55,8 @@ pub struct Stream<'a> {
 
 impl Http {
     /// For requests to paths below `base`, a URL with http or https and without a slash at its end.
-    /// Whatever stands still for longer than `limits` say is given up, and all when `halt` is pulled.
-    pub fn new(base: &str, limits: Limits, halt: &Halt) -> Http {
+    /// Whatever stands still for longer than `limits` say is given up, and all when `shutdown` is requested.
+    pub fn new(base: &str, limits: Limits, shutdown: &Shutdown) -> Http {
         let patience = limits.stall.min(limits.max_time);
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -66,7 +66,7 @@ impl Http {
             .user_agent(concat!("mbs-upload/", env!("CARGO_PKG_VERSION")))
             .accept_encoding(AutoHeaderValue::None)
             .timeout_connect(Some(CONNECT_WITHIN.min(patience)));
-        let connector = ().chain(tcp::Tcp(halt.clone())).chain(Https);
+        let connector = ().chain(tcp::Tcp(shutdown.clone())).chain(Https);
         Http {
             agent: Agent::with_parts(config.build(), connector, DefaultResolver::default()),
             base: base.into(),

@@ -6,14 +6,14 @@ use mbs_hashes::Settings;
 use wire::{Exit, Fatal, OrFatal, Writer};
 
 use crate::{
-    api::{Server, catalog::Offer, engine::Engine, rest::Api},
+    api::{Server, catalog::Catalog, engine::Engine, rest::Api},
     input::links::Links,
     locks,
     metadata::language::{self, Language},
     retry::{
-        attempt::{Policy, patiently},
+        attempt::{Policy, with_retries},
         outage::{Outage, Part},
-        shutdown::Halt,
+        shutdown::Shutdown,
         timeout::Limits,
     },
 };
@@ -34,7 +34,7 @@ pub struct Target {
     /// How long it may be away.
     pub outage: Duration,
     /// The end of all patience.
-    pub halt: Halt,
+    pub shutdown: Shutdown,
     /// How links are to be made in place of copies, if they are.
     pub links: Option<Links>,
     /// Its database, where one is named.
@@ -55,10 +55,10 @@ pub struct Target {
 /// Gave up when one of them is out of reach or refuses us; refused when they are not of one server,
 /// or copies would be made in place of links; usage when it lacks the language that we are to assume.
 pub fn reach(mut target: Target, out: &Writer) -> Result<Server, Fatal> {
-    let (api, policy, halt) = (&target.api, target.policy, &target.halt);
+    let (api, policy, shutdown) = (&target.api, target.policy, &target.shutdown);
     let base = api.base();
     let (diagnostics, addresses) = (out.diagnostics(), [base.to_string(), target.ws.clone()]);
-    let outage = Outage::new(target.outage, policy, halt, move |part, text| {
+    let outage = Outage::new(target.outage, policy, shutdown, move |part, text| {
         diagnostics.warn(&addresses[part as usize], "away", text);
     });
     let outage = Arc::new(outage);
@@ -67,21 +67,21 @@ pub fn reach(mut target: Target, out: &Writer) -> Result<Server, Fatal> {
         Exit::GaveUp,
         format_args!("{base}: log in as {}", target.user),
     )?;
-    let offer = (outage.first(first, policy, || Offer::ask(api))).or_fatal(
+    let catalog = (outage.first(first, policy, || Catalog::ask(api))).or_fatal(
         Exit::GaveUp,
         format_args!("{base}: ask for languages and genres"),
     )?;
-    let default_language = default_language(&target, &offer)?;
+    let default_language = default_language(&target, &catalog)?;
     let database = target.database.take().filter(|_| !target.dry_run);
     let claims = database
-        .map(|settings| locks::connect(settings, api, policy, (target.outage, halt), out))
+        .map(|settings| locks::connect(settings, api, policy, (target.outage, shutdown), out))
         .transpose()?;
     let engine = match target.dry_run {
         true => None,
         false => Some(
             outage
                 .first(Part::Engine, policy, || {
-                    Engine::open(&target.ws, api, &outage, halt)
+                    Engine::open(&target.ws, api, &outage, shutdown)
                 })
                 .or_fatal(Exit::GaveUp, format_args!("{}: connect", target.ws))?,
         ),
@@ -91,7 +91,7 @@ pub fn reach(mut target: Target, out: &Writer) -> Result<Server, Fatal> {
         links,
         claims,
         default_language,
-        ..Server::new(&target, offer, engine, outage)
+        ..Server::new(&target, catalog, engine, outage)
     };
     if server.links.as_ref().is_some_and(|links| !links.sees()) {
         makes_links(&server, out)?;
@@ -99,11 +99,11 @@ pub fn reach(mut target: Target, out: &Writer) -> Result<Server, Fatal> {
     Ok(server)
 }
 
-fn default_language(target: &Target, offer: &Offer) -> Result<Option<Language>, Fatal> {
+fn default_language(target: &Target, catalog: &Catalog) -> Result<Option<Language>, Fatal> {
     let Some(code) = &target.default_language else {
         return Ok(None);
     };
-    match language::find(code, &offer.languages) {
+    match language::find(code, &catalog.languages) {
         Some(language) => Ok(Some(language.clone())),
         None => Err(Fatal::new(
             Exit::Usage,
@@ -115,10 +115,11 @@ fn default_language(target: &Target, offer: &Offer) -> Result<Option<Language>, 
 /// Where nobody looks at the links, the server must at least be one that knows of them.
 fn makes_links(server: &Server, out: &Writer) -> Result<(), Fatal> {
     let base = server.api.base();
-    let known_to_link = patiently(server.policy, || server.batch.is_there(&server.api)).or_fatal(
-        Exit::GaveUp,
-        format_args!("{base}: ask whether it makes links"),
-    )?;
+    let known_to_link = with_retries(server.policy, || server.batch.is_there(&server.api))
+        .or_fatal(
+            Exit::GaveUp,
+            format_args!("{base}: ask whether it makes links"),
+        )?;
     if !known_to_link {
         return Err(Links::unlikely());
     }

@@ -14,7 +14,7 @@ use crate::{
         login::Login,
     },
     model::failure::Failure,
-    retry::{shutdown::Halt, timeout::Limits},
+    retry::{shutdown::Shutdown, timeout::Limits},
 };
 
 /// The server for one user; may be shared by all threads.
@@ -26,9 +26,9 @@ pub struct Api {
 
 impl Api {
     /// This server for this user; nothing is asked yet.
-    pub fn new(base: &str, login: Login, limits: Limits, halt: &Halt) -> Api {
+    pub fn new(base: &str, login: Login, limits: Limits, shutdown: &Shutdown) -> Api {
         Api {
-            http: Arc::new(Http::new(base, limits, halt)),
+            http: Arc::new(Http::new(base, limits, shutdown)),
             login: Arc::new(login),
         }
     }

@@ -9,7 +9,7 @@ const LOOKED_AT: u32 = 10;
 
 /// A file as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown {
+pub struct SampleFile {
     /// Its row.
     pub source: i64,
     /// Its ebook.
@@ -26,7 +26,7 @@ pub struct Shown {
 ///
 /// # Errors
 /// As [`Api::get`].
-pub fn newest(api: &Api) -> Result<Option<Shown>, Failure> {
+pub fn newest(api: &Api) -> Result<Option<SampleFile>, Failure> {
     let list = api.get(&format!(
         "/api/ebooks?page=1&page_size={LOOKED_AT}&sort=-created"
     ))?;
@@ -45,7 +45,7 @@ pub fn newest(api: &Api) -> Result<Option<Shown>, Failure> {
         let text = |source: &Value, name: &str| Some(source.get(name)?.as_str()?.to_string());
         let sources = whole.get("sources").and_then(Value::as_array);
         let shown = sources.into_iter().flatten().find_map(|source| {
-            Some(Shown {
+            Some(SampleFile {
                 source: number(source, "id")?,
                 ebook,
                 size: number(source, "size")?,

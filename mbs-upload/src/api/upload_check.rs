@@ -15,7 +15,7 @@ pub const BATCH: usize = 200;
 
 /// What the server says to a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum CheckAnswer {
     /// It would take it.
     Wanted,
     /// It has these bytes.
@@ -51,12 +51,12 @@ const LACKS: u8 = 2;
 ///
 /// # Errors
 /// As [`Api::post`].
-pub fn one(api: &Api, question: &Question) -> Result<Verdict, Failure> {
+pub fn one(api: &Api, question: &Question) -> Result<CheckAnswer, Failure> {
     match api.post(
         "/api/upload/check",
         &body(question, question.content.size()),
     ) {
-        Ok(_) => Ok(Verdict::Wanted),
+        Ok(_) => Ok(CheckAnswer::Wanted),
         Err(Failure::Said { error, .. }) => verdict(&error),
         Err(other) => Err(other),
     }
@@ -69,7 +69,7 @@ pub fn one(api: &Api, question: &Question) -> Result<Verdict, Failure> {
 /// As [`Api::post`].
 pub fn body_fits(api: &Api, question: &Question, length: u64) -> Result<bool, Failure> {
     match api.post("/api/upload/check", &body(question, length)) {
-        Err(Failure::Said { error, .. }) => Ok(!matches!(verdict(&error)?, Verdict::TooBig(_))),
+        Err(Failure::Said { error, .. }) => Ok(!matches!(verdict(&error)?, CheckAnswer::TooBig(_))),
         Err(other) => Err(other),
         Ok(_) => Ok(true),
     }
@@ -97,7 +97,11 @@ impl Batch {
     ///
     /// # Errors
     /// As [`Api::post`].
-    pub fn ask(&self, api: &Api, questions: &[Question]) -> Result<Option<Vec<Verdict>>, Failure> {
+    pub fn ask(
+        &self,
+        api: &Api,
+        questions: &[Question],
+    ) -> Result<Option<Vec<CheckAnswer>>, Failure> {
         let probing = (self.state.load(Ordering::Relaxed) == UNKNOWN)
             .then(|| self.probe.lock().unwrap_or_else(PoisonError::into_inner));
         if !self.may_help() || questions.is_empty() {
@@ -135,18 +139,18 @@ impl Batch {
     }
 }
 
-fn batched(result: &Value) -> Result<Verdict, Failure> {
+fn batched(result: &Value) -> Result<CheckAnswer, Failure> {
     match result.get("error").and_then(Value::as_str) {
         Some(error) => verdict(error),
-        None => Ok(Verdict::Wanted),
+        None => Ok(CheckAnswer::Wanted),
     }
 }
 
-fn verdict(error: &str) -> Result<Verdict, Failure> {
+fn verdict(error: &str) -> Result<CheckAnswer, Failure> {
     Ok(match error {
-        "file already exists" => Verdict::Exists,
-        "file too big" => Verdict::TooBig(error.into()),
-        other if other.starts_with("unsupported") => Verdict::Unsupported(redact(other)),
+        "file already exists" => CheckAnswer::Exists,
+        "file too big" => CheckAnswer::TooBig(error.into()),
+        other if other.starts_with("unsupported") => CheckAnswer::Unsupported(redact(other)),
         other => return Err(Failure::Refused(format!("check: {}", redact(other)))),
     })
 }
@@ -211,10 +215,13 @@ mod tests {
 
     #[test]
     fn words_are_told_apart() {
-        assert_eq!(verdict("file already exists"), Ok(Verdict::Exists));
-        assert!(matches!(verdict("file too big"), Ok(Verdict::TooBig(_))));
+        assert_eq!(verdict("file already exists"), Ok(CheckAnswer::Exists));
+        assert!(matches!(
+            verdict("file too big"),
+            Ok(CheckAnswer::TooBig(_))
+        ));
         let lacking = verdict("unsupported file type x, extension y");
-        assert!(matches!(lacking, Ok(Verdict::Unsupported(_))));
+        assert!(matches!(lacking, Ok(CheckAnswer::Unsupported(_))));
         // Not final for the book: the run must say that it failed.
         assert!(verdict("Database error").is_err());
     }

@@ -8,7 +8,7 @@ use crate::{
     args::{Args, values::address},
     input::links::Links,
     path_map::PathMap,
-    rate::jobs::{Jobs, Wish},
+    rate::jobs::{Jobs, JobsArg},
     retry::{attempt::Policy, timeout::Limits},
 };
 
@@ -92,9 +92,9 @@ impl Args {
     /// The bounds are the wrong way round.
     pub fn jobs(&self) -> Result<Jobs, Fatal> {
         match self.jobs {
-            Wish::Number(jobs) => Ok(Jobs::Fixed(jobs)),
-            Wish::Auto if self.min <= self.max => Ok(Jobs::Between(self.min, self.max)),
-            Wish::Auto => Err(Fatal::new(
+            JobsArg::Number(jobs) => Ok(Jobs::Fixed(jobs)),
+            JobsArg::Auto if self.min <= self.max => Ok(Jobs::Between(self.min, self.max)),
+            JobsArg::Auto => Err(Fatal::new(
                 Exit::Usage,
                 format!("--min {}: more than --max {}", self.min, self.max),
             )),

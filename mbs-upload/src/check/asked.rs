@@ -13,9 +13,9 @@ use crate::{
     },
     input::links::Links,
     known::Content,
-    locks::{self, Claims, Same},
+    locks::{self, Locks, Same},
     model::failure::Failure,
-    retry::attempt::{chance, patiently},
+    retry::attempt::{chance, with_retries},
 };
 
 /// Extensions that libraries have, whether servers know them or not.
@@ -27,7 +27,7 @@ const EXTENSIONS: [&str; 28] = [
 
 /// What is known of the server when its files are judged.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen {
+pub(super) struct ServerLimits {
     /// Bytes of a request's body that it takes at most.
     pub(super) limit: u64,
     /// Its engine said that it has no LibreOffice.
@@ -40,13 +40,13 @@ pub(super) fn look_at(
     target: &Target,
     report: &Report<'_>,
     gone: &mut Option<String>,
-) -> Result<Seen, Trouble> {
+) -> Result<ServerLimits, Trouble> {
     let (api, policy) = (&server.api, server.policy);
     if server.engine.is_some() {
         report.say(&one_server(server, &target.ws)?)?;
     }
-    let limit = patiently(policy, || limits::checked(api, &unknown("epub")))?;
-    let passed = patiently(policy, || limits::passed(api, limit))?;
+    let limit = with_retries(policy, || limits::checked(api, &unknown("epub")))?;
+    let passed = with_retries(policy, || limits::passed(api, limit))?;
     let mut finding = Finding::ok("limit", api.base());
     finding.max_size = Some(passed);
     if passed < limit {
@@ -64,15 +64,15 @@ pub(super) fn look_at(
     if let Some(folder) = &target.store {
         report.say(&same_store(server, folder)?)?;
     }
-    let seen = Seen {
+    let seen = ServerLimits {
         limit: passed,
         lacks_office,
     };
     if let Some(settings) = &target.database {
-        match Claims::open(
+        match Locks::open(
             settings.clone(),
             Duration::ZERO,
-            &target.halt,
+            &target.shutdown,
             report.diagnostics(),
         ) {
             Ok(claims) => {
@@ -105,7 +105,7 @@ pub(super) fn unknown(extension: &str) -> Question {
 fn one_server(server: &Server, ws: &str) -> Result<Finding, Trouble> {
     const CHECK: &str = "one_server";
     let base = server.api.base();
-    let shown = patiently(server.policy, || sample::newest(&server.api))?;
+    let shown = with_retries(server.policy, || sample::newest(&server.api))?;
     let Some(file) = shown else {
         let why = format!("{base} has no file yet to compare by");
         return Ok(Finding::warning(CHECK, ws, &why));
@@ -126,7 +126,7 @@ fn one_server(server: &Server, ws: &str) -> Result<Finding, Trouble> {
 }
 
 fn languages(server: &Server, target: &Target) -> Finding {
-    let codes = server.offer.languages.iter().map(|l| l.code.clone());
+    let codes = server.catalog.languages.iter().map(|l| l.code.clone());
     let mut finding = match (&target.default_language, &server.default_language) {
         (Some(code), None) => {
             let why = format!("--default-language {code}: the server does not have it");
@@ -142,7 +142,7 @@ fn languages(server: &Server, target: &Target) -> Finding {
 fn links(server: &Server) -> Result<Finding, Trouble> {
     const CHECK: &str = "links";
     let base = server.api.base();
-    let known_to_link = patiently(server.policy, || server.batch.is_there(&server.api))?;
+    let known_to_link = with_retries(server.policy, || server.batch.is_there(&server.api))?;
     let sees = server.links.as_ref().is_some_and(Links::sees);
     Ok(match (known_to_link, sees) {
         (true, true) => Finding::ok(CHECK, base),
@@ -159,7 +159,7 @@ fn links(server: &Server) -> Result<Finding, Trouble> {
 /// Just then the file that is compared may be removed, so that what is not there is asked for twice.
 fn same_store(server: &Server, folder: &Path) -> Result<Finding, Trouble> {
     let look = || -> Result<Finding, Failure> {
-        let shown = patiently(server.policy, || sample::newest(&server.api))?;
+        let shown = with_retries(server.policy, || sample::newest(&server.api))?;
         Ok(store::look(folder, shown.as_ref()))
     };
     let found = look()?;
@@ -170,7 +170,7 @@ fn same_store(server: &Server, folder: &Path) -> Result<Finding, Trouble> {
 fn formats(server: &Server) -> Result<(Finding, bool), Trouble> {
     let mut takes = Vec::new();
     for extension in EXTENSIONS {
-        if patiently(server.policy, || {
+        if with_retries(server.policy, || {
             limits::takes(&server.api, &unknown(extension))
         })? {
             takes.push(extension.to_string());
@@ -192,7 +192,7 @@ fn formats(server: &Server) -> Result<(Finding, bool), Trouble> {
     Ok((finding, office))
 }
 
-fn same_database(api: &Api, claims: &Claims) -> Result<Finding, Trouble> {
+fn same_database(api: &Api, claims: &Locks) -> Result<Finding, Trouble> {
     Ok(match locks::same(api, claims)? {
         Same::Yes => Finding::ok("database", claims.database()),
         Same::No(why) => {
@@ -203,7 +203,7 @@ fn same_database(api: &Api, claims: &Claims) -> Result<Finding, Trouble> {
     })
 }
 
-fn index(claims: &Claims) -> Result<Finding, Trouble> {
+fn index(claims: &Locks) -> Result<Finding, Trouble> {
     if claims.indexed()? {
         return Ok(Finding::ok("index", claims.database()));
     }

@@ -8,7 +8,7 @@ use crate::{
     api::{Server, upload::Form},
     check::{
         Trouble,
-        asked::{Seen, unknown},
+        asked::{ServerLimits, unknown},
         limits,
         report::Report,
     },
@@ -20,7 +20,7 @@ use crate::{
         job::Job,
         outcome::{Kind, Outcome},
     },
-    retry::attempt::patiently,
+    retry::attempt::with_retries,
 };
 
 /// What the engine needs a converter for.
@@ -30,7 +30,7 @@ const DOC: &str = "doc";
 pub(super) struct Inputs<'a> {
     server: &'a Server,
     known: &'a Known,
-    seen: &'a Seen,
+    seen: &'a ServerLimits,
     takes: HashMap<String, bool>,
     /// Bytes of the files that may be sent.
     pub(super) needed: u64,
@@ -40,7 +40,7 @@ pub(super) struct Inputs<'a> {
 
 impl<'a> Inputs<'a> {
     /// By what the server said of itself.
-    pub(super) fn new(server: &'a Server, known: &'a Known, seen: &'a Seen) -> Inputs<'a> {
+    pub(super) fn new(server: &'a Server, known: &'a Known, seen: &'a ServerLimits) -> Inputs<'a> {
         Inputs {
             server,
             known,
@@ -137,7 +137,7 @@ impl<'a> Inputs<'a> {
             return Ok(Some(Outcome::because(Kind::Unsupported, why)));
         }
         let languages = &job.book.languages;
-        if let Choice::Lacking = language::choose(languages, &server.offer.languages) {
+        if let Choice::Lacking = language::choose(languages, &server.catalog.languages) {
             let why = format!(
                 "language {}: the server does not have it",
                 languages.join(", ")
@@ -159,7 +159,7 @@ impl<'a> Inputs<'a> {
             return Ok(takes);
         }
         let question = unknown(extension);
-        let takes = patiently(self.server.policy, || {
+        let takes = with_retries(self.server.policy, || {
             limits::takes(&self.server.api, &question)
         })?;
         self.takes.insert(extension.into(), takes);

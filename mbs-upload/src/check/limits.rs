@@ -9,7 +9,7 @@ use crate::{
     api::{
         http::Stream,
         rest::Api,
-        upload_check::{self, Question, Verdict},
+        upload_check::{self, CheckAnswer, Question},
     },
     model::failure::Failure,
 };
@@ -53,7 +53,7 @@ pub(super) fn passed(api: &Api, most: u64) -> Result<u64, Failure> {
 pub(super) fn takes(api: &Api, question: &Question) -> Result<bool, Failure> {
     Ok(!matches!(
         upload_check::one(api, question)?,
-        Verdict::Unsupported(_)
+        CheckAnswer::Unsupported(_)
     ))
 }
 

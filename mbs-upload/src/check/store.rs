@@ -2,12 +2,12 @@
 
 use std::{fs, io, path::Path};
 
-use crate::{api::sample::Shown, check::report::Finding};
+use crate::{api::sample::SampleFile, check::report::Finding};
 
 const CHECK: &str = "store";
 
 /// Is a file that the server shows in this data folder?
-pub(super) fn look(store: &Path, shown: Option<&Shown>) -> Finding {
+pub(super) fn look(store: &Path, shown: Option<&SampleFile>) -> Finding {
     let object = store.display().to_string();
     let Some(shown) = shown.filter(|shown| !shown.location.is_empty()) else {
         let why = "the server shows no file yet to compare by";

@@ -12,10 +12,10 @@ const GAPS: u32 = 3;
 
 /// What was seen so far; shared by all threads.
 #[derive(Debug, Default)]
-pub struct Rivals(Mutex<Seen>);
+pub struct ConcurrentUploaders(Mutex<Signs>);
 
 #[derive(Debug, Default)]
-struct Seen {
+struct Signs {
     first: i64,
     last: i64,
     /// Rows that are ours, or may be: of tasks that failed.
@@ -33,16 +33,16 @@ struct Seen {
 /// A task of ours under way; dropped without a row, it may have taken a number all the same.
 #[derive(Debug)]
 pub struct Task<'a> {
-    rivals: &'a Rivals,
+    concurrent: &'a ConcurrentUploaders,
     row: Option<i64>,
 }
 
-impl Rivals {
+impl ConcurrentUploaders {
     /// A task begins.
     pub fn task(&self) -> Task<'_> {
         self.lock().open += 1;
         Task {
-            rivals: self,
+            concurrent: self,
             row: None,
         }
     }
@@ -68,7 +68,7 @@ impl Rivals {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Seen> {
+    fn lock(&self) -> MutexGuard<'_, Signs> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -82,11 +82,11 @@ impl Task<'_> {
 
 impl Drop for Task<'_> {
     fn drop(&mut self) {
-        self.rivals.lock().end(self.row);
+        self.concurrent.lock().end(self.row);
     }
 }
 
-impl Seen {
+impl Signs {
     fn end(&mut self, row: Option<i64>) {
         self.open -= 1;
         match row {
@@ -109,40 +109,40 @@ impl Seen {
 mod tests {
     use super::*;
 
-    fn made(rivals: &Rivals, rows: impl IntoIterator<Item = i64>) {
-        rows.into_iter().for_each(|row| rivals.task().made(row));
+    fn made(concurrent: &ConcurrentUploaders, rows: impl IntoIterator<Item = i64>) {
+        rows.into_iter().for_each(|row| concurrent.task().made(row));
     }
 
     #[test]
     fn our_own_rows_are_no_sign_in_whatever_order_and_with_failures() {
-        let rivals = Rivals::default();
-        made(&rivals, [7]);
-        let tasks: Vec<_> = (8..20).map(|row| (rivals.task(), row)).collect();
+        let concurrent = ConcurrentUploaders::default();
+        made(&concurrent, [7]);
+        let tasks: Vec<_> = (8..20).map(|row| (concurrent.task(), row)).collect();
         for (task, row) in tasks.into_iter().rev() {
             match row % 3 {
                 0 => drop(task),
                 _ => task.made(row),
             }
         }
-        made(&rivals, 20..90);
-        assert_eq!(rivals.tell(), None);
+        made(&concurrent, 20..90);
+        assert_eq!(concurrent.tell(), None);
     }
 
     #[test]
     fn one_gap_is_a_crash_and_several_are_somebody() {
-        let rivals = Rivals::default();
-        made(&rivals, (1..5).chain(37..60));
-        assert_eq!(rivals.tell(), None);
-        made(&rivals, [62, 66]);
-        let told = rivals.tell().unwrap();
+        let concurrent = ConcurrentUploaders::default();
+        made(&concurrent, (1..5).chain(37..60));
+        assert_eq!(concurrent.tell(), None);
+        made(&concurrent, [62, 66]);
+        let told = concurrent.tell().unwrap();
         assert!(told.starts_with("37 of its last 66 uploads"), "{told}");
-        assert_eq!(rivals.tell(), None);
+        assert_eq!(concurrent.tell(), None);
     }
 
     #[test]
     fn to_be_overtaken_is_sign_enough() {
-        let rivals = Rivals::default();
-        rivals.overtaken();
-        assert!(rivals.tell().is_some() && rivals.tell().is_none());
+        let concurrent = ConcurrentUploaders::default();
+        concurrent.overtaken();
+        assert!(concurrent.tell().is_some() && concurrent.tell().is_none());
     }
 }

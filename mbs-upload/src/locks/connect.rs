@@ -7,10 +7,10 @@ use wire::{Exit, Fatal, Writer};
 
 use crate::{
     api::rest::Api,
-    locks::{Claims, INDEX, SLOW, Same, same},
+    locks::{INDEX, Locks, SLOW, Same, same},
     retry::{
-        attempt::{Policy, patiently},
-        shutdown::Halt,
+        attempt::{Policy, with_retries},
+        shutdown::Shutdown,
     },
 };
 
@@ -22,19 +22,19 @@ pub fn connect(
     settings: Settings,
     api: &Api,
     policy: Policy,
-    (outage, halt): (Duration, &Halt),
+    (outage, shutdown): (Duration, &Shutdown),
     out: &Writer,
-) -> Result<Claims, Fatal> {
+) -> Result<Locks, Fatal> {
     let object = settings.to_string();
     if let Some(oddity) = &settings.oddity {
         out.warn("password file", "read", oddity);
     }
-    let claims = Claims::open(settings, outage, halt, out.diagnostics())
+    let claims = Locks::open(settings, outage, shutdown, out.diagnostics())
         .map_err(|failure| failure.fatal(&object, "connect"))?;
-    match patiently(policy, || same(api, &claims)) {
+    match with_retries(policy, || same(api, &claims)) {
         Ok(Same::Yes | Same::Unknown(_)) => {
             // Who may not know does not keep us from working.
-            if let Ok(false) = patiently(policy, || claims.indexed()) {
+            if let Ok(false) = with_retries(policy, || claims.indexed()) {
                 let advice = format!("{}: {}", SLOW, INDEX);
                 out.warn(&object, "index", &advice);
             }

@@ -4,14 +4,14 @@ use std::{sync::atomic::Ordering, time::Instant};
 
 use crate::{
     known::Content,
-    locks::{AGAIN, Claims, OTHERS_WITHIN, There, claim::Claim},
+    locks::{AGAIN, Locks, OTHERS_WITHIN, There, claim::Claim},
     model::failure::Failure,
 };
 
-/// Claims held as long as this lives and the connection does.
+/// Locks held as long as this lives and the connection does.
 #[derive(Debug)]
-pub struct Grip<'a> {
-    claims: &'a Claims,
+pub struct LockGuard<'a> {
+    claims: &'a Locks,
     wanted: Vec<Claim>,
     /// The connection on which they are held.
     epoch: Option<u64>,
@@ -19,7 +19,7 @@ pub struct Grip<'a> {
 
 /// How a file stands just before a step that must not be taken twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stand {
+pub enum LockState {
     /// Its claims were held all the time, and the server does not have it.
     Firm,
     /// They are held again; others may have made its ebook meanwhile.
@@ -28,15 +28,15 @@ pub enum Stand {
     There(There),
 }
 
-impl<'a> Grip<'a> {
-    pub(super) fn new(claims: &'a Claims, wanted: &[Claim]) -> Grip<'a> {
-        let mut grip = Grip {
+impl<'a> LockGuard<'a> {
+    pub(super) fn new(claims: &'a Locks, wanted: &[Claim]) -> LockGuard<'a> {
+        let mut guard = LockGuard {
             claims,
             wanted: Vec::new(),
             epoch: None,
         };
-        grip.want(wanted);
-        grip
+        guard.want(wanted);
+        guard
     }
 
     fn want(&mut self, more: &[Claim]) {
@@ -58,10 +58,10 @@ impl<'a> Grip<'a> {
     }
 
     /// Takes further claims where that needs no waiting. Else none at all is held any more, and
-    /// [`Grip::stand`] will wait for all of them.
+    /// [`LockGuard::stand`] will wait for all of them.
     ///
     /// # Errors
-    /// As [`Claims::take`].
+    /// As [`Locks::take`].
     pub fn widen(&mut self, more: &[Claim]) -> Result<(), Failure> {
         let mut further = more.to_vec();
         further.retain(|claim| !self.wanted.contains(claim));
@@ -92,8 +92,8 @@ impl<'a> Grip<'a> {
     /// Makes sure of the claims, waiting for them where they were lost, and asks for the content.
     ///
     /// # Errors
-    /// As [`Claims::take`]; [`Failure::Refused`] when others hold them for too long.
-    pub fn stand(&mut self, content: &Content) -> Result<Stand, Failure> {
+    /// As [`Locks::take`]; [`Failure::Refused`] when others hold them for too long.
+    pub fn stand(&mut self, content: &Content) -> Result<LockState, Failure> {
         let mut shaken = false;
         loop {
             if !self.holds() {
@@ -102,10 +102,10 @@ impl<'a> Grip<'a> {
             }
             let (there, epoch) = self.claims.ask(|line| line.there(content))?;
             match there {
-                Some(there) => return Ok(Stand::There(there)),
+                Some(there) => return Ok(LockState::There(there)),
                 None if self.epoch != Some(epoch) => {}
-                None if shaken => return Ok(Stand::Shaken),
-                None => return Ok(Stand::Firm),
+                None if shaken => return Ok(LockState::Shaken),
+                None => return Ok(LockState::Firm),
             }
         }
     }
@@ -114,7 +114,7 @@ impl<'a> Grip<'a> {
     /// done beside others, but need not be done.
     ///
     /// # Errors
-    /// As [`Claims::take`].
+    /// As [`Locks::take`].
     pub fn still(&mut self) -> Result<bool, Failure> {
         let (_, epoch) = self.claims.ask(|line| line.query("SELECT 1"))?;
         match self.epoch == Some(epoch) {
@@ -124,7 +124,7 @@ impl<'a> Grip<'a> {
     }
 
     /// Are both held on one connection, so that neither was lost since the other was taken?
-    pub fn is_with(&self, other: &Grip<'_>) -> bool {
+    pub fn is_with(&self, other: &LockGuard<'_>) -> bool {
         self.epoch.is_some() && self.epoch == other.epoch
     }
 
@@ -138,7 +138,7 @@ impl<'a> Grip<'a> {
             self.claims
                 .tell_of_wait(&object, &self.wanted, start.elapsed(), name);
             // A signal leaves a file under way its grace.
-            if Instant::now() >= deadline || self.claims.halt.sleep(AGAIN) {
+            if Instant::now() >= deadline || self.claims.shutdown.sleep(AGAIN) {
                 return Err(super::too_long());
             }
         }
@@ -146,7 +146,7 @@ impl<'a> Grip<'a> {
     }
 }
 
-impl Drop for Grip<'_> {
+impl Drop for LockGuard<'_> {
     fn drop(&mut self) {
         self.let_go();
     }

@@ -13,7 +13,7 @@ const LINGERS: Duration = Duration::from_secs(10);
 
 /// What two connections saw of one lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Seen {
+struct Observed {
     /// The session in which the first connection took it.
     taken_in: String,
     /// The session of the second, in a transaction.
@@ -41,7 +41,7 @@ pub(super) fn probe(
             let answer = open.query(&format!(
                 "SELECT pg_backend_pid(), pg_try_advisory_xact_lock({key})::int"
             ))?;
-            let seen = Seen {
+            let seen = Observed {
                 taken_in: taken_in.clone(),
                 rival_in: text(&answer),
                 rival_got_it: answer[0]
@@ -85,7 +85,7 @@ fn held(first: &Session, key: i64, taken_in: &str) -> Result<Option<&'static str
     Ok((text(&held) != taken_in).then_some("a lock is not held after the statement that took it"))
 }
 
-fn unsound(seen: &Seen) -> Option<&'static str> {
+fn unsound(seen: &Observed) -> Option<&'static str> {
     if seen.taken_in.is_empty() {
         Some("a lock that nobody knows of is held already")
     } else if seen.rival_got_it || seen.rival_in == seen.taken_in {
@@ -139,7 +139,7 @@ mod tests {
     fn a_lock_is_believed_only_when_the_second_of_two_sessions_is_kept_out() {
         let seen = |taken_in: &str, rival_in: &str, rival_got_it| {
             let [taken_in, rival_in] = [taken_in, rival_in].map(Into::into);
-            unsound(&Seen {
+            unsound(&Observed {
                 taken_in,
                 rival_in,
                 rival_got_it,

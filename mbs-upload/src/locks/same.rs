@@ -1,12 +1,12 @@
-//! Is this database the server's own? Claims in another one would keep nobody apart, and what it
+//! Is this database the server's own? Locks in another one would keep nobody apart, and what it
 //! has would be left out here as if the server had it.
 
 use crate::{
     api::{
         rest::Api,
-        sample::{self, Shown},
+        sample::{self, SampleFile},
     },
-    locks::Claims,
+    locks::Locks,
     model::failure::Failure,
 };
 
@@ -24,8 +24,8 @@ pub enum Same {
 /// Compares one of the newest files that the API shows with the database.
 ///
 /// # Errors
-/// As [`Api::get`] and [`Claims::take`].
-pub fn same(api: &Api, claims: &Claims) -> Result<Same, Failure> {
+/// As [`Api::get`] and [`Locks::take`].
+pub fn same(api: &Api, claims: &Locks) -> Result<Same, Failure> {
     let mut verdict = compare(api, claims)?;
     if matches!(verdict, Same::No(_)) {
         // Just then it may have been removed.
@@ -34,7 +34,7 @@ pub fn same(api: &Api, claims: &Claims) -> Result<Same, Failure> {
     Ok(verdict)
 }
 
-fn compare(api: &Api, claims: &Claims) -> Result<Same, Failure> {
+fn compare(api: &Api, claims: &Locks) -> Result<Same, Failure> {
     let rows = |sql: &str| claims.ask(|line| line.query(sql)).map(|(rows, _)| rows);
     let Some(shown) = sample::newest(api)? else {
         return Ok(match rows("SELECT 1 FROM source LIMIT 1")?.is_empty() {
@@ -42,7 +42,7 @@ fn compare(api: &Api, claims: &Claims) -> Result<Same, Failure> {
             false => Same::No("the API shows no files, and the database has some".into()),
         });
     };
-    let Shown {
+    let SampleFile {
         source,
         ebook,
         size,

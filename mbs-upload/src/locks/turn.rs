@@ -1,28 +1,28 @@
 //! Whose turn a file is.
 
 use crate::{
-    locks::{Claims, Grip, OTHERS_WITHIN, claim},
+    locks::{LockGuard, Locks, OTHERS_WITHIN, claim},
     model::{failure::Failure, job::Job},
-    retry::attempt::{Policy, patiently},
+    retry::attempt::{Policy, with_retries},
 };
 
 /// Who may work on a file now.
 #[derive(Debug)]
 pub enum Turn<'a> {
-    /// We, as long as the grip holds; there is none where nobody else is kept off.
-    Ours(Option<Grip<'a>>),
+    /// We, as long as the guard holds; there is none where nobody else is kept off.
+    Ours(Option<LockGuard<'a>>),
     /// Another uploader is at work on its book or content.
     Theirs,
 }
 
-impl Claims {
+impl Locks {
     /// Takes the claims of `job` if nobody has them.
     ///
     /// # Errors
-    /// As [`Claims::take`]; [`Failure::Refused`] when others hold them for too long.
+    /// As [`Locks::take`]; [`Failure::Refused`] when others hold them for too long.
     pub fn turn(&self, job: &Job, policy: Policy) -> Result<Turn<'_>, Failure> {
-        if let Some(grip) = patiently(policy, || self.take(&job.claims))? {
-            return Ok(Turn::Ours(Some(grip)));
+        if let Some(guard) = with_retries(policy, || self.take(&job.claims))? {
+            return Ok(Turn::Ours(Some(guard)));
         }
         if let Some(off) = job.put_off {
             let content = claim::content(&job.content);

@@ -3,15 +3,15 @@
 
 use std::{collections::HashSet, sync::PoisonError, time::Duration};
 
-use crate::locks::{Claims, claim::Claim, line::Holder};
+use crate::locks::{Locks, claim::Claim, line::Holder};
 
 /// So long nothing is said.
 pub(super) const QUIET: Duration = Duration::from_secs(10);
 
 /// What was told of: the lock and the session that holds it.
-pub(super) type Told = HashSet<(Claim, String)>;
+pub(super) type Announced = HashSet<(Claim, String)>;
 
-impl Claims {
+impl Locks {
     /// After [`QUIET`] tells which lock is waited for, and who holds it; once for each.
     pub(super) fn tell_of_wait(
         &self,

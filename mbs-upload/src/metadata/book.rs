@@ -4,7 +4,7 @@
 use serde_json::Value;
 use wire::Record;
 
-use crate::metadata::{fields::Told, fit, language, names};
+use crate::metadata::{fields::FieldReader, fit, language, names};
 
 /// One author.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -48,20 +48,20 @@ impl Book {
     /// From a record of calibre-list or hash-files. `stem` is the file's name without extension, the
     /// title of last resort; `extension` matters for the length of the server's file names.
     pub fn of(record: &Record, stem: &str, extension: &str) -> Book {
-        let mut told = Told::new(record);
-        let title = told.text("title");
-        let (names, sorts) = (told.list("authors"), told.list("author_sorts"));
+        let mut fields = FieldReader::new(record);
+        let title = fields.text("title");
+        let (names, sorts) = (fields.list("authors"), fields.list("author_sorts"));
         let mut book = Book {
             stated: title.is_some(),
             title,
-            authors: names::authors(&names, &sorts, &mut told.notes),
-            series: told.series(),
-            languages: told.list("languages"),
-            tags: told.list("tags"),
+            authors: names::authors(&names, &sorts, &mut fields.notes),
+            series: fields.series(),
+            languages: fields.list("languages"),
+            tags: fields.list("tags"),
             ..Book::default()
         };
-        let truncated = told.list("truncated");
-        book.notes = told.notes;
+        let truncated = fields.list("truncated");
+        book.notes = fields.notes;
         let cut: Vec<_> = truncated
             .into_iter()
             .filter(|name| ["title", "authors", "series", "tags"].contains(&name.as_str()))
@@ -206,13 +206,13 @@ mod tests {
             "title": "0a1b", "authors": [{"last_name": "X", "id": 3}], "language": {"code": "en"},
             "series": {"title": "S"}, "series_index": 2, "genres": [{"name": "G"}],
         });
-        let mut told = book(json!({"title": "T", "authors": ["A"], "tags": [], "languages": []}));
-        told.complete(&found, "0a1b", "stem", "epub");
+        let mut fields = book(json!({"title": "T", "authors": ["A"], "tags": [], "languages": []}));
+        fields.complete(&found, "0a1b", "stem", "epub");
         assert_eq!(
-            (told.title.as_deref(), told.series, told.tags.len()),
+            (fields.title.as_deref(), fields.series, fields.tags.len()),
             (Some("T"), None, 0)
         );
-        assert_eq!(told.languages, ["en"]);
+        assert_eq!(fields.languages, ["en"]);
         let mut bare = book(json!({}));
         bare.complete(&found, "0a1b", "stem", "epub");
         assert_eq!(bare.title.as_deref(), Some("stem"));

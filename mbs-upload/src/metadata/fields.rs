@@ -13,16 +13,16 @@ use wire::Record;
 use crate::metadata::book::Series;
 
 /// The fields of one record; what had to be mended or left out is noted.
-pub struct Told<'a> {
+pub struct FieldReader<'a> {
     record: &'a Record,
     /// What was done to them.
     pub notes: Vec<String>,
 }
 
-impl<'a> Told<'a> {
+impl<'a> FieldReader<'a> {
     /// Nothing read yet.
-    pub fn new(record: &'a Record) -> Told<'a> {
-        Told {
+    pub fn new(record: &'a Record) -> FieldReader<'a> {
+        FieldReader {
             record,
             notes: Vec::new(),
         }
@@ -153,46 +153,46 @@ fn mend(bytes: &[u8]) -> Loose {
 mod tests {
     use super::*;
 
-    fn told<T>(fields: &str, read: impl Fn(&mut Told<'_>) -> T) -> (T, Vec<String>) {
-        let line = format!(r#"{{"type":"file_hash",{fields}}}"#);
+    fn fields<T>(json: &str, read: impl Fn(&mut FieldReader<'_>) -> T) -> (T, Vec<String>) {
+        let line = format!(r#"{{"type":"file_hash",{json}}}"#);
         let record = Record::parse(line.into_bytes()).unwrap();
-        let mut told = Told::new(&record);
-        (read(&mut told), told.notes)
+        let mut reader = FieldReader::new(&record);
+        (read(&mut reader), reader.notes)
     }
 
     #[test]
     fn half_a_surrogate_pair_does_not_cost_the_text() {
-        let (title, notes) = told(r#""title":"caf\udce9 \ud83d\ude00 \ud83d""#, |t| {
+        let (title, notes) = fields(r#""title":"caf\udce9 \ud83d\ude00 \ud83d""#, |t| {
             t.text("title")
         });
         assert_eq!(title.as_deref(), Some("caf\u{fffd} 😀 \u{fffd}"));
         assert_eq!(notes, ["title: half a surrogate pair replaced"]);
-        let (authors, _) = told(r#""authors":["A B","\udcff C"]"#, |t| t.list("authors"));
+        let (authors, _) = fields(r#""authors":["A B","\udcff C"]"#, |t| t.list("authors"));
         assert_eq!(authors, ["A B", "\u{fffd} C"]);
     }
 
     #[test]
     fn what_is_no_text_is_told_and_the_rest_kept_in_place() {
-        let (authors, notes) = told(r#""authors":[1,"A B",null]"#, |t| t.list("authors"));
+        let (authors, notes) = fields(r#""authors":[1,"A B",null]"#, |t| t.list("authors"));
         assert_eq!(authors, ["", "A B", ""]);
         assert_eq!(notes.len(), 2);
-        for (fields, noted) in [
+        for (json, noted) in [
             (r#""title":5"#, 1),
             (r#""title":[104,105]"#, 1),
             (r#""title":null"#, 0),
             (r#""other":1"#, 0),
         ] {
-            let (title, notes) = told(fields, |t| t.text("title"));
-            assert_eq!((title, notes.len()), (None, noted), "{fields}");
+            let (title, notes) = fields(json, |t| t.text("title"));
+            assert_eq!((title, notes.len()), (None, noted), "{json}");
         }
-        let (tags, notes) = told(r#""tags":"a, b""#, |t| t.list("tags"));
+        let (tags, notes) = fields(r#""tags":"a, b""#, |t| t.list("tags"));
         assert_eq!((tags.len(), notes.len()), (0, 1));
     }
 
     #[test]
     fn a_place_in_a_series_is_a_number() {
         for index in ["\"3\"", "1e999", "[1]"] {
-            let (series, notes) = told(&format!(r#""series":"S","series_index":{index}"#), |t| {
+            let (series, notes) = fields(&format!(r#""series":"S","series_index":{index}"#), |t| {
                 t.series()
             });
             assert_eq!(series.unwrap().index, None);

@@ -83,7 +83,7 @@ impl Failure {
     }
 
     /// Is it unknown whether the server did what it was asked?
-    pub fn in_doubt(&self) -> bool {
+    pub fn is_unconfirmed(&self) -> bool {
         use Failure::*;
         matches!(self, NoAnswer(_) | Interrupted(_) | Server(_))
     }
@@ -120,8 +120,8 @@ mod tests {
     fn only_what_may_have_been_done_is_in_doubt() {
         let no_answer = Failure::NoAnswer("reset".into());
         let refused = Failure::NotReached("refused".into());
-        assert!(no_answer.in_doubt() && no_answer.may_pass());
-        assert!(!refused.in_doubt() && refused.may_pass());
+        assert!(no_answer.is_unconfirmed() && no_answer.may_pass());
+        assert!(!refused.is_unconfirmed() && refused.may_pass());
         assert!(
             !Failure::Said {
                 error: "x".into(),

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Instant};
 use wire::Record;
 
 use crate::{
-    api::upload_check::{Question, Verdict},
+    api::upload_check::{CheckAnswer, Question},
     input::origin::{Origin, stem_and_extension},
     known::Content,
     locks::claim::{self, Claim},
@@ -31,7 +31,7 @@ pub struct Job {
     /// What it holds while it is worked on.
     pub claims: Vec<Claim>,
     /// What the server said to it, when it was asked together with others.
-    pub checked: Option<Verdict>,
+    pub checked: Option<CheckAnswer>,
     /// It has been, or is being, asked about.
     pub asked: bool,
     /// What it waits for, once it is under way.

@@ -55,12 +55,12 @@ impl Run<'_> {
         let fed = self.feed_all(feed);
         match &fed {
             Ok(Some(_)) => {
-                self.pace.input_ended();
-                self.floor.end();
+                self.monitor.input_ended();
+                self.queue.end();
             }
-            Ok(None) if wire::stop::requested() => self.floor.abort(STOPPED),
-            Ok(None) => self.floor.abort("the run was aborted"),
-            Err(error) => self.floor.abort(&error.to_string()),
+            Ok(None) if wire::stop::requested() => self.queue.abort(STOPPED),
+            Ok(None) => self.queue.abort("the run was aborted"),
+            Err(error) => self.queue.abort(&error.to_string()),
         }
         fed
     }
@@ -68,7 +68,7 @@ impl Run<'_> {
     fn feed_all(&self, feed: &Receiver<Feed>) -> Result<Option<Box<Completeness>>, anyhow::Error> {
         while let Ok(next) = feed.recv() {
             // Also what is known already must not be read on and on after an abort.
-            if self.floor.aborted().is_some() {
+            if self.queue.aborted().is_some() {
                 return Ok(None);
             }
             let went_on = match next {
@@ -121,8 +121,8 @@ impl Run<'_> {
                 return Ok(true);
             }
         };
-        self.pace.read(&job);
-        if self.floor.is_known(&job.content) {
+        self.monitor.read(&job);
+        if self.queue.is_known(&job.content) {
             let outcome = Outcome::duplicate("known");
             self.report.end(self.out, &job, &outcome, Instant::now())?;
             return Ok(true);
@@ -137,6 +137,6 @@ impl Run<'_> {
             self.report.end(self.out, &job, &outcome, Instant::now())?;
             return Ok(true);
         }
-        Ok(self.floor.push(job))
+        Ok(self.queue.push(job))
     }
 }

@@ -7,23 +7,23 @@ use std::{
 };
 
 use crate::{
-    api::upload_check::{Question, Verdict},
+    api::upload_check::{CheckAnswer, Question},
     locks::claim::Claim,
     model::job::Job,
 };
 
 /// Jobs that wait, and claims that are held.
 #[derive(Debug)]
-pub struct Plan {
+pub struct Scheduler {
     waiting: VecDeque<Job>,
     held: HashSet<Claim>,
     room: usize,
 }
 
-impl Plan {
-    /// A plan that looks ahead over so many jobs, whatever the length of the input.
-    pub fn new(room: usize) -> Plan {
-        Plan {
+impl Scheduler {
+    /// A scheduler that looks ahead over so many jobs, whatever the length of the input.
+    pub fn new(room: usize) -> Scheduler {
+        Scheduler {
             waiting: VecDeque::new(),
             held: HashSet::new(),
             room,
@@ -102,7 +102,7 @@ impl Plan {
     }
 
     /// The server's answers to those of them that still wait.
-    pub fn answer(&mut self, answers: impl IntoIterator<Item = (Question, Verdict)>) {
+    pub fn answer(&mut self, answers: impl IntoIterator<Item = (Question, CheckAnswer)>) {
         let answers: std::collections::HashMap<_, _> = answers.into_iter().collect();
         for job in self.waiting.iter_mut().filter(|job| job.checked.is_none()) {
             // By extension, too: equal bytes may come as azw, which the server lacks, and as azw3.
@@ -128,82 +128,85 @@ mod tests {
         Job::new(Record::parse(line.into_bytes()).unwrap()).unwrap()
     }
 
-    fn take(plan: &mut Plan) -> Option<String> {
-        plan.take(Instant::now()).map(|job| job.stem())
+    fn take(scheduler: &mut Scheduler) -> Option<String> {
+        scheduler.take(Instant::now()).map(|job| job.stem())
     }
 
     #[test]
     fn what_shares_a_book_or_a_content_goes_one_after_another() {
-        let mut plan = Plan::new(10);
+        let mut scheduler = Scheduler::new(10);
         for job in [
             job("a", '1', "A"),
             job("b", '2', "A"),
             job("c", '1', "C"),
             job("d", '4', "D"),
         ] {
-            plan.push(job);
+            scheduler.push(job);
         }
-        let first = plan.take(Instant::now()).unwrap();
-        assert_eq!(take(&mut plan).unwrap(), "d");
-        assert_eq!(take(&mut plan), None);
-        plan.release(&first.claims);
-        assert_eq!(take(&mut plan).unwrap(), "b");
-        assert_eq!(take(&mut plan).unwrap(), "c");
+        let first = scheduler.take(Instant::now()).unwrap();
+        assert_eq!(take(&mut scheduler).unwrap(), "d");
+        assert_eq!(take(&mut scheduler), None);
+        scheduler.release(&first.claims);
+        assert_eq!(take(&mut scheduler).unwrap(), "b");
+        assert_eq!(take(&mut scheduler).unwrap(), "c");
     }
 
     #[test]
     fn an_earlier_job_is_not_starved_by_later_ones() {
-        let mut plan = Plan::new(10);
-        plan.push(job("a", '1', "A"));
-        let a = plan.take(Instant::now()).unwrap();
+        let mut scheduler = Scheduler::new(10);
+        scheduler.push(job("a", '1', "A"));
+        let a = scheduler.take(Instant::now()).unwrap();
         // b waits for a's author and wants content 2; c wants content 2 alone.
-        plan.push(job("b", '2', "A"));
-        plan.push(job("c", '2', "C"));
-        assert_eq!(take(&mut plan), None);
-        plan.release(&a.claims);
-        assert_eq!(take(&mut plan).unwrap(), "b");
+        scheduler.push(job("b", '2', "A"));
+        scheduler.push(job("c", '2', "C"));
+        assert_eq!(take(&mut scheduler), None);
+        scheduler.release(&a.claims);
+        assert_eq!(take(&mut scheduler).unwrap(), "b");
     }
 
     #[test]
     fn what_is_put_off_lets_others_by_until_it_is_due() {
-        let mut plan = Plan::new(10);
+        let mut scheduler = Scheduler::new(10);
         let now = Instant::now();
         let until = now + Duration::from_secs(1);
         let mut off = job("a", '1', "A");
         off.put_off = Some(PutOff { since: now, until });
-        plan.push(off);
-        plan.push(job("b", '2', "A"));
-        assert_eq!(plan.due(now), Some(until));
-        let b = plan.take(now).unwrap();
+        scheduler.push(off);
+        scheduler.push(job("b", '2', "A"));
+        assert_eq!(scheduler.due(now), Some(until));
+        let b = scheduler.take(now).unwrap();
         assert_eq!(b.stem(), "b");
         // Due, but the book is taken: there is no time to wait for, and none that has passed.
-        assert!(plan.take(until).is_none());
-        assert_eq!(plan.due(until), None);
-        plan.release(&b.claims);
-        assert_eq!(plan.take(until).unwrap().stem(), "a");
-        assert_eq!(plan.due(now), None);
+        assert!(scheduler.take(until).is_none());
+        assert_eq!(scheduler.due(until), None);
+        scheduler.release(&b.claims);
+        assert_eq!(scheduler.take(until).unwrap().stem(), "a");
+        assert_eq!(scheduler.due(now), None);
     }
 
     #[test]
     fn late_claims_are_held_all_or_none() {
-        let mut plan = Plan::new(10);
-        assert!(plan.hold(&[1, 2]));
-        assert!(!plan.hold(&[2, 3]));
-        plan.release(&[1, 2]);
-        assert!(plan.hold(&[2, 3]));
+        let mut scheduler = Scheduler::new(10);
+        assert!(scheduler.hold(&[1, 2]));
+        assert!(!scheduler.hold(&[2, 3]));
+        scheduler.release(&[1, 2]);
+        assert!(scheduler.hold(&[2, 3]));
     }
 
     #[test]
     fn each_job_is_asked_about_once() {
-        let mut plan = Plan::new(10);
-        plan.push(job("a", '1', "A"));
-        plan.push(job("b", '2', "B"));
-        let asked = plan.unasked(200);
+        let mut scheduler = Scheduler::new(10);
+        scheduler.push(job("a", '1', "A"));
+        scheduler.push(job("b", '2', "B"));
+        let asked = scheduler.unasked(200);
         assert_eq!(asked.len(), 2);
-        assert!(plan.unasked(200).is_empty());
-        plan.answer([(asked[1].clone(), Verdict::Exists)]);
+        assert!(scheduler.unasked(200).is_empty());
+        scheduler.answer([(asked[1].clone(), CheckAnswer::Exists)]);
         let now = Instant::now();
-        assert_eq!(plan.take(now).unwrap().checked, None);
-        assert_eq!(plan.take(now).unwrap().checked, Some(Verdict::Exists));
+        assert_eq!(scheduler.take(now).unwrap().checked, None);
+        assert_eq!(
+            scheduler.take(now).unwrap().checked,
+            Some(CheckAnswer::Exists)
+        );
     }
 }

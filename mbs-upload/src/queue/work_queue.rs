@@ -1,4 +1,4 @@
-//! Where the reader of the input and the workers meet: the plan under a lock.
+//! Where the reader of the input and the workers meet: the scheduler under a lock.
 
 use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
@@ -6,51 +6,51 @@ use std::{
 };
 
 use crate::{
-    api::upload_check::{Question, Verdict},
+    api::upload_check::{CheckAnswer, Question},
     known::{Content, Known},
     locks::claim::Claim,
     model::job::{Job, PutOff},
-    queue::scheduler::Plan,
+    queue::scheduler::Scheduler,
     retry::shutdown::STOPPED,
 };
 
-/// The plan and the known set, shared by all threads.
+/// The scheduler and the known set, shared by all threads.
 #[derive(Debug)]
-pub struct Floor {
+pub struct WorkQueue {
     state: Mutex<State>,
     change: Condvar,
     known: Known,
 }
 
-/// Claims that are held as long as this lives.
+/// Locks that are held as long as this lives.
 #[derive(Debug)]
 pub struct Held<'a> {
-    floor: &'a Floor,
+    queue: &'a WorkQueue,
     claims: Vec<Claim>,
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.floor.lock().plan.release(&self.claims);
-        self.floor.change.notify_all();
+        self.queue.lock().scheduler.release(&self.claims);
+        self.queue.change.notify_all();
     }
 }
 
 #[derive(Debug)]
 struct State {
-    plan: Plan,
+    scheduler: Scheduler,
     /// No more jobs will come.
     ended: bool,
     /// No more jobs shall be taken, and why.
     aborted: Option<String>,
 }
 
-impl Floor {
+impl WorkQueue {
     /// An empty one.
-    pub fn new(room: usize, known: Known) -> Floor {
-        Floor {
+    pub fn new(room: usize, known: Known) -> WorkQueue {
+        WorkQueue {
             state: State {
-                plan: Plan::new(room),
+                scheduler: Scheduler::new(room),
                 ended: false,
                 aborted: None,
             }
@@ -73,13 +73,13 @@ impl Floor {
     /// Hands in a job, when there is room. Says whether it was taken in: not after an abort.
     pub fn push(&self, job: Job) -> bool {
         let mut state = self.lock();
-        while state.plan.is_full() && state.aborted.is_none() {
+        while state.scheduler.is_full() && state.aborted.is_none() {
             state = self.wait(state);
         }
         if state.aborted.is_some() {
             return false;
         }
-        state.plan.push(job);
+        state.scheduler.push(job);
         drop(state);
         self.change.notify_all();
         true
@@ -98,21 +98,21 @@ impl Floor {
                 return None;
             }
             let now = Instant::now();
-            if let Some(job) = state.plan.take(now) {
+            if let Some(job) = state.scheduler.take(now) {
                 self.change.notify_all();
                 let claims = job.claims.clone();
                 return Some((
                     job,
                     Held {
-                        floor: self,
+                        queue: self,
                         claims,
                     },
                 ));
             }
-            if state.ended && state.plan.waiting() == 0 {
+            if state.ended && state.scheduler.waiting() == 0 {
                 return None;
             }
-            state = match state.plan.due(now) {
+            state = match state.scheduler.due(now) {
                 None => self.wait(state),
                 Some(due) => self.wait_until(state, due),
             };
@@ -126,14 +126,14 @@ impl Floor {
         let since = job.put_off.map_or(now, |off| off.since);
         let until = now + pause;
         job.put_off = Some(PutOff { since, until });
-        self.lock().plan.push(job);
+        self.lock().scheduler.push(job);
         self.change.notify_all();
     }
 
-    /// As [`Floor::hold`], but only where that needs no waiting.
+    /// As [`WorkQueue::hold`], but only where that needs no waiting.
     pub fn try_hold(&self, claims: &[Claim]) -> Option<Held<'_>> {
-        self.lock().plan.hold(claims).then(|| Held {
-            floor: self,
+        self.lock().scheduler.hold(claims).then(|| Held {
+            queue: self,
             claims: claims.to_vec(),
         })
     }
@@ -143,24 +143,24 @@ impl Floor {
     /// waits in a circle.
     pub fn hold(&self, claims: Vec<Claim>) -> Held<'_> {
         let mut state = self.lock();
-        while !state.plan.hold(&claims) {
+        while !state.scheduler.hold(&claims) {
             state = self.wait(state);
         }
         drop(state);
         Held {
-            floor: self,
+            queue: self,
             claims,
         }
     }
 
-    /// As [`Plan::unasked`].
+    /// As [`Scheduler::unasked`].
     pub fn unasked(&self, most: usize) -> Vec<Question> {
-        self.lock().plan.unasked(most)
+        self.lock().scheduler.unasked(most)
     }
 
-    /// As [`Plan::answer`].
-    pub fn answer(&self, answers: impl IntoIterator<Item = (Question, Verdict)>) {
-        self.lock().plan.answer(answers);
+    /// As [`Scheduler::answer`].
+    pub fn answer(&self, answers: impl IntoIterator<Item = (Question, CheckAnswer)>) {
+        self.lock().scheduler.answer(answers);
     }
 
     /// The input is at its end.
@@ -178,7 +178,10 @@ impl Floor {
     /// Why no more jobs were taken, if so, and how many of them still waited.
     pub fn aborted(&self) -> Option<(String, usize)> {
         let state = self.lock();
-        state.aborted.clone().map(|why| (why, state.plan.waiting()))
+        state
+            .aborted
+            .clone()
+            .map(|why| (why, state.scheduler.waiting()))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

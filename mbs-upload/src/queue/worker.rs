@@ -15,58 +15,58 @@ use crate::{
     },
     queue::feed::Feed,
     run::Run,
-    steps::{End, Errand},
+    steps::{TaskEnd, UploadTask},
 };
 
 impl Run<'_> {
     /// Works until nothing is left to do.
     pub(crate) fn work(&self, abort: &SyncSender<Feed>) {
-        while let (permit, Some((mut job, held))) = (self.pace.enter(), self.floor.take()) {
+        while let (permit, Some((mut job, held))) = (self.monitor.enter(), self.queue.take()) {
             let started = Instant::now();
             let mut end = match self.turn(&job) {
-                Ok(Turn::Ours(grip)) => {
+                Ok(Turn::Ours(guard)) => {
                     self.check_ahead(&mut job);
-                    let _begun = self.pace.begin(&job);
-                    let sent = |bytes| self.pace.sent(bytes);
-                    let dry_run = self.manner.dry_run;
-                    Errand::new(self.server, &self.floor, &job, dry_run, grip, &sent).run()
+                    let _begun = self.monitor.begin(&job);
+                    let sent = |bytes| self.monitor.sent(bytes);
+                    let dry_run = self.mode.dry_run;
+                    UploadTask::new(self.server, &self.queue, &job, dry_run, guard, &sent).run()
                 }
                 Ok(Turn::Theirs) => {
-                    self.floor.put_off(job, locks::AGAIN);
+                    self.queue.put_off(job, locks::AGAIN);
                     continue;
                 }
                 // Not begun, and nobody tries on: it is one of those that were not tried.
                 Err(_) if wire::stop::requested() => {
-                    self.floor.put_off(job, locks::AGAIN);
+                    self.queue.put_off(job, locks::AGAIN);
                     continue;
                 }
-                Err(failure) => End::failed(failure),
+                Err(failure) => TaskEnd::failed(failure),
             };
             drop((permit, held));
             if end.put_off {
-                self.floor.put_off(job, locks::AGAIN);
+                self.queue.put_off(job, locks::AGAIN);
                 continue;
             }
             self.write_down(&job, &mut end.outcome, started);
             if let Err(error) = self.report.end(self.out, &job, &end.outcome, started) {
-                self.floor.abort("standard output is closed");
+                self.queue.abort("standard output is closed");
                 self.broken
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .get_or_insert(error);
             }
             if let Some(why) = end.gone {
-                self.floor.abort(&why);
+                self.queue.abort(&why);
             }
             if self.server.claims.is_none()
-                && let Some(sign) = self.server.rivals.tell()
+                && let Some(sign) = self.server.concurrent.tell()
             {
                 self.out.warn(self.server.api.base(), "upload", &sign);
             }
         }
         // Wakes the feeder, should it wait for input that nobody will work on. When its queue is
         // full it is awake.
-        if self.floor.aborted().is_some() {
+        if self.queue.aborted().is_some() {
             let _ = abort.try_send(Feed::Abort);
         }
     }
@@ -75,7 +75,7 @@ impl Run<'_> {
     /// nothing of it, and no more is begun.
     fn write_down(&self, job: &Job, outcome: &mut Outcome, started: Instant) {
         let journal = &self.server.journal;
-        if self.manner.dry_run {
+        if self.mode.dry_run {
             return;
         }
         if let Err(why) = journal.end(job, outcome, started.elapsed(), self.server) {
@@ -87,14 +87,14 @@ impl Run<'_> {
                 outcome.reason = Some(reason);
                 outcome.kind = Kind::Failed;
             }
-            self.floor.abort(&why);
+            self.queue.abort(&why);
         }
     }
 
     /// Keeps other uploaders off a file, where that is asked for and worth it.
     fn turn(&self, job: &Job) -> Result<Turn<'_>, Failure> {
         match &self.server.claims {
-            Some(claims) if !self.floor.is_known(&job.content) => {
+            Some(claims) if !self.queue.is_known(&job.content) => {
                 claims.turn(job, self.server.policy)
             }
             _ => Ok(Turn::Ours(None)),
@@ -103,11 +103,11 @@ impl Run<'_> {
 
     /// Where the server can be asked about many files at once, asks about those that wait, too.
     fn check_ahead(&self, job: &mut Job) {
-        if job.asked || !self.server.batch.may_help() || self.floor.is_known(&job.content) {
+        if job.asked || !self.server.batch.may_help() || self.queue.is_known(&job.content) {
             return;
         }
         let mut questions = vec![job.question()];
-        questions.extend(self.floor.unasked(upload_check::BATCH - 1));
+        questions.extend(self.queue.unasked(upload_check::BATCH - 1));
         questions.retain(|q| q.content.size() > 0 && !q.extension.is_empty());
         // A failure here costs nothing: each file is asked about again by itself.
         if let Ok(Some(verdicts)) = self.server.batch.ask(&self.server.api, &questions) {
@@ -116,7 +116,7 @@ impl Run<'_> {
             if answers.peek().is_some_and(|(asked, _)| *asked == ours) {
                 job.checked = answers.next().map(|(_, verdict)| verdict);
             }
-            self.floor.answer(answers);
+            self.queue.answer(answers);
         }
     }
 }

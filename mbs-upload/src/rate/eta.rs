@@ -32,7 +32,7 @@ impl Bracket {
 
 /// What is known of the files of one bracket.
 #[derive(Clone, Copy, Debug, Default)]
-struct Seen {
+struct BracketStats {
     read: f64,
     ended: f64,
     seconds: f64,
@@ -42,7 +42,7 @@ struct Seen {
 /// Learns from each file how long the others will take.
 #[derive(Clone, Debug, Default)]
 pub struct Estimator {
-    seen: [Seen; UP_TO.len()],
+    seen: [BracketStats; UP_TO.len()],
 }
 
 impl Estimator {
@@ -95,7 +95,7 @@ impl Estimator {
 }
 
 /// A range of times as people say it, in two digits at most.
-pub fn told((low, high): (Duration, Duration)) -> String {
+pub fn format_range((low, high): (Duration, Duration)) -> String {
     let (low, high) = (rough(low), rough(high));
     match low == high {
         true => low,
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn ranges_are_told_in_few_digits() {
-        let told = |low, high| told((Duration::from_secs(low), Duration::from_secs(high)));
+        let told = |low, high| format_range((Duration::from_secs(low), Duration::from_secs(high)));
         assert_eq!(told(0, 90), "0 s to 90 s");
         assert_eq!(told(3500, 8000), "58 min to 2 h");
         assert_eq!(told(86_400, 90_000), "24 h to 25 h");

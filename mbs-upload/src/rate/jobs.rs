@@ -22,20 +22,20 @@ impl Jobs {
 
 /// What `-j` takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum JobsArg {
     /// `auto`.
     Auto,
     /// A number.
     Number(u8),
 }
 
-impl FromStr for Wish {
+impl FromStr for JobsArg {
     type Err = &'static str;
 
-    fn from_str(text: &str) -> Result<Wish, Self::Err> {
+    fn from_str(text: &str) -> Result<JobsArg, Self::Err> {
         match text.parse() {
-            _ if text == "auto" => Ok(Wish::Auto),
-            Ok(number @ 1..=64) => Ok(Wish::Number(number)),
+            _ if text == "auto" => Ok(JobsArg::Auto),
+            Ok(number @ 1..=64) => Ok(JobsArg::Number(number)),
             _ => Err("neither auto nor a number from 1 to 64"),
         }
     }
@@ -47,10 +47,10 @@ mod tests {
 
     #[test]
     fn a_number_or_auto() {
-        assert_eq!("auto".parse(), Ok(Wish::Auto));
-        assert_eq!("64".parse(), Ok(Wish::Number(64)));
+        assert_eq!("auto".parse(), Ok(JobsArg::Auto));
+        assert_eq!("64".parse(), Ok(JobsArg::Number(64)));
         for text in ["0", "65", "Auto", "", "-1", "300"] {
-            assert!(text.parse::<Wish>().is_err(), "{text}");
+            assert!(text.parse::<JobsArg>().is_err(), "{text}");
         }
     }
 }

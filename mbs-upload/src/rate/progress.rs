@@ -12,14 +12,14 @@ use std::{
 use bytesize::ByteSize;
 use wire::Writer;
 
-use crate::rate::{Pace, eta, throttle};
+use crate::rate::{Monitor, eta, throttle};
 
 /// Between two looks at the run.
 const TICK: Duration = Duration::from_secs(1);
 /// Looks between two writes of the figures.
 const TICKS_A_WRITE: u32 = 5;
 
-impl Pace {
+impl Monitor {
     /// Tells how it goes until the last worker has dropped its end of `over`.
     pub fn keep_telling(&self, over: &Receiver<()>, out: &Writer) {
         self.tell_progress(out);
@@ -89,7 +89,7 @@ impl Pace {
         let mut words = format!("{sent} sent, {:.0}/min", 60.0 * rate);
         let workers = state.under_way.count() as f64;
         if let Some(left) = unread.and_then(|unread| state.estimator.left(unread, workers)) {
-            words += &format!(", ETA {}", eta::told(left));
+            words += &format!(", ETA {}", eta::format_range(left));
         }
         let total = unread.map(|unread| (state.files as f64 * (1.0 + unread)) as u64);
         drop(state);

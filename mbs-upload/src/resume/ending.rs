@@ -14,10 +14,10 @@ use crate::{
     resume::{
         Journal,
         done::Place,
-        entry::Entry,
+        entry::JournalLine,
         now,
         past::LONGEST_LINE,
-        terms::{Refused, Terms},
+        terms::{RefusalRule, Refused},
     },
 };
 
@@ -62,11 +62,11 @@ impl Journal {
                 self.refusals.engine_lacks(&job.extension);
             }
             Some(Refused::Language) => {
-                if let Terms::Language {
+                if let RefusalRule::Language {
                     book,
                     server,
                     default,
-                } = Terms::of_language(job, server)
+                } = RefusalRule::of_language(job, server)
                 {
                     end.refused = Some("language".into());
                     (end.languages, end.server_languages) = (Some(book), Some(server));
@@ -98,11 +98,11 @@ pub fn listed(notes: &[String]) -> Option<Vec<String>> {
 
 /// What the journal tells at these places of the ends of one content: of its upload, where that is told,
 /// else of the first.
-pub(super) fn told(file: &File, ends: impl Iterator<Item = Place>) -> Option<Outcome> {
+pub(super) fn read_outcome(file: &File, ends: impl Iterator<Item = Place>) -> Option<Outcome> {
     let mut first = None;
     for place in ends {
         let line = line_at(file, place).ok()?;
-        let entry = serde_json::from_slice::<Entry<'_>>(&line).ok()?;
+        let entry = serde_json::from_slice::<JournalLine<'_>>(&line).ok()?;
         let uploaded = entry.outcome.as_ref().is_some_and(|o| o.0 == "uploaded");
         let outcome = Outcome {
             ebook: entry.ebook_id,

@@ -10,12 +10,12 @@ use crate::{
         book::{Author, Series},
         wanted::Wanted,
     },
-    resume::terms::Terms,
+    resume::terms::RefusalRule,
 };
 
 /// Any line of a journal, as far as it is understood.
 #[derive(Deserialize)]
-pub(super) struct Entry<'a> {
+pub(super) struct JournalLine<'a> {
     #[serde(rename = "type", borrow)]
     pub(super) kind: Text<'a>,
     #[serde(borrow)]
@@ -55,19 +55,19 @@ pub(super) struct Entry<'a> {
 #[derive(Deserialize)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
-impl Entry<'_> {
+impl JournalLine<'_> {
     /// Which content it is about.
     pub(super) fn content(&self) -> Option<Content> {
         Content::new(&self.sha1.as_ref()?.0, self.size?)
     }
 
     /// On what terms it was refused, where these may change.
-    pub(super) fn terms(&self) -> Option<Terms> {
+    pub(super) fn terms(&self) -> Option<RefusalRule> {
         Some(match self.refused.as_deref()? {
-            "size" => Terms::Size(self.refused_size?),
-            "format" => Terms::Format(self.format.clone()?),
-            "engine" => Terms::Engine(self.format.clone()?),
-            "language" => Terms::Language {
+            "size" => RefusalRule::Size(self.refused_size?),
+            "format" => RefusalRule::Format(self.format.clone()?),
+            "engine" => RefusalRule::Engine(self.format.clone()?),
+            "language" => RefusalRule::Language {
                 book: self.languages.clone()?,
                 server: self.server_languages.clone()?,
                 default: self.default_language.clone(),

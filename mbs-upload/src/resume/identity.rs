@@ -1,7 +1,7 @@
 //! Is this the server that the journal is about, and has it still all that the journal says? It has no name
 //! of its own, and its address may change. What it cannot lose is what we gave it: files that the journal
 //! says it has are rows of its ebooks, by ids that another server, or an emptied one, gave to other
-//! files. Of these a few are asked for. Where one is not there, what was done around it is in doubt:
+//! files. Of these a few are asked for. Where one is not there, what was done around it is in unconfirmed:
 //! after the newest that is there, where the server was set back to a backup; or in the middle.
 
 use std::ops::Range;
@@ -18,7 +18,7 @@ use crate::{
         now,
         past::{Part, Past},
     },
-    retry::attempt::patiently,
+    retry::attempt::with_retries,
 };
 
 /// Ebooks of the server that a header names: for journals of runs that had nothing to send.
@@ -122,7 +122,7 @@ fn know(
     Ok(())
 }
 
-/// The newest is there, or at least half of all: of files that others brought, another server may have
+/// The newest is there, or at least interrupted of all: of files that others brought, another server may have
 /// some, too.
 fn mostly(had: &[Sampled]) -> Result<(), Mismatch> {
     let found = had.iter().filter(|sample| sample.there).count();
@@ -154,7 +154,7 @@ fn some(anchors: &[String], server: &Server) -> Result<(), Mismatch> {
 /// The server does not answer.
 pub fn head(server: &Server, again: bool) -> Result<Line, Mismatch> {
     let path = format!("/api/ebooks?page=1&page_size={NAMED}");
-    let list = patiently(server.policy, || server.api.get(&path))?;
+    let list = with_retries(server.policy, || server.api.get(&path))?;
     let items = list.get("items").and_then(Value::as_array);
     let mut anchors = Vec::new();
     for item in items.into_iter().flatten() {
@@ -175,7 +175,7 @@ pub fn head(server: &Server, again: bool) -> Result<Line, Mismatch> {
 
 /// An ebook with the time of its making, which an ebook of the same id elsewhere does not share.
 fn name(server: &Server, id: &str) -> Result<Option<String>, Failure> {
-    let answer = patiently(server.policy, || {
+    let answer = with_retries(server.policy, || {
         match server.api.get(&format!("/api/ebooks/{id}")) {
             Err(Failure::NotFound(_)) => Ok(Value::Null),
             other => other,

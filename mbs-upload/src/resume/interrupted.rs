@@ -6,7 +6,7 @@ use crate::{metadata::wanted::Wanted, model::owners::Owner};
 
 /// How far a file's way went that was cut short.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Half {
+pub struct Interrupted {
     /// Where in the journal it begins.
     pub from: Option<u64>,
     /// When the last of it was written.
@@ -31,7 +31,7 @@ pub struct Half {
     pub made: Option<Box<Wanted>>,
 }
 
-impl Half {
+impl Interrupted {
     /// May there be something of it among the server's ebooks?
     pub fn is_open(&self) -> bool {
         self.making.is_some() || self.adding.is_some()

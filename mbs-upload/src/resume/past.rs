@@ -14,10 +14,10 @@ use crate::{
     model::owners::{Owner, Owners},
     resume::{
         done::{Done, Place},
-        entry::Entry,
-        interrupted::Half,
-        terms::Terms,
-        unconfirmed::Doubt,
+        entry::JournalLine,
+        interrupted::Interrupted,
+        terms::RefusalRule,
+        unconfirmed::Unconfirmed,
     },
 };
 
@@ -36,10 +36,10 @@ pub struct Past {
     /// Extensions that it refused.
     pub formats: BTreeSet<String>,
     /// Files whose way was cut short.
-    pub halves: HashMap<Content, Half>,
-    /// Ebooks that may still have been made after all; apart from the halves, since a file may have
+    pub interrupted: HashMap<Content, Interrupted>,
+    /// Ebooks that may still have been made after all; apart from the interrupted, since a file may have
     /// come to its end without them.
-    pub doubts: HashMap<Content, Vec<Doubt>>,
+    pub unconfirmed: HashMap<Content, Vec<Unconfirmed>>,
     /// Whose the ebooks are.
     pub owners: Owners,
     /// One for each header.
@@ -101,7 +101,7 @@ impl Past {
             };
             past.torn = torn;
             // A torn line is that of a crash, and so are the zeros that a power cut may leave.
-            let entry = serde_json::from_slice::<Entry<'_>>(&line).ok();
+            let entry = serde_json::from_slice::<JournalLine<'_>>(&line).ok();
             let entry = entry.filter(|_| fits);
             match entry {
                 Some(entry) => {
@@ -124,7 +124,7 @@ impl Past {
         Ok(past)
     }
 
-    fn take(&mut self, entry: Entry<'_>, at: Place) {
+    fn take(&mut self, entry: JournalLine<'_>, at: Place) {
         match entry.kind.0.as_ref() {
             "journal" => {
                 if entry.new_server == Some(true) {
@@ -157,7 +157,7 @@ impl Past {
         }
     }
 
-    fn step(&mut self, content: Content, entry: Entry<'_>, place: Place) {
+    fn step(&mut self, content: Content, entry: JournalLine<'_>, place: Place) {
         self.newest_upload = self
             .newest_upload
             .max(entry.upload_id.or(entry.since).unwrap_or(0));
@@ -166,54 +166,54 @@ impl Past {
         match step {
             "cleared" => {
                 // It may come after the file's end.
-                if let Some(half) = self.halves.get_mut(&content) {
-                    half.close();
+                if let Some(interrupted) = self.interrupted.get_mut(&content) {
+                    interrupted.close();
                 }
                 return;
             }
             "doubtful" => {
                 if let (Some(wanted), Some(at)) = (entry.wanted(), at) {
                     let wanted = *wanted;
-                    let doubts = self.doubts.entry(content).or_default();
-                    doubts.push(Doubt { wanted, at });
+                    let unconfirmed = self.unconfirmed.entry(content).or_default();
+                    unconfirmed.push(Unconfirmed { wanted, at });
                 }
                 return;
             }
             "settled" => {
-                self.doubts.remove(&content);
+                self.unconfirmed.remove(&content);
                 return;
             }
             _ => {}
         }
-        let half = self.halves.entry(content).or_default();
-        half.at = at;
-        half.from.get_or_insert(place);
+        let interrupted = self.interrupted.entry(content).or_default();
+        interrupted.at = at;
+        interrupted.from.get_or_insert(place);
         match step {
-            "claimed" => half.format = entry.format.unwrap_or_default(),
-            "sent" => half.file = entry.file.map(|file| (file, entry.since.unwrap_or(0))),
-            "row" => (half.upload, half.heard) = (entry.upload_id, at),
+            "claimed" => interrupted.format = entry.format.unwrap_or_default(),
+            "sent" => interrupted.file = entry.file.map(|file| (file, entry.since.unwrap_or(0))),
+            "row" => (interrupted.upload, interrupted.heard) = (entry.upload_id, at),
             "making" => {
-                half.close();
-                half.making = entry.wanted();
+                interrupted.close();
+                interrupted.making = entry.wanted();
             }
             "adding" => {
-                half.adding = entry.ebook_id.map(|id| (id, entry.made == Some(true)));
-                half.owner = Owner::new(entry.book_id, entry.uuid.as_deref());
-                half.notes = entry.notes.unwrap_or_default();
-                half.made = half.making.take().or(half.made.take());
+                interrupted.adding = entry.ebook_id.map(|id| (id, entry.made == Some(true)));
+                interrupted.owner = Owner::new(entry.book_id, entry.uuid.as_deref());
+                interrupted.notes = entry.notes.unwrap_or_default();
+                interrupted.made = interrupted.making.take().or(interrupted.made.take());
             }
             _ => {}
         }
     }
 
-    fn end(&mut self, content: Content, entry: Entry<'_>, at: Place) {
+    fn end(&mut self, content: Content, entry: JournalLine<'_>, at: Place) {
         let outcome = entry.outcome.as_ref().map_or("", |outcome| &outcome.0);
         let part = self.parts.last_mut();
-        let half = self.halves.remove(&content);
-        if let (Some(half), "uploaded") = (&half, outcome)
-            && let Some((ebook, made)) = half.adding
+        let interrupted = self.interrupted.remove(&content);
+        if let (Some(interrupted), "uploaded") = (&interrupted, outcome)
+            && let Some((ebook, made)) = interrupted.adding
         {
-            self.owners.put(ebook, half.owner, made);
+            self.owners.put(ebook, interrupted.owner, made);
         }
         match outcome {
             "uploaded" | "duplicate" => {
@@ -224,7 +224,10 @@ impl Past {
                         content,
                         ebook,
                         source,
-                        from: half.as_ref().and_then(|half| half.from).unwrap_or(at),
+                        from: interrupted
+                            .as_ref()
+                            .and_then(|interrupted| interrupted.from)
+                            .unwrap_or(at),
                         at,
                     }),
                     (Some(part), None) => part.had.push((content, at)),
@@ -234,11 +237,11 @@ impl Past {
             "too_big" | "unsupported" => {
                 if let Some(terms) = entry.terms() {
                     match &terms {
-                        Terms::Size(size) => {
+                        RefusalRule::Size(size) => {
                             self.smallest = Some(self.smallest.map_or(*size, |s| s.min(*size)));
                         }
-                        Terms::Format(format) => drop(self.formats.insert(format.clone())),
-                        Terms::Engine(_) | Terms::Language { .. } => {}
+                        RefusalRule::Format(format) => drop(self.formats.insert(format.clone())),
+                        RefusalRule::Engine(_) | RefusalRule::Language { .. } => {}
                     }
                     self.refused.insert(terms.number(&content));
                 }
@@ -246,15 +249,15 @@ impl Past {
             _ => {}
         }
         // An ebook that could not be cleared away is still to be looked at.
-        match half {
-            Some(half) if half.has_made() && outcome != "uploaded" => {
-                let rest = Half {
+        match interrupted {
+            Some(interrupted) if interrupted.has_made() && outcome != "uploaded" => {
+                let rest = Interrupted {
                     file: None,
                     upload: None,
                     heard: None,
-                    ..half
+                    ..interrupted
                 };
-                self.halves.insert(content, rest);
+                self.interrupted.insert(content, rest);
             }
             _ => {}
         }

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     api::{
         Server,
-        upload_check::{self, Question, Verdict},
+        upload_check::{self, CheckAnswer, Question},
     },
     known::Content,
     model::{
@@ -16,8 +16,8 @@ use crate::{
         job::Job,
         outcome::{Kind, Outcome},
     },
-    resume::{Journal, past::Past, terms::Terms},
-    retry::attempt::patiently,
+    resume::{Journal, past::Past, terms::RefusalRule},
+    retry::attempt::with_retries,
 };
 
 /// Formats that are asked about at the start. Names of more are no formats.
@@ -51,10 +51,11 @@ impl Refusals {
                 content,
                 extension: extension.into(),
             };
-            let verdict = patiently(server.policy, || upload_check::one(&server.api, &question))?;
+            let verdict =
+                with_retries(server.policy, || upload_check::one(&server.api, &question))?;
             Ok(matches!(
                 verdict,
-                Verdict::TooBig(_) | Verdict::Unsupported(_)
+                CheckAnswer::TooBig(_) | CheckAnswer::Unsupported(_)
             ))
         };
         if let Some(smallest) = past.smallest {
@@ -85,23 +86,23 @@ impl Journal {
         if self.past.refused.is_empty() {
             return None;
         }
-        let refused = |terms: &Terms| self.past.refused.contains(&terms.number(&job.content));
+        let refused = |terms: &RefusalRule| self.past.refused.contains(&terms.number(&job.content));
         let because = |kind, why: &str| {
             Some(Outcome {
                 by: Some("journal"),
                 ..Outcome::because(kind, why)
             })
         };
-        if self.refusals.sizes_hold && refused(&Terms::Size(job.content.size())) {
+        if self.refusals.sizes_hold && refused(&RefusalRule::Size(job.content.size())) {
             return because(Kind::TooBig, "larger than the server takes");
         }
         if self.refusals.formats_hold.contains(&job.extension)
-            && refused(&Terms::Format(job.extension.clone()))
+            && refused(&RefusalRule::Format(job.extension.clone()))
         {
             let why = format!("the server does not take {}", job.extension);
             return because(Kind::Unsupported, &why);
         }
-        if refused(&Terms::of_language(job, server)) {
+        if refused(&RefusalRule::of_language(job, server)) {
             return because(Kind::Unsupported, "in no language that the server has");
         }
         None
@@ -111,7 +112,7 @@ impl Journal {
     /// refused in this run: only trying tells what the engine has, but one try is enough.
     pub fn engine_refusal(&self, job: &Job) -> Option<Outcome> {
         let lacks = self.refusals.lock().contains(&job.extension);
-        let terms = || Terms::Engine(job.extension.clone());
+        let terms = || RefusalRule::Engine(job.extension.clone());
         if !lacks || !self.past.refused.contains(&terms().number(&job.content)) {
             return None;
         }

@@ -9,7 +9,7 @@ use wire::{Exit, Fatal};
 use crate::{
     api::{
         Server, ebook, extract, matching,
-        upload_check::{self, Question, Verdict},
+        upload_check::{self, CheckAnswer, Question},
     },
     known::Content,
     locks::{Turn, claim},
@@ -18,8 +18,8 @@ use crate::{
         failure::Failure,
         outcome::{Kind, Outcome},
     },
-    resume::{Journal, clock::Clock, interrupted::Half, unconfirmed::Doubt},
-    retry::attempt::patiently,
+    resume::{Journal, clock::Clock, interrupted::Interrupted, unconfirmed::Unconfirmed},
+    retry::attempt::with_retries,
 };
 
 /// Finds out what became of the ebooks that earlier runs were about to make or to add to: a file
@@ -30,65 +30,75 @@ use crate::{
 /// The server does not answer, or the journal cannot be written.
 pub fn settle(
     journal: &mut Journal,
-    halves: HashMap<Content, Half>,
+    interrupted: HashMap<Content, Interrupted>,
     server: &Server,
-) -> Result<HashMap<Content, Half>, Fatal> {
-    let open = halves.values().filter(|half| half.is_open());
-    let doubts = journal.lock_doubts();
-    let doubted = doubts.values().flatten().map(|doubt| doubt.at);
-    let last = open.filter_map(|half| half.at).chain(doubted).max();
-    drop(doubts);
+) -> Result<HashMap<Content, Interrupted>, Fatal> {
+    let open = interrupted
+        .values()
+        .filter(|interrupted| interrupted.is_open());
+    let unconfirmed = journal.lock_unconfirmed();
+    let doubted = unconfirmed
+        .values()
+        .flatten()
+        .map(|unconfirmed| unconfirmed.at);
+    let last = open
+        .filter_map(|interrupted| interrupted.at)
+        .chain(doubted)
+        .max();
+    drop(unconfirmed);
     if let Some(last) = last {
         let since = Timestamp::now().duration_since(last);
         let since = since.try_into().unwrap_or_default();
         let pause = server.policy.wait.saturating_sub(since);
         let _waiting = wire::waiting::announce("what a former run sent may still arrive", pause);
         wire::stop::sleep(pause);
-        journal.clock = clock(&halves, server);
+        journal.clock = clock(&interrupted, server);
     }
     look_again(journal, server, Time::Start);
     let mut left = HashMap::new();
-    for (content, mut half) in halves {
-        if half.is_open() {
+    for (content, mut interrupted) in interrupted {
+        if interrupted.is_open() {
             let gave_up = |failure: Failure| {
                 let message = format!("{}: settle the last run: {failure}", server.api.base());
                 Fatal::new(Exit::GaveUp, message)
             };
             let unwritten = |why: String| Fatal::new(Exit::GaveUp, why);
-            let found = patiently(server.policy, || {
-                look(&content, &half, journal.clock, server)
+            let found = with_retries(server.policy, || {
+                look(&content, &interrupted, journal.clock, server)
             });
             match found.map_err(gave_up)? {
                 Found::File(outcome) => {
                     journal.arrived(&content, &outcome).map_err(unwritten)?;
-                    if let Some((ebook, made)) = half.adding {
-                        server.owners.put(ebook, half.owner, made);
+                    if let Some((ebook, made)) = interrupted.adding {
+                        server.owners.put(ebook, interrupted.owner, made);
                     }
                     continue;
                 }
                 Found::Ebook => journal.cleared(&content).map_err(unwritten)?,
                 Found::Nothing => {
-                    if let Some((wanted, at)) = half.ebook().zip(half.at) {
+                    if let Some((wanted, at)) = interrupted.ebook().zip(interrupted.at) {
                         let wanted = wanted.clone();
-                        let doubt = Doubt { wanted, at };
-                        journal.doubt(&content, doubt).map_err(unwritten)?;
+                        let unconfirmed = Unconfirmed { wanted, at };
+                        journal
+                            .note_unconfirmed(&content, unconfirmed)
+                            .map_err(unwritten)?;
                         journal.cleared(&content).map_err(unwritten)?;
                     }
                 }
             }
-            half.close();
+            interrupted.close();
         }
-        left.insert(content, half);
+        left.insert(content, interrupted);
     }
     Ok(left)
 }
 
 /// By the newest upload of the killed run whose row is still there. Without one, what is not known stays
 /// so: there is nothing to fail for.
-fn clock(halves: &HashMap<Content, Half>, server: &Server) -> Clock {
-    let rows = halves
+fn clock(interrupted: &HashMap<Content, Interrupted>, server: &Server) -> Clock {
+    let rows = interrupted
         .values()
-        .filter_map(|half| half.upload.zip(half.heard));
+        .filter_map(|interrupted| interrupted.upload.zip(interrupted.heard));
     let Some((row, heard)) = rows.max() else {
         return Clock::default();
     };
@@ -104,7 +114,7 @@ pub fn look_back(journal: &Journal, server: &Server) {
     look_again(journal, server, Time::End);
 }
 
-/// When it is looked for what is in doubt.
+/// When it is looked for what is in unconfirmed.
 #[derive(Clone, Copy, PartialEq)]
 enum Time {
     /// A request may still be at work.
@@ -114,15 +124,17 @@ enum Time {
 }
 
 fn look_again(journal: &Journal, server: &Server, time: Time) {
-    let doubts = journal.lock_doubts().clone();
-    for (content, doubts) in doubts {
+    let unconfirmed = journal.lock_unconfirmed().clone();
+    for (content, unconfirmed) in unconfirmed {
         let mut sure = true;
-        for doubt in &doubts {
-            let look = || match turn(&content, Some(&doubt.wanted), server)? {
-                Turn::Ours(_grip) => remove_empty(doubt, journal.clock, server, None).map(Some),
+        for unconfirmed in &unconfirmed {
+            let look = || match turn(&content, Some(&unconfirmed.wanted), server)? {
+                Turn::Ours(_guard) => {
+                    remove_empty(unconfirmed, journal.clock, server, None).map(Some)
+                }
                 Turn::Theirs => Ok(None),
             };
-            match patiently(server.policy, look) {
+            match with_retries(server.policy, look) {
                 Ok(Some(found)) => sure &= found || time == Time::End,
                 Ok(None) => sure = false,
                 // Nor will it answer to the rest; the next run looks again.
@@ -146,43 +158,48 @@ enum Found {
     Nothing,
 }
 
-fn look(content: &Content, half: &Half, clock: Clock, server: &Server) -> Result<Found, Failure> {
+fn look(
+    content: &Content,
+    interrupted: &Interrupted,
+    clock: Clock,
+    server: &Server,
+) -> Result<Found, Failure> {
     let api = &server.api;
-    if let Some((id, _)) = half.adding {
+    if let Some((id, _)) = interrupted.adding {
         let question = Question {
             content: *content,
-            extension: half.format.clone(),
+            extension: interrupted.format.clone(),
         };
         if let Some(ebook) = ebook::get(api, id)?
-            && let Some(source) = ebook.source_like(content, &half.format)
-            && upload_check::one(api, &question)? == Verdict::Exists
+            && let Some(source) = ebook.source_like(content, &interrupted.format)
+            && upload_check::one(api, &question)? == CheckAnswer::Exists
         {
             return Ok(Found::File(Outcome {
                 ebook: Some(id),
                 source: Some(source),
-                notes: half.notes.clone(),
+                notes: interrupted.notes.clone(),
                 ..Outcome::new(Kind::Uploaded)
             }));
         }
     }
-    if !half.has_made() {
+    if !interrupted.has_made() {
         return Ok(Found::Ebook);
     }
-    let Turn::Ours(_grip) = turn(content, half.ebook(), server)? else {
+    let Turn::Ours(_guard) = turn(content, interrupted.ebook(), server)? else {
         return Ok(Found::Nothing);
     };
-    if let (Some((id, true)), Some(at)) = (half.adding, half.at)
+    if let (Some((id, true)), Some(at)) = (interrupted.adding, interrupted.at)
         // A server that was set back may have given its id to somebody else's.
         && ebook::get(api, id)?.is_some_and(|ebook| may_be_ours(&ebook, at, clock, server))
     {
         ebook::remove_if_empty(api, id)?;
     }
-    let Some((wanted, at)) = half.making.as_deref().zip(half.at) else {
+    let Some((wanted, at)) = interrupted.making.as_deref().zip(interrupted.at) else {
         return Ok(Found::Ebook);
     };
     let wanted = wanted.clone();
     Ok(
-        match remove_empty(&Doubt { wanted, at }, clock, server, None)? {
+        match remove_empty(&Unconfirmed { wanted, at }, clock, server, None)? {
             true => Found::Ebook,
             false => Found::Nothing,
         },
@@ -206,7 +223,7 @@ fn turn<'a>(
     let mut all = wanted.claims();
     all.push(claim::content(content));
     Ok(match claims.take(&all)? {
-        Some(grip) => Turn::Ours(Some(grip)),
+        Some(guard) => Turn::Ours(Some(guard)),
         None => Turn::Theirs,
     })
 }
@@ -226,15 +243,15 @@ fn may_be_ours(ebook: &ebook::Ebook, at: Timestamp, clock: Clock, server: &Serve
 /// # Errors
 /// As [`ebook::remove_if_empty`].
 pub fn remove_empty(
-    doubt: &Doubt,
+    unconfirmed: &Unconfirmed,
     clock: Clock,
     server: &Server,
     kept: Option<i64>,
 ) -> Result<bool, Failure> {
     let api = &server.api;
     let mut found = false;
-    for id in matching::twins(api, &doubt.wanted)? {
-        let ours = |ebook: ebook::Ebook| may_be_ours(&ebook, doubt.at, clock, server);
+    for id in matching::twins(api, &unconfirmed.wanted)? {
+        let ours = |ebook: ebook::Ebook| may_be_ours(&ebook, unconfirmed.at, clock, server);
         if Some(id) != kept && ebook::get(api, id)?.is_some_and(ours) {
             found |= ebook::remove_if_empty(api, id)?;
         }

@@ -20,7 +20,7 @@ pub enum Refused {
 
 /// What a file was refused for, and by which rules.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Terms {
+pub enum RefusalRule {
     /// Larger than the server takes: it was asked about this many bytes.
     Size(u64),
     /// The server does not know files of this extension.
@@ -38,13 +38,13 @@ pub enum Terms {
     },
 }
 
-impl Terms {
+impl RefusalRule {
     /// Those on which this file is refused, should it be for its language.
-    pub fn of_language(job: &Job, server: &Server) -> Terms {
-        let codes = server.offer.languages.iter().map(|l| l.code.clone());
+    pub fn of_language(job: &Job, server: &Server) -> RefusalRule {
+        let codes = server.catalog.languages.iter().map(|l| l.code.clone());
         let mut codes: Vec<String> = codes.collect();
         codes.sort_unstable();
-        Terms::Language {
+        RefusalRule::Language {
             book: job.book.languages.clone(),
             server: codes,
             default: server.default_language.as_ref().map(|l| l.code.clone()),
@@ -57,7 +57,7 @@ impl Terms {
         // The same in each run of this process, and kept nowhere else.
         let hasher = BuildHasherDefault::<DefaultHasher>::default();
         match self {
-            Terms::Size(_) => hasher.hash_one((content, "size")),
+            RefusalRule::Size(_) => hasher.hash_one((content, "size")),
             other => hasher.hash_one((content, other)),
         }
     }
@@ -70,19 +70,22 @@ mod tests {
     #[test]
     fn a_refusal_is_that_of_one_content_on_its_own_terms() {
         let content = |digit: &str| Content::new(&digit.repeat(40), 9).unwrap();
-        let language = |server: &[&str]| Terms::Language {
+        let language = |server: &[&str]| RefusalRule::Language {
             book: vec!["deu".into()],
             server: server.iter().map(|code| code.to_string()).collect(),
             default: None,
         };
-        let number = |terms: Terms| terms.number(&content("a"));
+        let number = |terms: RefusalRule| terms.number(&content("a"));
         assert_eq!(number(language(&["en"])), number(language(&["en"])));
         assert_ne!(number(language(&["en"])), number(language(&["en", "de"])));
         assert_ne!(
-            number(Terms::Format("azw".into())),
-            number(Terms::Format("lit".into()))
+            number(RefusalRule::Format("azw".into())),
+            number(RefusalRule::Format("lit".into()))
         );
-        assert_eq!(number(Terms::Size(9)), number(Terms::Size(500)));
-        assert_ne!(number(Terms::Size(9)), Terms::Size(9).number(&content("b")));
+        assert_eq!(number(RefusalRule::Size(9)), number(RefusalRule::Size(500)));
+        assert_ne!(
+            number(RefusalRule::Size(9)),
+            RefusalRule::Size(9).number(&content("b"))
+        );
     }
 }

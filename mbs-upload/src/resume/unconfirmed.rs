@@ -8,18 +8,18 @@ use crate::metadata::{book::Author, wanted::Wanted};
 
 /// An ebook that may have been made without our hearing of it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Doubt {
+pub struct Unconfirmed {
     /// What it is like.
     pub wanted: Wanted,
     /// When it was about to be made.
     pub at: Timestamp,
 }
 
-impl Doubt {
+impl Unconfirmed {
     /// One of a request that is made now.
-    pub fn now(wanted: Wanted) -> Doubt {
+    pub fn now(wanted: Wanted) -> Unconfirmed {
         let at = Timestamp::now();
-        Doubt { wanted, at }
+        Unconfirmed { wanted, at }
     }
 
     /// The journal's line for it.

@@ -66,7 +66,7 @@ impl Policy {
 ///
 /// # Errors
 /// The last failure.
-pub fn patiently<T>(
+pub fn with_retries<T>(
     policy: Policy,
     mut ask: impl FnMut() -> Result<T, Failure>,
 ) -> Result<T, Failure> {

@@ -17,7 +17,7 @@ use crate::{
     model::failure::Failure,
     retry::{
         attempt::{self, Policy, chance},
-        shutdown::{Halt, STOPPED},
+        shutdown::{STOPPED, Shutdown},
         timeout::spell,
     },
 };
@@ -40,7 +40,7 @@ pub struct Outage {
     state: Mutex<State>,
     change: Condvar,
     say: Say,
-    halt: Halt,
+    shutdown: Shutdown,
 }
 
 #[derive(Debug)]
@@ -68,11 +68,11 @@ impl fmt::Debug for Outage {
 
 impl Outage {
     /// A server that is there. It may be away for `limit`, and is asked with the pauses of `policy`;
-    /// `say` is told the beginning and the end of an absence. Nobody waits once `halt` is pulled.
+    /// `say` is told the beginning and the end of an absence. Nobody waits once `shutdown` is requested.
     pub fn new(
         limit: Duration,
         policy: Policy,
-        halt: &Halt,
+        shutdown: &Shutdown,
         say: impl Fn(Part, &str) + Send + Sync + 'static,
     ) -> Outage {
         Outage {
@@ -87,14 +87,14 @@ impl Outage {
             }),
             change: Condvar::new(),
             say: Box::new(say),
-            halt: halt.clone(),
+            shutdown: shutdown.clone(),
         }
     }
 
     /// What a worker's `failure` means for the run. Where the server may be away, `ask` finds out:
     /// called by one worker at a time, while the others wait for the answer that it gets.
     pub fn standing(&self, failure: &Failure, ask: impl Fn() -> Result<(), Failure>) -> Standing {
-        if self.halt.pulled() {
+        if self.shutdown.requested() {
             return self.give_up(STOPPED);
         }
         if let Failure::NoEngine(why) | Failure::NoDatabase(why) = failure {
@@ -141,7 +141,7 @@ impl Outage {
                         break;
                     };
                     let _waiting = waiting::announce(&failure.to_string(), pause);
-                    if self.halt.sleep(pause) {
+                    if self.shutdown.sleep(pause) {
                         return self.give_up(STOPPED);
                     }
                 }
@@ -298,8 +298,8 @@ mod tests {
             longest: limit,
         };
         let say = move |_, text: &str| heard.lock().unwrap().push(text.to_string());
-        let halt = Halt::new().unwrap();
-        (Outage::new(limit, policy, &halt, say), said)
+        let shutdown = Shutdown::new().unwrap();
+        (Outage::new(limit, policy, &shutdown, say), said)
     }
 
     fn refused() -> Failure {

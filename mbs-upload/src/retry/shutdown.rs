@@ -23,29 +23,29 @@ pub const STOPPED: &str = "stopped by a signal";
 /// Time to say how it ended, for those that were woken; a thread may sit where nobody can wake it.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// Shared by all who wait; its descriptor can be read once it has been pulled.
+/// Shared by all who wait; its descriptor can be read once it has been requested.
 #[derive(Clone, Debug)]
-pub struct Halt(Arc<Inner>);
+pub struct Shutdown(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     woken: UnixStream,
     wake: Mutex<Option<UnixStream>>,
-    pulled: AtomicBool,
+    requested: AtomicBool,
     under_way: AtomicBool,
 }
 
-impl Halt {
-    /// One that nobody has pulled.
+impl Shutdown {
+    /// One that nobody has requested.
     ///
     /// # Errors
     /// No descriptors are left.
-    pub fn new() -> io::Result<Halt> {
+    pub fn new() -> io::Result<Shutdown> {
         let (woken, wake) = UnixStream::pair()?;
-        Ok(Halt(Arc::new(Inner {
+        Ok(Shutdown(Arc::new(Inner {
             woken,
             wake: Some(wake).into(),
-            pulled: AtomicBool::new(false),
+            requested: AtomicBool::new(false),
             under_way: AtomicBool::new(false),
         })))
     }
@@ -56,13 +56,13 @@ impl Halt {
     /// # Errors
     /// The thread cannot be made.
     pub fn after_signal(&self, grace: Duration) -> io::Result<()> {
-        let halt = self.clone();
+        let shutdown = self.clone();
         let watch = move || {
             while !wire::stop::sleep(Duration::from_secs(3600)) {}
-            if halt.0.under_way.load(Ordering::Relaxed) {
+            if shutdown.0.under_way.load(Ordering::Relaxed) {
                 thread::sleep(grace);
             }
-            halt.pull();
+            shutdown.request();
             thread::sleep(LAST_WORDS);
             wire::stop::die_if_requested();
         };
@@ -76,21 +76,21 @@ impl Halt {
     }
 
     /// Wakes all who wait.
-    pub fn pull(&self) {
-        self.0.pulled.store(true, Ordering::Relaxed);
+    pub fn request(&self) {
+        self.0.requested.store(true, Ordering::Relaxed);
         // Closing one end makes the other one readable for good.
         *self.0.wake.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Is it over?
-    pub fn pulled(&self) -> bool {
-        self.0.pulled.load(Ordering::Relaxed)
+    pub fn requested(&self) -> bool {
+        self.0.requested.load(Ordering::Relaxed)
     }
 
     /// Sleeps, unless it is over. Says whether it is.
     pub fn sleep(&self, time: Duration) -> bool {
         let end = Instant::now() + time;
-        while !self.pulled() {
+        while !self.requested() {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
@@ -106,7 +106,7 @@ impl Halt {
     }
 }
 
-impl AsFd for Halt {
+impl AsFd for Shutdown {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.woken.as_fd()
     }
@@ -118,14 +118,14 @@ mod tests {
 
     #[test]
     fn all_who_sleep_are_woken() {
-        let halt = Halt::new().unwrap();
-        assert!(!halt.sleep(Duration::from_millis(1)));
-        let sleep = || halt.sleep(Duration::from_secs(600));
+        let shutdown = Shutdown::new().unwrap();
+        assert!(!shutdown.sleep(Duration::from_millis(1)));
+        let sleep = || shutdown.sleep(Duration::from_secs(600));
         thread::scope(|scope| {
             let sleepers: Vec<_> = (0..3).map(|_| scope.spawn(sleep)).collect();
-            halt.pull();
+            shutdown.request();
             assert!(sleepers.into_iter().all(|sleeper| sleeper.join().unwrap()));
         });
-        assert!(halt.pulled());
+        assert!(shutdown.requested());
     }
 }

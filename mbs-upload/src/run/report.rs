@@ -13,12 +13,12 @@ use crate::{
         job::Job,
         outcome::{Kind, Outcome},
     },
-    rate::Pace,
+    rate::Monitor,
 };
 
 /// Writes outcomes and counts them; shared by all workers.
 pub struct Report<'a> {
-    pace: &'a Pace,
+    monitor: &'a Monitor,
     uploaded: AtomicU64,
     duplicate: AtomicU64,
     duplicate_by: [AtomicU64; Outcome::BY.len()],
@@ -29,10 +29,10 @@ pub struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// Nothing counted yet; `pace` is told of each end, too.
-    pub fn new(pace: &'a Pace) -> Report<'a> {
+    /// Nothing counted yet; `monitor` is told of each end, too.
+    pub fn new(monitor: &'a Monitor) -> Report<'a> {
         Report {
-            pace,
+            monitor,
             uploaded: AtomicU64::default(),
             duplicate: AtomicU64::default(),
             duplicate_by: Default::default(),
@@ -55,7 +55,7 @@ impl<'a> Report<'a> {
         started: Instant,
     ) -> io::Result<()> {
         let took = started.elapsed();
-        self.pace.ended(job, outcome, took);
+        self.monitor.ended(job, outcome, took);
         let line = outcome.line(job, took);
         let reason = outcome.reason.as_deref();
         let count = match outcome.kind {

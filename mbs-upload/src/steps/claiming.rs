@@ -1,17 +1,17 @@
 //! What other uploaders may have done meanwhile, asked before each step that must not be taken twice.
 
 use crate::{
-    locks::{Grip, Stand, There},
+    locks::{LockGuard, LockState, There},
     metadata::wanted::{self, Wanted},
     model::{failure::Failure, outcome::Outcome},
-    steps::{Errand, Step, Stepped},
+    steps::{Step, Stepped, UploadTask},
 };
 
-impl Errand<'_> {
+impl UploadTask<'_> {
     /// Is the content there by now, though nobody told us? Says so as `by`.
     pub(super) fn there_by_now(&mut self, by: &'static str) -> Stepped {
         Ok(match self.stand()? {
-            Some(Stand::There(There { source, ebook })) => Some(Outcome {
+            Some(LockState::There(There { source, ebook })) => Some(Outcome {
                 source,
                 ebook,
                 ..Outcome::duplicate(by)
@@ -24,29 +24,31 @@ impl Errand<'_> {
     /// made it: then it is looked for again.
     pub(super) fn made_by_now(&mut self, upload: i64, wanted: &Wanted) -> Result<Sure, Failure> {
         Ok(match self.stand()? {
-            Some(Stand::There(There { source, ebook })) => Sure::Ended(Outcome {
+            Some(LockState::There(There { source, ebook })) => Sure::Ended(Outcome {
                 source,
                 ebook,
                 ..Outcome::duplicate("add")
             }),
-            Some(Stand::Shaken) => {
-                self.server.placed.forget(wanted);
+            Some(LockState::Shaken) => {
+                self.server.recent.forget(wanted);
                 let wanted = wanted.clone();
                 self.then(Step::Place { upload, wanted })?;
                 Sure::Elsewhere
             }
-            Some(Stand::Firm) | None => Sure::Yes,
+            Some(LockState::Firm) | None => Sure::Yes,
         })
     }
 
-    fn stand(&mut self) -> Result<Option<Stand>, Failure> {
-        let grip = self.grip.as_mut();
-        grip.map(|grip| grip.stand(&self.job.content)).transpose()
+    fn stand(&mut self) -> Result<Option<LockState>, Failure> {
+        let guard = self.guard.as_mut();
+        guard
+            .map(|guard| guard.stand(&self.job.content))
+            .transpose()
     }
 
     /// Is nobody else at work on the book at this moment?
     pub(super) fn is_alone(&mut self) -> Result<bool, Failure> {
-        self.grip.as_mut().map_or(Ok(true), Grip::still)
+        self.guard.as_mut().map_or(Ok(true), LockGuard::still)
     }
 
     /// Holds the book that only the engine could name. Whoever has to wait for it gives up the
@@ -56,15 +58,15 @@ impl Errand<'_> {
             return Ok(());
         }
         let books = wanted::claims(&self.book);
-        self.late = self.floor.try_hold(&books);
+        self.late = self.queue.try_hold(&books);
         if self.late.is_none() {
-            if let Some(grip) = &mut self.grip {
-                grip.let_go();
+            if let Some(guard) = &mut self.guard {
+                guard.let_go();
             }
-            self.late = Some(self.floor.hold(books.clone()));
+            self.late = Some(self.queue.hold(books.clone()));
         }
-        match &mut self.grip {
-            Some(grip) => grip.widen(&books),
+        match &mut self.guard {
+            Some(guard) => guard.widen(&books),
             None => Ok(()),
         }
     }

@@ -12,20 +12,20 @@ use crate::{
         outcome::{Kind, Outcome},
     },
     resume::Refused,
-    steps::{Errand, Step, Stepped},
+    steps::{Step, Stepped, UploadTask},
 };
 
-impl Errand<'_> {
+impl UploadTask<'_> {
     /// Completes the book by what the engine found, where something is missing that only it knows.
     pub(super) fn describe(&mut self, upload: i64) -> Stepped {
-        let offer = &self.server.offer;
+        let catalog = &self.server.catalog;
         let series = self.book.series.as_ref();
         let known = self.book.stated
             && !self.book.authors.is_empty()
             // A language that the file itself states comes before --default-language.
             && self.book.names_a_language()
-            && series.is_none_or(|series| offer.series(&series.title).is_some())
-            && self.genre_names().all(|tag| offer.genre(tag).is_some());
+            && series.is_none_or(|series| catalog.series(&series.title).is_some())
+            && self.genre_names().all(|tag| catalog.genre(tag).is_some());
         if !known {
             let row = match extract::read(self.server, upload) {
                 Ok(row) => row,
@@ -63,7 +63,7 @@ impl Errand<'_> {
 
     /// Takes over what the engine found and resolved.
     pub(super) fn learn(&mut self, meta: &Value) {
-        let offer = &self.server.offer;
+        let catalog = &self.server.catalog;
         let id = |value: &Value| value.get("id").and_then(Value::as_i64);
         let proposed: Vec<String> = self.genre_names().map(String::from).collect();
         let made_up = upload::made_up_name(&self.job.content);
@@ -81,23 +81,23 @@ impl Errand<'_> {
         // The engine answers each name in its place, under its own name for it.
         if names.len() == found.len() {
             for (name, genre) in names.iter().zip(found) {
-                offer.learn_genre(name, id(genre));
+                catalog.learn_genre(name, id(genre));
             }
         }
         if let (Some(series), Some(found)) = (&self.book.series, meta.get("series"))
             && let Some(id) = id(found)
         {
-            offer.learn_series(&series.title, id);
+            catalog.learn_series(&series.title, id);
         }
     }
 
     /// Looks up genres and series; what is no genre is left out and noted.
     pub(super) fn resolve(&mut self) {
-        let offer = &self.server.offer;
+        let catalog = &self.server.catalog;
         let mut lacking = Vec::new();
         self.genres.clear();
         for tag in self.book.tags.iter().filter(|tag| !tag.trim().is_empty()) {
-            match offer.genre(tag).flatten() {
+            match catalog.genre(tag).flatten() {
                 Some(id) if !self.genres.contains(&id) => self.genres.push(id),
                 Some(_) => {}
                 None => lacking.push(tag.as_str()),
@@ -107,7 +107,7 @@ impl Errand<'_> {
             .book
             .series
             .as_ref()
-            .and_then(|series| offer.series(&series.title));
+            .and_then(|series| catalog.series(&series.title));
         if !lacking.is_empty() {
             let note = format!("tags that are no genres left out: {}", lacking.join(", "));
             self.book.notes.push(note);

@@ -1,4 +1,4 @@
-//! The errand and the journal: each step written down before it is taken, and gone on from where a
+//! The task and the journal: each step written down before it is taken, and gone on from where a
 //! killed run was.
 
 use std::sync::atomic::Ordering;
@@ -12,9 +12,9 @@ use crate::{
     model::failure::Failure,
     resume::{
         ending::listed,
-        unconfirmed::{Doubt, describe},
+        unconfirmed::{Unconfirmed, describe},
     },
-    steps::{Errand, Step, Stepped},
+    steps::{Step, Stepped, UploadTask},
 };
 
 /// Rows of the table `upload` that may have been made since a call, for its own to be looked for.
@@ -23,7 +23,7 @@ const NEAR: i64 = 200;
 /// Bytes of a uuid that is written down; the input may hold anything, the journal's lines stay short.
 const UUID: usize = 64;
 
-impl Errand<'_> {
+impl UploadTask<'_> {
     /// Writes down the step that is next.
     pub(super) fn note(&self, next: &Step) -> Result<(), String> {
         let mut line = JournalStep::default();
@@ -73,7 +73,7 @@ impl Errand<'_> {
     /// An ebook like this may stand there, empty, or may yet come to.
     pub(super) fn note_doubtful(&self, wanted: Wanted) {
         let journal = &self.server.journal;
-        let _ = journal.doubt(&self.job.content, Doubt::now(wanted));
+        let _ = journal.note_unconfirmed(&self.job.content, Unconfirmed::now(wanted));
     }
 
     /// The ebook that was made for this file is gone, or not empty.
@@ -84,13 +84,13 @@ impl Errand<'_> {
 
     /// Goes on after the check: what a killed run has sent is not sent again.
     pub(super) fn set_out(&mut self) -> Stepped {
-        let Some(half) = self.server.journal.half(&self.job.content) else {
+        let Some(interrupted) = self.server.journal.interrupted(&self.job.content) else {
             return self.then(Step::Send);
         };
-        if let Some((file, since)) = &half.file {
+        if let Some((file, since)) = &interrupted.file {
             self.uploaded = Some((file.clone(), Since::at(*since)));
         }
-        if let Some(upload) = half.upload {
+        if let Some(upload) = interrupted.upload {
             let row = match extract::read(self.server, upload) {
                 Err(Failure::NotFound(_)) => Value::Null,
                 other => other?,
@@ -106,7 +106,7 @@ impl Errand<'_> {
         let stepped = self.then(Step::Extract { file, since });
         // The engine may have heard the call for it, and made its row.
         let newest = self.server.newest_upload.load(Ordering::Relaxed);
-        self.in_doubt = since.row() > 0 && newest - since.row() <= NEAR;
+        self.is_unconfirmed = since.row() > 0 && newest - since.row() <= NEAR;
         stepped
     }
 }

@@ -7,7 +7,7 @@ use crate::{
         failure::Failure,
         outcome::{Kind, Outcome},
     },
-    steps::Errand,
+    steps::UploadTask,
 };
 
 /// What a server says whose file system lacks the file that it is to link to.
@@ -20,7 +20,7 @@ const NO_FILE: [&str; 6] = [
     "filenotfound",
 ];
 
-impl Errand<'_> {
+impl UploadTask<'_> {
     /// The path that the server is to link to, where links are wanted.
     pub(super) fn link(&self) -> Result<Option<String>, Failure> {
         let target = |links: &Links| links.target(&self.job.origin);
@@ -59,7 +59,7 @@ impl Errand<'_> {
         else {
             return self.unseen(outcome, "which file of the ebook it is");
         };
-        let found = self.insist(|errand| ebook::get(&errand.server.api, ebook));
+        let found = self.insist(|task| ebook::get(&task.server.api, ebook));
         let location = match &found {
             Ok(Some(found)) => found.location(source).map(String::from),
             _ => None,
@@ -69,7 +69,7 @@ impl Errand<'_> {
             .as_deref()
             .and_then(|at| links.follow(at, &content));
         let leads = here.unwrap_or_else(|| {
-            let asked = self.insist(|errand| download::leads(&errand.server.api, source, &content));
+            let asked = self.insist(|task| download::leads(&task.server.api, source, &content));
             asked.unwrap_or_else(|failure| Leads::Unseen(failure.to_string()))
         });
         let why = match leads {
@@ -118,9 +118,9 @@ impl Errand<'_> {
         outcome.reason = Some(format!("not seen where its link leads: {why}"));
     }
 
-    /// Takes a link away that this errand has just made.
+    /// Takes a link away that this task has just made.
     fn take_away(&mut self, source: i64) -> (Kind, Option<String>) {
-        let gone = self.insist(|errand| ebook::remove_file(&errand.server.api, source));
+        let gone = self.insist(|task| ebook::remove_file(&task.server.api, source));
         let left = |failure| format!("the link stays as file {source}, remove it: {failure}");
         (Kind::Failed, gone.err().map(left))
     }

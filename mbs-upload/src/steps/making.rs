@@ -4,18 +4,18 @@
 use std::time::Instant;
 
 use crate::{
-    api::matching, locks::Grip, metadata::wanted::Wanted, model::failure::Failure,
-    queue::work_queue::Held, steps::Errand,
+    api::matching, locks::LockGuard, metadata::wanted::Wanted, model::failure::Failure,
+    queue::work_queue::Held, steps::UploadTask,
 };
 
 /// Names that nobody else makes meanwhile, among all uploaders and in this run. Held after book and
 /// content, and by nobody who waits for those.
 pub(super) struct Names<'a> {
-    among_all: Option<Grip<'a>>,
+    among_all: Option<LockGuard<'a>>,
     _here: Held<'a>,
 }
 
-impl<'a> Errand<'a> {
+impl<'a> UploadTask<'a> {
     /// Holds the names that this ebook may be the first to need. They stay held over tries that fail,
     /// whose requests may still be at work on the server. Says whether the claims on book and content
     /// are held still.
@@ -23,8 +23,8 @@ impl<'a> Errand<'a> {
         let names = wanted.names();
         if self.names.is_none() && !names.is_empty() {
             self.clock.waits(Instant::now());
-            let _here = self.floor.hold(names.clone());
-            let claims = self.server.claims.as_ref().filter(|_| self.grip.is_some());
+            let _here = self.queue.hold(names.clone());
+            let claims = self.server.claims.as_ref().filter(|_| self.guard.is_some());
             let among_all = claims.map(|claims| claims.wait_for(&names)).transpose()?;
             self.clock.moves(Instant::now());
             self.names = Some(Names { among_all, _here });
@@ -33,8 +33,8 @@ impl<'a> Errand<'a> {
             .names
             .as_ref()
             .and_then(|names| names.among_all.as_ref());
-        let held = match (among_all, &self.grip) {
-            (Some(names), Some(grip)) => grip.is_with(names),
+        let held = match (among_all, &self.guard) {
+            (Some(names), Some(guard)) => guard.is_with(names),
             _ => true,
         };
         if !held {
@@ -49,7 +49,7 @@ impl<'a> Errand<'a> {
         if let (Some(series), None) = (&wanted.series, self.series) {
             self.series = matching::series(&self.server.api, &series.title)?;
             if let Some(id) = self.series {
-                self.server.offer.learn_series(&series.title, id);
+                self.server.catalog.learn_series(&series.title, id);
             }
         }
         Ok(())

@@ -4,7 +4,7 @@ use crate::{
     api::{
         ebook::{self, Added},
         extract, matching,
-        upload_check::{self, Verdict},
+        upload_check::{self, CheckAnswer},
     },
     input::links::Links,
     metadata::wanted::Wanted,
@@ -13,12 +13,12 @@ use crate::{
         outcome::{Kind, Outcome},
     },
     resume::settle::remove_empty,
-    steps::{Errand, LEFT, Step, Stepped, UNADDED, claiming::Sure},
+    steps::{LEFT, Step, Stepped, UNADDED, UploadTask, claiming::Sure},
 };
 
-impl Errand<'_> {
+impl UploadTask<'_> {
     pub(super) fn place(&mut self, upload: i64, wanted: Wanted) -> Stepped {
-        let there = match self.server.placed.get(&wanted) {
+        let there = match self.server.recent.get(&wanted) {
             Some(ebook) => Some(ebook),
             None => matching::find(&self.server.api, &wanted)?,
         };
@@ -33,7 +33,7 @@ impl Errand<'_> {
     }
 
     pub(super) fn create(&mut self, upload: i64, wanted: Wanted) -> Stepped {
-        if self.in_doubt
+        if self.is_unconfirmed
             && let Some(ebook) = self.created(&wanted)?
         {
             return self.then(Step::Add {
@@ -42,7 +42,7 @@ impl Errand<'_> {
                 ebook,
             });
         }
-        if self.grip.is_some() {
+        if self.guard.is_some() {
             // What follows may wait for book and content, should their claims be lost.
             self.names = None;
         }
@@ -70,9 +70,9 @@ impl Errand<'_> {
                 })
             }
             Err(failure) => {
-                if let (Some(series), true) = (&wanted.series, failure.in_doubt()) {
+                if let (Some(series), true) = (&wanted.series, failure.is_unconfirmed()) {
                     // A series that was merged away in the meantime makes the server answer 500.
-                    self.server.offer.forget_series(&series.title);
+                    self.server.catalog.forget_series(&series.title);
                     self.series = None;
                 }
                 Err(failure)
@@ -97,7 +97,7 @@ impl Errand<'_> {
 
     pub(super) fn add(&mut self, upload: i64, wanted: Wanted, ebook: i64) -> Stepped {
         let there = self.there_by_now("add")?;
-        if self.doubted.add
+        if self.unconfirmed.add
             && let Some(outcome) = self.added(&wanted, ebook)?
         {
             return Ok(Some(outcome));
@@ -120,12 +120,12 @@ impl Errand<'_> {
             Ok(Added::Exists {
                 source,
                 ebook: there,
-            }) if self.doubted.add && there == Some(ebook) => {
+            }) if self.unconfirmed.add && there == Some(ebook) => {
                 Ok(Some(self.arrived(&wanted, ebook, source, false)))
             }
             Ok(Added::Exists { source, ebook }) => {
-                if !self.doubted.add {
-                    self.server.rivals.overtaken();
+                if !self.unconfirmed.add {
+                    self.server.concurrent.overtaken();
                 }
                 Ok(Some(Outcome {
                     ebook,
@@ -143,7 +143,7 @@ impl Errand<'_> {
 
     /// Did an earlier try add the file without our hearing of it?
     pub(super) fn added(&mut self, wanted: &Wanted, ebook: i64) -> Stepped {
-        if upload_check::one(&self.server.api, &self.job.question())? != Verdict::Exists {
+        if upload_check::one(&self.server.api, &self.job.question())? != CheckAnswer::Exists {
             return Ok(None);
         }
         let there = ebook::get(&self.server.api, ebook)?;
@@ -169,7 +169,7 @@ impl Errand<'_> {
         };
         self.look_at_link(&mut outcome, ours);
         if outcome.kind == Kind::Uploaded {
-            self.server.placed.put(wanted, ebook);
+            self.server.recent.put(wanted, ebook);
             // Before all others: a record does not hold many.
             let joins = self.joins(wanted, ebook);
             self.book.notes.splice(0..0, joins);
@@ -195,7 +195,7 @@ impl Errand<'_> {
     fn missing(&mut self, wanted: Wanted, upload: i64, ebook: i64, why: String) -> Stepped {
         if ebook::get(&self.server.api, ebook)?.is_some() {
             // An addition that was done unheard takes the row with it.
-            if self.doubted.add
+            if self.unconfirmed.add
                 && let Some(outcome) = self.added(&wanted, ebook)?
             {
                 return Ok(Some(outcome));
@@ -209,10 +209,10 @@ impl Errand<'_> {
             }
             return self.extract_again("its row of metadata is gone");
         }
-        self.server.placed.forget(&wanted);
+        self.server.recent.forget(&wanted);
         self.made = None;
         self.step = Step::Place { upload, wanted };
-        self.in_doubt = false;
+        self.is_unconfirmed = false;
         Err(Failure::Server(format!(
             "ebook {ebook} has been removed meanwhile"
         )))
@@ -222,9 +222,9 @@ impl Errand<'_> {
     /// again: then a second ebook, empty, stands beside the right one. There was none before.
     pub(super) fn clear_twins(&mut self, outcome: &mut Outcome) {
         let (kept, server) = (outcome.ebook, self.server);
-        let doubts = server.journal.doubts(&self.job.content);
-        let cleared = self.insist(|errand| {
-            if !errand.is_alone()? {
+        let doubts = server.journal.unconfirmed(&self.job.content);
+        let cleared = self.insist(|task| {
+            if !task.is_alone()? {
                 return Ok(false);
             }
             for doubt in &doubts {
@@ -243,10 +243,10 @@ impl Errand<'_> {
         let Some(ebook) = self.made.take() else {
             return;
         };
-        let cleared = self.insist(|errand| {
-            let alone = errand.is_alone()?;
+        let cleared = self.insist(|task| {
+            let alone = task.is_alone()?;
             if alone {
-                ebook::remove_if_empty(&errand.server.api, ebook)?;
+                ebook::remove_if_empty(&task.server.api, ebook)?;
             }
             Ok(alone)
         });

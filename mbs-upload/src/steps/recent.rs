@@ -12,7 +12,7 @@ const REMEMBERED: usize = 4096;
 
 /// A memory of bounded size.
 #[derive(Debug, Default)]
-pub struct Placed(Mutex<Memory>);
+pub struct RecentEbooks(Mutex<Memory>);
 
 #[derive(Debug, Default)]
 struct Memory {
@@ -20,7 +20,7 @@ struct Memory {
     order: VecDeque<Wanted>,
 }
 
-impl Placed {
+impl RecentEbooks {
     /// The ebook that a book equal in all went to.
     pub fn get(&self, book: &Wanted) -> Option<i64> {
         self.with(|memory| memory.ebooks.get(book).copied())

@@ -8,7 +8,7 @@ use crate::{
     api::{
         extract::{self, Since},
         upload::Form,
-        upload_check::{self, Verdict},
+        upload_check::{self, CheckAnswer},
     },
     metadata::{
         language::{self, Choice},
@@ -20,7 +20,7 @@ use crate::{
     },
     resume::Refused,
     retry::attempt::chance,
-    steps::{Errand, Step, Stepped},
+    steps::{Step, Stepped, UploadTask},
 };
 
 /// A file from this size on is asked about a second time with the form around it: the server's
@@ -33,7 +33,7 @@ fn lacks_for_good(why: &str) -> bool {
     why.contains("format_id") || why.contains("soffice")
 }
 
-impl Errand<'_> {
+impl UploadTask<'_> {
     pub(super) fn check(&mut self) -> Stepped {
         self.job.origin.look(&self.job.content)?;
         if let Some(outcome) = self.there_by_now("check")? {
@@ -45,13 +45,13 @@ impl Errand<'_> {
             _ => upload_check::one(&self.server.api, &question)?,
         };
         match verdict {
-            Verdict::Wanted => {}
-            Verdict::Exists => return Ok(Some(Outcome::duplicate("check"))),
-            Verdict::TooBig(why) => {
+            CheckAnswer::Wanted => {}
+            CheckAnswer::Exists => return Ok(Some(Outcome::duplicate("check"))),
+            CheckAnswer::TooBig(why) => {
                 let refused = Refused::Size(question.content.size());
                 return Ok(Some(Outcome::refused(Kind::TooBig, why, refused)));
             }
-            Verdict::Unsupported(why) => {
+            CheckAnswer::Unsupported(why) => {
                 let refused = Refused::Format;
                 return Ok(Some(Outcome::refused(Kind::Unsupported, why, refused)));
             }
@@ -65,7 +65,7 @@ impl Errand<'_> {
             }
         }
         if let Choice::Lacking =
-            language::choose(&self.book.languages, &self.server.offer.languages)
+            language::choose(&self.book.languages, &self.server.catalog.languages)
         {
             return Ok(Some(self.lacking_language()));
         }
@@ -94,7 +94,7 @@ impl Errand<'_> {
         let named = self.book.languages.join(", ");
         let has: Vec<_> = self
             .server
-            .offer
+            .catalog
             .languages
             .iter()
             .map(|l| l.code.as_str())
@@ -107,8 +107,8 @@ impl Errand<'_> {
         let form = self.form();
         let (api, job) = (&self.server.api, self.job);
         // A second try asks before it sends: the first may have broken on a refusal.
-        let manner = (self.in_doubt, self.clock.left(Instant::now()));
-        match form.send(api, &job.origin, &job.content, manner, self.sent) {
+        let mode = (self.is_unconfirmed, self.clock.left(Instant::now()));
+        match form.send(api, &job.origin, &job.content, mode, self.sent) {
             Ok(file) => {
                 let since = Since::now(self.server);
                 self.uploaded = Some((file.clone(), since));
@@ -116,8 +116,8 @@ impl Errand<'_> {
             }
             Err(Failure::Said { error, .. }) => Ok(Some(match error.as_str() {
                 "file already exists" => {
-                    if !self.doubted.add {
-                        self.server.rivals.overtaken();
+                    if !self.unconfirmed.add {
+                        self.server.concurrent.overtaken();
                     }
                     Outcome::duplicate("upload")
                 }
@@ -133,7 +133,7 @@ impl Errand<'_> {
     }
 
     pub(super) fn extract(&mut self, file: String, since: Since) -> Stepped {
-        let found = match self.in_doubt {
+        let found = match self.is_unconfirmed {
             true => extract::find(self.server, &file, since)?,
             false => None,
         };
@@ -141,7 +141,7 @@ impl Errand<'_> {
             Some(upload) => Ok(upload),
             None => {
                 let meta = self.proposal();
-                let task = self.server.rivals.task();
+                let task = self.server.concurrent.task();
                 let clock = &mut self.clock;
                 let made = extract::extract(self.server, &file, &meta, since, clock);
                 made.inspect(|&row| task.made(row))
@@ -172,7 +172,7 @@ impl Errand<'_> {
         if !self.book.authors.is_empty() {
             meta["authors"] = wanted::authors(&self.book.authors);
         }
-        let offered = &self.server.offer.languages;
+        let offered = &self.server.catalog.languages;
         if let Choice::Found(language) = language::choose(&self.book.languages, offered) {
             meta["language"] = json!({"code": language.code});
         }
@@ -191,19 +191,19 @@ impl Errand<'_> {
 
     /// The tags that are genres or may be.
     pub(super) fn genre_names(&self) -> impl Iterator<Item = &str> {
-        let offer = &self.server.offer;
+        let catalog = &self.server.catalog;
         let tags = self
             .book
             .tags
             .iter()
             .map(|tag| tag.trim())
             .filter(|tag| !tag.is_empty());
-        tags.filter(|tag| offer.genre(tag) != Some(None))
+        tags.filter(|tag| catalog.genre(tag) != Some(None))
     }
 
     pub(super) fn language(&self) -> Option<&language::Language> {
-        let (offer, default) = (&self.server.offer, &self.server.default_language);
-        language::settle(&self.book.languages, &offer.languages, default.as_ref())
+        let (catalog, default) = (&self.server.catalog, &self.server.default_language);
+        language::settle(&self.book.languages, &catalog.languages, default.as_ref())
     }
 
     pub(super) fn extract_again(&mut self, why: &str) -> Stepped {

@@ -1,4 +1,4 @@
-//! The steps of an errand.
+//! The steps of an task.
 
 use crate::{api::extract::Since, metadata::wanted::Wanted};
 

@@ -7,7 +7,7 @@ use crate::{
         outage::Standing,
         shutdown::STOPPED,
     },
-    steps::{Errand, Step},
+    steps::{Step, UploadTask},
 };
 
 /// Failures of one file in all its steps, as a multiple of those that one step may have.
@@ -18,7 +18,7 @@ const IN_ALL: u32 = 4;
 const ABSENCES: u32 = 8;
 
 /// What to do about a failure.
-pub(super) enum Verdict {
+pub(super) enum AfterFailure {
     Again,
     Failed,
     /// The server is gone; nobody knows how this file ends.
@@ -34,20 +34,20 @@ pub(super) struct Tries {
 
 /// Steps of which one try may have been done unheard.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Doubted {
+pub(super) struct UnconfirmedSteps {
     pub(super) create: bool,
     pub(super) add: bool,
 }
 
-impl Errand<'_> {
+impl UploadTask<'_> {
     /// What is to be done after a failure; when it is to be tried again, the time has come.
-    pub(super) fn judge(&mut self, failure: &Failure, tries: &mut Tries) -> Verdict {
+    pub(super) fn judge(&mut self, failure: &Failure, tries: &mut Tries) -> AfterFailure {
         let server = self.server;
         match server.outage.standing(failure, || server.is_there()) {
-            Standing::Gone(why) => return Verdict::Gone(why),
+            Standing::Gone(why) => return AfterFailure::Gone(why),
             Standing::Back if tries.absences < ABSENCES => {
                 tries.absences += 1;
-                return Verdict::Again;
+                return AfterFailure::Again;
             }
             Standing::Back | Standing::There => tries.failed += 1,
         }
@@ -56,16 +56,16 @@ impl Errand<'_> {
             Next::Wait(pause) if !in_all => {
                 self.failures += 1;
                 let _waiting = wire::waiting::announce(&failure.to_string(), pause);
-                match server.halt.sleep(pause) {
-                    false => Verdict::Again,
+                match server.shutdown.sleep(pause) {
+                    false => AfterFailure::Again,
                     true => {
                         // Who only insisted on an answer must see that the run is over, too.
                         server.outage.give_up(STOPPED);
-                        Verdict::Gone(STOPPED.into())
+                        AfterFailure::Gone(STOPPED.into())
                     }
                 }
             }
-            _ => Verdict::Failed,
+            _ => AfterFailure::Failed,
         }
     }
 
@@ -81,9 +81,9 @@ impl Errand<'_> {
             match ask(self) {
                 Ok(answer) => break Ok(answer),
                 Err(failure) => match self.judge(&failure, &mut tries) {
-                    Verdict::Again => {}
-                    Verdict::Failed => break Err(failure),
-                    Verdict::Gone(why) => break Err(Failure::NotReached(why)),
+                    AfterFailure::Again => {}
+                    AfterFailure::Failed => break Err(failure),
+                    AfterFailure::Gone(why) => break Err(Failure::NotReached(why)),
                 },
             }
         };
@@ -96,14 +96,14 @@ impl Errand<'_> {
         if failure.is_strain() {
             self.job.stage.strained();
         }
-        if failure.in_doubt() {
-            self.in_doubt = true;
+        if failure.is_unconfirmed() {
+            self.is_unconfirmed = true;
             if let Step::Create { wanted, .. } = &self.step {
-                self.doubted.create = true;
+                self.unconfirmed.create = true;
                 self.note_doubtful(wanted.clone());
             }
             if let Step::Add { .. } = self.step {
-                self.doubted.add = true;
+                self.unconfirmed.add = true;
                 self.unadded += u32::from(matches!(failure, Failure::Server(_)));
             }
         }

@@ -26,7 +26,7 @@ use crate::{
     model::failure::Failure,
     retry::{
         outage::{Outage, Part},
-        shutdown::{Halt, STOPPED},
+        shutdown::{STOPPED, Shutdown},
     },
 };
 
@@ -76,7 +76,7 @@ pub(super) struct Pump {
     address: Address,
     api: Api,
     outage: Arc<Outage>,
-    halt: Halt,
+    shutdown: Shutdown,
     socket: Option<Socket>,
     commands: Receiver<Command>,
     woken: UnixStream,
@@ -98,7 +98,7 @@ impl Pump {
     pub(super) fn new(
         address: Address,
         api: Api,
-        (outage, halt): (Arc<Outage>, Halt),
+        (outage, shutdown): (Arc<Outage>, Shutdown),
         socket: Socket,
         commands: Receiver<Command>,
         woken: UnixStream,
@@ -107,7 +107,7 @@ impl Pump {
             address,
             api,
             outage,
-            halt,
+            shutdown,
             socket: Some(socket),
             commands,
             woken,
@@ -124,7 +124,7 @@ impl Pump {
 
     pub(super) fn run(mut self) {
         while !self.quit {
-            self.end_if_halted();
+            self.end_if_shut_down();
             if self.socket.is_none() && !self.pending.is_empty() {
                 self.reconnect();
             }
@@ -232,10 +232,10 @@ impl Pump {
             if !left.is_zero() {
                 self.wait(Some(left));
                 self.take_commands();
-                self.end_if_halted();
+                self.end_if_shut_down();
                 continue;
             }
-            match self.address.connect(&self.api, &self.halt) {
+            match self.address.connect(&self.api, &self.shutdown) {
                 Ok(socket) => {
                     self.socket = Some(socket);
                     (self.heard, self.pinged, self.fresh) = (Instant::now(), false, true);
@@ -265,8 +265,8 @@ impl Pump {
         }
     }
 
-    fn end_if_halted(&mut self) {
-        if self.halt.pulled() {
+    fn end_if_shut_down(&mut self) {
+        if self.shutdown.requested() {
             self.end(STOPPED);
         }
     }

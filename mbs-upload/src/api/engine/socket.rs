@@ -20,7 +20,7 @@ use crate::{
     api::rest::Api,
     model::failure::Failure,
     retry::{
-        shutdown::{Halt, STOPPED},
+        shutdown::{STOPPED, Shutdown},
         timeout::spell,
     },
 };
@@ -52,9 +52,9 @@ impl Address {
     }
 
     /// A new connection; a token that is refused is replaced once. The socket does not block.
-    pub(super) fn connect(&self, api: &Api, halt: &Halt) -> Result<Socket, Failure> {
+    pub(super) fn connect(&self, api: &Api, shutdown: &Shutdown) -> Result<Socket, Failure> {
         let within = api.patience().min(HANDSHAKE_WITHIN);
-        let connect = |token: &str| self.connect_with(token, within, halt);
+        let connect = |token: &str| self.connect_with(token, within, shutdown);
         let token = api.token()?;
         match connect(&token) {
             Err(Failure::Denied(_)) => connect(&api.replace_token(&token)?),
@@ -62,7 +62,12 @@ impl Address {
         }
     }
 
-    fn connect_with(&self, token: &str, within: Duration, halt: &Halt) -> Result<Socket, Failure> {
+    fn connect_with(
+        &self,
+        token: &str,
+        within: Duration,
+        shutdown: &Shutdown,
+    ) -> Result<Socket, Failure> {
         let unreached = |error: std::io::Error| Failure::NotReached(error.to_string());
         let stream = self.reach().map_err(unreached)?;
         stream.set_nodelay(true).map_err(unreached)?;
@@ -96,7 +101,7 @@ impl Address {
                 let why = format!("no answer to the WebSocket's handshake for {time}");
                 return Err(Failure::NotReached(why));
             }
-            if halt.pulled() {
+            if shutdown.requested() {
                 return Err(Failure::NotReached(STOPPED.into()));
             }
             // Now and then also without news: it may wait for room.
@@ -107,7 +112,7 @@ impl Address {
             let stream = raw(half.get_ref().get_ref());
             let mut fds = [
                 PollFd::new(stream, PollFlags::IN),
-                PollFd::new(halt, PollFlags::IN),
+                PollFd::new(shutdown, PollFlags::IN),
             ];
             let _ = poll(&mut fds, Some(&pause));
             made = half.handshake();

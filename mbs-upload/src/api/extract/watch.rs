@@ -18,7 +18,7 @@ const QUESTIONS: u32 = 2;
 
 /// How a task ended, as far as we are concerned.
 #[derive(Debug, PartialEq)]
-pub(super) enum End {
+pub(super) enum TaskResult {
     /// It made this row.
     Row(i64),
     /// It made none that we know of.
@@ -47,7 +47,7 @@ enum Phase {
     /// Being worked on.
     Started,
     /// Nobody knows; so many questions were asked, the next one then.
-    Doubt { asked: u32, next: Instant },
+    Unconfirmed { asked: u32, next: Instant },
 }
 
 /// One task as we hear of it.
@@ -84,12 +84,17 @@ impl Watch {
                 Some(longest.map_or(sound, |longest| longest.min(sound)))
             }
             Phase::Started => clock.deadline(),
-            Phase::Doubt { next, .. } => Some(next),
+            Phase::Unconfirmed { next, .. } => Some(next),
         }
     }
 
     /// Something was heard.
-    pub(super) fn heard(&mut self, event: Event, clock: &mut Clock, now: Instant) -> Option<End> {
+    pub(super) fn heard(
+        &mut self,
+        event: Event,
+        clock: &mut Clock,
+        now: Instant,
+    ) -> Option<TaskResult> {
         match event {
             Event::Lost => {
                 self.phase = Phase::Lost {
@@ -113,27 +118,27 @@ impl Watch {
                 // A connection that breaks again and again must not put off the question.
                 let next = self.question().unwrap_or(now + self.patience / 5);
                 let asked = match self.phase {
-                    Phase::Doubt { asked, .. } => asked,
+                    Phase::Unconfirmed { asked, .. } => asked,
                     _ => 0,
                 };
-                self.phase = Phase::Doubt { asked, next };
+                self.phase = Phase::Unconfirmed { asked, next };
                 clock.waits(now);
             }
             Event::Done(row) => {
                 return Some(match row {
-                    Some(id) => End::Row(id),
-                    None => End::Failed(Failure::Task("its result is no row".into())),
+                    Some(id) => TaskResult::Row(id),
+                    None => TaskResult::Failed(Failure::Task("its result is no row".into())),
                 });
             }
-            Event::Failed(why) => return Some(End::Failed(Failure::Task(why))),
+            Event::Failed(why) => return Some(TaskResult::Failed(Failure::Task(why))),
             Event::Refused(why) if why.contains("QueueFull") => {
-                return Some(End::Failed(Failure::Busy {
+                return Some(TaskResult::Failed(Failure::Busy {
                     after: None,
                     message: "the engine's queue is full".into(),
                 }));
             }
-            Event::Refused(why) => return Some(End::Failed(Failure::Task(why))),
-            Event::Gone(why) => return Some(End::Failed(Failure::NoEngine(why))),
+            Event::Refused(why) => return Some(TaskResult::Failed(Failure::Task(why))),
+            Event::Gone(why) => return Some(TaskResult::Failed(Failure::NoEngine(why))),
         }
         None
     }
@@ -141,7 +146,7 @@ impl Watch {
     /// When the API is to be asked, if that is settled.
     fn question(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Doubt { next, .. } => Some(next),
+            Phase::Unconfirmed { next, .. } => Some(next),
             Phase::Lost { before } => before,
             _ => None,
         }
@@ -175,18 +180,18 @@ impl Watch {
                 };
                 Next::Late(Failure::NoAnswer(why))
             }
-            Phase::Called(_) | Phase::Doubt { .. } | Phase::Lost { .. } => Next::Ask,
+            Phase::Called(_) | Phase::Unconfirmed { .. } | Phase::Lost { .. } => Next::Ask,
         }
     }
 
     /// The API was asked, and there is no row. Gives the end, or the question is asked again later.
     pub(super) fn not_there(&mut self, now: Instant) -> Option<Failure> {
         let asked = match self.phase {
-            Phase::Doubt { asked, .. } => asked + 1,
+            Phase::Unconfirmed { asked, .. } => asked + 1,
             _ => 1,
         };
         let next = now + (self.patience / 5) * (1 << asked);
-        self.phase = Phase::Doubt { asked, next };
+        self.phase = Phase::Unconfirmed { asked, next };
         (asked >= QUESTIONS).then(|| {
             let why = "the engine lost the metadata task".to_string();
             match self.broken {

@@ -112,7 +112,7 @@ fn understand(
     text: &str,
 ) -> Result<Value, Failure> {
     let value = serde_json::from_str::<Value>(text).ok();
-    let message = || told(status, value.as_ref(), text);
+    let message = || describe(status, value.as_ref(), text);
     match status {
         200..=299 => match value {
             Some(value) => match value.get("error") {
@@ -156,7 +156,7 @@ fn words(value: &Value) -> String {
     }
 }
 
-fn told(status: u16, value: Option<&Value>, text: &str) -> String {
+fn describe(status: u16, value: Option<&Value>, text: &str) -> String {
     let said = value
         .and_then(|value| value.get("message").or(value.get("error")))
         .map_or_else(|| short(text), words);
@@ -226,8 +226,12 @@ mod tests {
             failure.to_string(),
             "HTTP 500: 500 Internal Server Error Oops"
         );
-        assert!(failure.in_doubt());
-        assert!(understand(200, None, None, page).unwrap_err().in_doubt());
+        assert!(failure.is_unconfirmed());
+        assert!(
+            understand(200, None, None, page)
+                .unwrap_err()
+                .is_unconfirmed()
+        );
     }
 
     #[test]

@@ -20,7 +20,7 @@ use ureq::{
 };
 
 use crate::retry::{
-    shutdown::{Halt, STOPPED},
+    shutdown::{STOPPED, Shutdown},
     timeout::{Clock, Late, Limits},
 };
 
@@ -30,14 +30,14 @@ const HELD_BACK: usize = 256 << 10;
 
 /// Makes connections.
 #[derive(Debug)]
-pub(super) struct Tcp(pub(super) Halt);
+pub(super) struct Tcp(pub(super) Shutdown);
 
 /// One of them.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
     buffers: LazyBuffers,
-    halt: Halt,
+    shutdown: Shutdown,
 }
 
 impl<In: Transport> Connector<In> for Tcp {
@@ -62,7 +62,7 @@ impl<In: Transport> Connector<In> for Tcp {
         Ok(Some(Either::B(Connection {
             stream,
             buffers,
-            halt: self.0.clone(),
+            shutdown: self.0.clone(),
         })))
     }
 }
@@ -92,14 +92,14 @@ impl Transport for Connection {
         let mut wait = Wait::new(timeout, timeout.per_write, Timeout::PerWrite);
         let mut rest = &self.buffers.output()[..amount];
         while !rest.is_empty() {
-            go_on(&self.halt)?;
+            go_on(&self.shutdown)?;
             match (&self.stream).write(rest) {
                 Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
                 Ok(count) => {
                     rest = &rest[count..];
                     wait.clock.moves(Instant::now());
                 }
-                Err(error) => wait.after(error, (&self.stream, PollFlags::OUT), &self.halt)?,
+                Err(error) => wait.after(error, (&self.stream, PollFlags::OUT), &self.shutdown)?,
             }
         }
         Ok(())
@@ -113,7 +113,7 @@ impl Transport for Connection {
                     self.buffers.input_appended(count);
                     return Ok(count > 0);
                 }
-                Err(error) => wait.after(error, (&self.stream, PollFlags::IN), &self.halt)?,
+                Err(error) => wait.after(error, (&self.stream, PollFlags::IN), &self.shutdown)?,
             }
         }
     }
@@ -150,7 +150,7 @@ impl Wait {
         &mut self,
         error: io::Error,
         (stream, what): (&TcpStream, PollFlags),
-        halt: &Halt,
+        shutdown: &Shutdown,
     ) -> Result<(), Error> {
         match error.kind() {
             ErrorKind::WouldBlock => {}
@@ -171,18 +171,21 @@ impl Wait {
                 tv_nsec: i64::from(left.subsec_nanos()),
             }
         });
-        let mut fds = [PollFd::new(stream, what), PollFd::new(halt, PollFlags::IN)];
+        let mut fds = [
+            PollFd::new(stream, what),
+            PollFd::new(shutdown, PollFlags::IN),
+        ];
         match poll(&mut fds, left.as_ref()) {
-            _ if halt.pulled() => go_on(halt),
+            _ if shutdown.requested() => go_on(shutdown),
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(io::Error::from(error).into()),
         }
     }
 }
 
-/// Nothing more leaves once the halt is pulled, even where there is room for it.
-fn go_on(halt: &Halt) -> Result<(), Error> {
-    match halt.pulled() {
+/// Nothing more leaves once the shutdown is requested, even where there is room for it.
+fn go_on(shutdown: &Shutdown) -> Result<(), Error> {
+    match shutdown.requested() {
         true => Err(io::Error::other(STOPPED).into()),
         false => Ok(()),
     }
@@ -206,11 +209,11 @@ mod tests {
         stream.set_nonblocking(true).unwrap();
         set_socket_send_buffer_size(&stream, 4096).unwrap();
         let buffers = LazyBuffers::new(16384, 8 << 20);
-        let halt = Halt::new().unwrap();
+        let shutdown = Shutdown::new().unwrap();
         let connection = Connection {
             stream,
             buffers,
-            halt,
+            shutdown,
         };
         (connection, listener.accept().unwrap().0)
     }
@@ -247,14 +250,14 @@ mod tests {
         assert!(matches!(silent, Err(Error::Timeout(Timeout::PerRead))));
         let over = ours.await_input(timeout(60_000, Limit::from_millis(100)));
         assert!(matches!(over, Err(Error::Timeout(Timeout::Global))));
-        ours.halt.pull();
+        ours.shutdown.request();
         let halted = ours.await_input(timeout(60_000, Limit::NotHappening));
         assert!(matches!(halted, Err(Error::Io(_))));
         theirs.set_nonblocking(true).unwrap();
         while matches!(theirs.read(&mut [0; 64 << 10]), Ok(1..)) {}
         let halted = ours.transmit_output(1, timeout(60_000, Limit::NotHappening));
         assert!(matches!(halted, Err(Error::Io(_))), "there was room");
-        ours.halt = Halt::new().unwrap();
+        ours.shutdown = Shutdown::new().unwrap();
         assert!(ours.is_open());
         drop(theirs);
         assert!(

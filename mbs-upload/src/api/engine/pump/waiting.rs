@@ -38,9 +38,9 @@ impl Pump {
             };
             fds.push(PollFd::new(socket, PollFlags::IN | room));
         }
-        // Once pulled it can be read for ever.
-        if !self.halt.pulled() {
-            fds.push(PollFd::new(&self.halt, PollFlags::IN));
+        // Once requested it can be read for ever.
+        if !self.shutdown.requested() {
+            fds.push(PollFd::new(&self.shutdown, PollFlags::IN));
         }
         // An interruption only makes us look around once more.
         let _ = poll(&mut fds, limit.as_ref());
