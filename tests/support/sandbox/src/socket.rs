@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::engine::{NotTaken, call, python_json};
 use crate::faults::Kind;
 use crate::request::query_value;
-use crate::sessions::{Key, Order};
+use crate::sessions::{Key, Order, Seat};
 use crate::{App, token};
 
 /// Answers `GET /ws`. The token is looked at here and never again.
@@ -41,20 +41,31 @@ pub(crate) async fn connect(
     let (email, role) = (email.to_owned(), role.to_owned());
     let session_id = query_value(query.as_deref(), "session_id").filter(|id| !id.is_empty());
     match upgrade {
-        Ok(upgrade) => upgrade.on_upgrade(move |socket| async move {
-            serve(app, socket, &email, &role, session_id.as_deref()).await;
-        }),
+        Ok(upgrade) => {
+            // Before the answer: of two connections the later one has the session.
+            let seat = app.engine.join(&email, session_id.as_deref(), app.keep());
+            let taken = Taken { app, seat };
+            upgrade.on_upgrade(move |socket| async move { serve(taken, socket, &role).await })
+        }
         Err(refused) => refused.into_response(),
     }
 }
 
-async fn serve(
+/// A session's place, left when this is dropped.
+struct Taken {
     app: Arc<App>,
-    mut socket: WebSocket,
-    user: &str,
-    role: &str,
-    session_id: Option<&str>,
-) {
+    seat: Seat,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.app.engine.leave(&self.seat);
+    }
+}
+
+async fn serve(mut taken: Taken, mut socket: WebSocket, role: &str) {
+    let app = Arc::clone(&taken.app);
+    let seat = &mut taken.seat;
     let ticket = app.log.begin("WS", "/ws");
     if let Some(fault) = app.faults.meet("WS", "/ws")
         && fault.kind == Kind::Drop
@@ -63,7 +74,6 @@ async fn serve(
             .end(ticket, |entry| entry.fault = Some("Drop".into()));
         return;
     }
-    let mut seat = app.engine.join(user, session_id, app.keep());
     loop {
         tokio::select! {
             order = seat.orders.recv() => match order {
@@ -91,7 +101,7 @@ async fn serve(
             },
         }
     }
-    app.engine.leave(&seat);
+    app.engine.leave(seat);
     app.log.end(ticket, |entry| entry.status = Some(101));
 }
 
