@@ -1,6 +1,7 @@
 //! The routes, and the layer that writes the log and plays the faults.
 
 use std::future::poll_fn;
+use std::io::Write;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,10 +91,19 @@ async fn record(
             .cloned()
             .unwrap_or_default();
         let failure = response.extensions().get::<Failure>().cloned();
+        let reason = failure.and_then(|failure| failure.reason);
+        if let Some(reason) = &reason {
+            // A test that fails shows it.
+            let status = response.status().as_u16();
+            let _ = writeln!(
+                std::io::stderr(),
+                "sandbox: {method} {path}: {status}: {reason}"
+            );
+        }
         app.log.end(ticket, |entry| {
             entry.status = Some(response.status().as_u16()).filter(|_| !cut);
             (entry.hash, entry.book, entry.fault) = (about.hash, about.book, kind);
-            entry.note = failure.and_then(|failure| failure.reason);
+            entry.note = reason;
         });
         if cut {
             knife.cut();

@@ -49,7 +49,7 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    let given = request::json(&headers, &body)?.ok_or_else(Failure::unreadable)?;
+    let given = request::json(&headers, &body)?.ok_or_else(|| Failure::unreadable("no JSON"))?;
     let draft = match read(given) {
         Ok(draft) => draft,
         Err(Stop::Refused(refusal)) => return Ok(Json(refusal.answer()).into_response()),

@@ -72,7 +72,7 @@ pub(crate) fn read(given: Value) -> Result<Draft, Stop> {
     let given = match given {
         Value::Object(given) if !given.is_empty() => given,
         Value::Array(list) if !list.is_empty() => return Err(Stop::invalid("Invalid data type")),
-        _ => return Err(Stop::Failed(Failure::unreadable())),
+        _ => return Err(Stop::Failed(Failure::unreadable("no JSON object"))),
     };
     let language_given = match given.get("language") {
         Some(language) => Some(shrink(language, true)?),

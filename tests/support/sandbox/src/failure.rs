@@ -12,7 +12,7 @@ use serde_json::json;
 pub(crate) struct Failure {
     status: StatusCode,
     message: String,
-    /// Why, for the log of the sandbox only.
+    /// Why, for the log and stderr of the sandbox only.
     pub(crate) reason: Option<String>,
     /// An HTML page even below flask-restful: no route matched.
     page: bool,
@@ -36,9 +36,14 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
-    /// 400 as Werkzeug words it when a request cannot be read.
-    pub(crate) fn unreadable() -> Self {
-        Self::bad("The browser (or proxy) sent a request that this server could not understand.")
+    /// 400 as Werkzeug words it when a request cannot be read; `reason` is for the log alone.
+    pub(crate) fn unreadable(reason: impl Display) -> Self {
+        let message =
+            "The browser (or proxy) sent a request that this server could not understand.";
+        Self {
+            reason: Some(reason.to_string()),
+            ..Self::bad(message)
+        }
     }
 
     /// 401.

@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | `api`, `listener` | routes; connections that can be cut |
 //! | `login`, `access`, `token` | who may |
-//! | `check`, `upload` | files on their way in |
+//! | `check`, `upload`, `form` | files on their way in |
 //! | `engine`, `sessions`, `socket` | the task engine and its WebSocket |
 //! | `metadata`, `lookup`, `cover` | the one task |
 //! | `convert` | how another one refuses |
@@ -43,6 +43,7 @@ mod draft;
 mod engine;
 mod failure;
 mod faults;
+mod form;
 mod listener;
 mod log;
 mod login;
@@ -96,11 +97,6 @@ impl App {
 
     fn thumbs(&self) -> PathBuf {
         self.data.join("thumbs")
-    }
-
-    /// Where files wait whose request is not yet complete; nobody looks there.
-    fn spool(&self) -> PathBuf {
-        self.data.join(".spool")
     }
 
     fn keep(&self) -> Duration {

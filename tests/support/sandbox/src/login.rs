@@ -91,7 +91,9 @@ async fn with_form(app: &App, headers: &HeaderMap, body: &[u8]) -> Answer {
     let form = kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
     let field = |key| request::query_value(form.then_some(body.as_str()), key);
     let (Some(name), Some(password)) = (field("username"), field("password")) else {
-        return Err(Failure::unreadable());
+        return Err(Failure::unreadable(
+            "neither JSON nor a form with both fields",
+        ));
     };
     let mut user = find(app, "user_name", &name).await?;
     if user.is_none() {

@@ -22,7 +22,7 @@ pub(crate) fn json(headers: &HeaderMap, body: &[u8]) -> Result<Option<Value>, Fa
     }
     serde_json::from_slice(body)
         .map(Some)
-        .map_err(|_| Failure::unreadable())
+        .map_err(Failure::unreadable)
 }
 
 /// The first value of a key in a query string, decoded.

@@ -88,7 +88,7 @@ impl Sandbox {
             }
         };
         let (data, folder) = data_folder(store, cluster.as_ref())?;
-        for name in ["books", "uploads", "thumbs", "converted", ".spool"] {
+        for name in ["books", "uploads", "thumbs", "converted"] {
             let dir = data.join(name);
             fs::create_dir_all(&dir).with_context(|| format!("{}: create", dir.display()))?;
         }
