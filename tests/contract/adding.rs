@@ -199,7 +199,7 @@ fn two_at_once_add_the_same_content_twice() {
         let adders = uploads.map(|upload| {
             scope.spawn(move || add(server, book.id, json!({ "upload_id": upload })).status)
         });
-        let waiting = "select 1 from pg_stat_activity where datname = 'ebooks'
+        let waiting = "select 1 from pg_stat_activity where datname = current_database()
             and query like '%from source join ebook%'
             and pid <> pg_backend_pid()";
         wait_for("both at the lock", Duration::from_secs(40), || {

@@ -236,7 +236,11 @@ fn the_log_tells_what_was_in_flight_together() {
 
 #[test]
 fn outages_of_server_and_database() {
-    let Some(mut server) = sandbox_only(Settings::default(), "an outage") else {
+    let own_cluster = Settings {
+        own_cluster: true,
+        ..Settings::default()
+    };
+    let Some(mut server) = sandbox_only(own_cluster, "an outage") else {
         return;
     };
     check(&server).unwrap();

@@ -37,10 +37,10 @@ fn rest(mut child: Child, mut stdout: impl Read) -> (Option<i32>, String, String
 
 #[test]
 fn a_server_that_dies_in_the_middle_is_no_end_of_the_stream() {
-    let mut server = Server::start();
+    let mut server = Server::own();
     server.sql(&insert(1..=MANY));
     let (child, stdout) = in_the_middle(server.mbs_hashes());
-    server.cluster.crash();
+    server.cluster().crash();
     let (code, out, err) = rest(child, stdout);
     assert_eq!(code, Some(255), "{err}");
     assert!(!out.contains("summary"));
@@ -58,7 +58,7 @@ fn a_session_ended_by_the_administrator_is_no_end_of_the_stream() {
             "canceling statement due to user request",
         ),
     ] {
-        let server = Server::start();
+        let server = Server::own();
         server.sql(&insert(1..=MANY));
         let (child, stdout) = in_the_middle(server.mbs_hashes());
         let end = format!(
@@ -75,7 +75,7 @@ fn a_session_ended_by_the_administrator_is_no_end_of_the_stream() {
 
 #[test]
 fn a_signal_ends_the_stream_with_a_summary_that_says_so() {
-    let server = Server::start();
+    let server = Server::own();
     server.sql(&insert(1..=MANY));
     let (mut child, mut stdout) = in_the_middle(server.mbs_hashes());
     terminate(&child);
@@ -97,7 +97,7 @@ fn a_signal_ends_the_stream_with_a_summary_that_says_so() {
 
 #[test]
 fn a_reader_that_has_enough_is_no_error() {
-    let server = Server::start();
+    let server = Server::own();
     server.sql(&insert(1..=MANY));
     let ran = server
         .work
@@ -122,14 +122,14 @@ fn a_full_disk_is_told() {
 
 #[test]
 fn a_database_that_refuses_is_tried_again_and_then_given_up() {
-    let mut server = Server::start();
-    server.cluster.stop();
+    let mut server = Server::own();
+    server.cluster().stop();
     let url = crate::tcp(&server, "");
     let tool = || server.work.tool("mbs-hashes").args(["--db", &url]);
     let ran = tool().args(["--db-timeout", "2s"]).code(255);
     ran.one_line(&[&format!(
         "mbs-hashes: 127.0.0.1:{}/ebooks: connect: Connection refused",
-        server.cluster.port()
+        server.database.server().port()
     )]);
     // The server is back before the last try.
     let mut child = tool().arg("-v").spawn();
@@ -137,7 +137,7 @@ fn a_database_that_refuses_is_tried_again_and_then_given_up() {
     let mut line = String::new();
     stderr.read_line(&mut line).unwrap();
     assert!(line.contains("again in 1 s"), "{line}");
-    server.cluster.resume();
+    server.cluster().resume();
     let output = child.wait_with_output().unwrap();
     assert!(
         output.status.success(),
@@ -177,7 +177,7 @@ fn a_server_that_never_answers_is_given_up() {
 
 #[test]
 fn a_server_that_falls_silent_in_the_middle_is_given_up() {
-    let server = Server::start();
+    let server = Server::own();
     server.sql(&insert(1..=MANY));
     let (child, stdout) = in_the_middle(server.mbs_hashes().args(["--db-timeout", "700ms"]));
     let backend = "select pid from pg_stat_activity where application_name = 'mbs-hashes' and backend_type = 'client backend'";
@@ -207,7 +207,7 @@ fn a_locked_table_is_told() {
 
 #[test]
 fn a_slow_reader_is_not_the_database_s_fault() {
-    let server = Server::start();
+    let server = Server::own();
     server.sql(&insert(1..=MANY));
     let (mut child, stdout) = in_the_middle(server.mbs_hashes().args(["--db-timeout", "300ms"]));
     // It now waits for us; longer than it would wait for the server.

@@ -18,10 +18,10 @@ fn exported() -> (Server, Vec<u8>) {
     let psql = server
         .work
         .shell(&documented(&server.work))
-        .env("PGHOST", server.cluster.socket_dir())
-        .env("PGPORT", server.cluster.port().to_string())
+        .env("PGHOST", server.database.server().socket_dir())
+        .env("PGPORT", server.database.server().port().to_string())
         .env("PGUSER", "reader")
-        .env("PGDATABASE", "ebooks");
+        .env("PGDATABASE", server.database.name());
     psql.ok();
     let csv = std::fs::read(server.work.join("known.csv")).unwrap();
     (server, csv)

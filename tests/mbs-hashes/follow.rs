@@ -94,9 +94,7 @@ pub(crate) fn assert_each_once(server: &Server, seen: &[Value]) {
         *count.entry(id).or_insert(0) += 1;
     }
     assert!(count.values().all(|&n| n == 1), "doubled: {count:?}");
-    let rows = server
-        .cluster
-        .query("ebooks", "select id from source order by id");
+    let rows = server.database.query("select id from source order by id");
     let table: Vec<i64> = rows
         .iter()
         .map(|row| row[0].as_ref().unwrap().parse().unwrap())
@@ -106,7 +104,7 @@ pub(crate) fn assert_each_once(server: &Server, seen: &[Value]) {
 
 #[test]
 fn new_rows_come_after_caught_up() {
-    let server = Server::start();
+    let server = Server::own();
     let mut client = server.client();
     for _ in 0..5 {
         client.batch_execute(NEXT).unwrap();
@@ -127,7 +125,7 @@ fn new_rows_come_after_caught_up() {
 
 #[test]
 fn an_empty_table_is_caught_up_with_at_once() {
-    let server = Server::start();
+    let server = Server::own();
     let mut follower = Follower::start(server.mbs_hashes());
     assert_eq!(follower.until("caught_up")["rows"], 0);
     server.client().batch_execute(NEXT).unwrap();
@@ -139,7 +137,7 @@ fn an_empty_table_is_caught_up_with_at_once() {
 /// seen when it commits, so those of slow transactions were missed for ever.
 #[test]
 fn bug_b15_incremental_refresh_misses_no_late_commit() {
-    let server = Server::start();
+    let server = Server::own();
     let (mut early, mut client) = (server.client(), server.client());
     client.batch_execute(NEXT).unwrap();
     // Id 2 is taken before the follower starts, id 4 while it runs; both commit after higher ids were seen.
@@ -165,7 +163,7 @@ fn bug_b15_incremental_refresh_misses_no_late_commit() {
 /// An id may be taken well before its row is inserted, and before the transaction has a number.
 #[test]
 fn an_id_taken_ahead_of_its_row_is_waited_for() {
-    let server = Server::start();
+    let server = Server::own();
     let (mut other, mut client) = (server.client(), server.client());
     client.batch_execute(NEXT).unwrap();
     let mut follower = Follower::start(server.mbs_hashes());
@@ -185,7 +183,7 @@ fn an_id_taken_ahead_of_its_row_is_waited_for() {
 
 #[test]
 fn rollbacks_deletions_and_updates_double_nothing() {
-    let server = Server::start();
+    let server = Server::own();
     let (mut other, mut client) = (server.client(), server.client());
     for _ in 0..4 {
         client.batch_execute(NEXT).unwrap();
@@ -213,7 +211,7 @@ fn rollbacks_deletions_and_updates_double_nothing() {
 
 #[test]
 fn many_writers_at_once() {
-    let server = Server::start();
+    let server = Server::own();
     let mut follower = Follower::start(server.mbs_hashes());
     follower.until("caught_up");
     std::thread::scope(|scope| {
@@ -276,7 +274,7 @@ fn gaps_that_nobody_can_fill_are_given_up() {
     let old = other.transaction().unwrap();
     let mut follower = Follower::start(server.mbs_hashes());
     follower.until("caught_up");
-    let log = server.cluster.socket_dir().join("server.log");
+    let log = server.database.server().socket_dir().join("server.log");
     let looks_into_gaps = |text: &str| text.contains("unnest(");
     wait_for("a look into the gaps", DEADLINE, || {
         looks_into_gaps(&std::fs::read_to_string(&log).unwrap()).then_some(())
@@ -294,7 +292,7 @@ fn gaps_that_nobody_can_fill_are_given_up() {
 
 #[test]
 fn a_look_for_new_rows_is_cheap() {
-    let server = Server::start();
+    let server = Server::own();
     server.sql(&insert(1..=50_000));
     server.sql("delete from source where id % 1000 = 0; analyze source");
     let mut other = server.client();
@@ -303,7 +301,7 @@ fn a_look_for_new_rows_is_cheap() {
     follower.until("caught_up");
     let scans = || -> i64 {
         let sql = "select pg_stat_force_next_flush(); select seq_scan from pg_stat_user_tables where relname = 'source'";
-        server.cluster.query("ebooks", sql).last().unwrap()[0]
+        server.database.query(sql).last().unwrap()[0]
             .as_ref()
             .unwrap()
             .parse()
@@ -311,7 +309,7 @@ fn a_look_for_new_rows_is_cheap() {
     };
     let passes = || -> i64 {
         let sql = "select idx_scan from pg_stat_user_indexes where indexrelname = 'source_pkey'";
-        server.cluster.query("ebooks", sql)[0][0]
+        server.database.query(sql)[0][0]
             .as_ref()
             .unwrap()
             .parse()
@@ -335,11 +333,11 @@ fn a_follower_outlives_a_restart_of_the_database() {
     server.client().batch_execute(NEXT).unwrap();
     let mut follower = Follower::start(server.mbs_hashes());
     follower.until("caught_up");
-    server.cluster.crash();
-    server.cluster.resume();
+    server.cluster().crash();
+    server.cluster().resume();
     server.client().batch_execute(NEXT).unwrap();
     follower.until("known_hash");
-    server.cluster.restart();
+    server.cluster().restart();
     server.client().batch_execute(NEXT).unwrap();
     follower.until("known_hash");
     assert_each_once(&server, &follower.seen);
@@ -354,7 +352,7 @@ fn a_follower_outlives_a_restart_of_the_database() {
 
 #[test]
 fn what_no_waiting_mends_ends_a_follower() {
-    let server = Server::start();
+    let server = Server::own();
     let mut follower = Follower::start(server.mbs_hashes());
     follower.until("caught_up");
     server.sql("revoke select on source from reader");
@@ -369,7 +367,7 @@ fn what_no_waiting_mends_ends_a_follower() {
 
 #[test]
 fn a_follower_notices_that_its_reader_is_gone_without_a_new_row() {
-    let server = Server::start();
+    let server = Server::own();
     server.add(1..=1);
     let script = "mbs-hashes --follow --interval 60s | head -1";
     let ran = server.work.shell(script).env("MBS_DB", server.db()).ok();
@@ -378,7 +376,7 @@ fn a_follower_notices_that_its_reader_is_gone_without_a_new_row() {
 
 #[test]
 fn nothing_waits_in_a_buffer_while_the_follower_waits() {
-    let server = Server::start();
+    let server = Server::own();
     server.add(1..=3);
     let run = server.mbs_hashes().args(["--follow", "--interval", "600s"]);
     let mut child = run.spawn();

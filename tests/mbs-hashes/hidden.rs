@@ -24,7 +24,7 @@ fn refused(server: &Server, code: i32, words: &[&str]) {
 
 #[test]
 fn rows_that_row_level_security_hides_are_an_error_and_never_zero_rows() {
-    let server = Server::start();
+    let server = Server::own();
     server.add(1..=40);
     server.sql(
         "grant select on ebook to reader; alter table source enable row level security;
@@ -86,7 +86,10 @@ fn an_empty_table_of_the_same_name_does_not_stand_in_for_the_server_s() {
     let ran = server.mbs_hashes().env("MBS_DB", chosen).ok();
     assert_eq!(ran.of_type("known_hash").len(), 4);
     // A temporary table comes before all others, and in a pool it may be another client's.
-    server.sql("drop schema reader cascade; grant temporary on database ebooks to reader");
+    server.sql(&format!(
+        "drop schema reader cascade; grant temporary on database {} to reader",
+        server.database.name()
+    ));
     let mut client = server.client();
     client
         .batch_execute("create temporary table source (like public.source)")

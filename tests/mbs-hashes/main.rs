@@ -30,7 +30,7 @@ mod ends;
 use std::time::Duration;
 
 use harness::{
-    Cluster, Run, Workdir,
+    Cluster, Database, Run, Workdir,
     cluster::{Options, SUPERUSER},
 };
 
@@ -40,12 +40,34 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// A PostgreSQL with the server's tables in the database `ebooks`, one ebook, and the role `reader` that may
 /// only SELECT from the two tables that are needed.
 struct Server {
-    cluster: Cluster,
+    database: Database,
+    /// Its own cluster, for tests that change or stop it.
+    cluster: Option<Cluster>,
     work: Workdir,
 }
 
+/// A role that exists for the whole cluster may have been made for another database.
+const TABLES: [&str; 3] = [
+    include_str!("../support/sandbox/src/sql/schema.sql"),
+    include_str!("../support/sandbox/src/sql/seed.sql"),
+    "insert into ebook (version_id, created, modified, title, language_id, base_dir)
+     values (1, now(), now(), 'One', 1, 'One');
+     do $$ begin create role reader login password 'pa:ss';
+     exception when duplicate_object then null; end $$;
+     grant select on source, format to reader",
+];
+
 impl Server {
     fn start() -> Server {
+        Server {
+            database: Database::with(&TABLES),
+            cluster: None,
+            work: Workdir::new(),
+        }
+    }
+
+    /// On a cluster that no other test uses; the database is named `ebooks`.
+    fn own() -> Server {
         Server::with(&Options::default())
     }
 
@@ -53,22 +75,23 @@ impl Server {
         let cluster = Cluster::start_with(options);
         cluster.create_database("ebooks");
         let server = Server {
-            cluster,
+            database: Database::at(&cluster, "ebooks"),
+            cluster: Some(cluster),
             work: Workdir::new(),
         };
-        server.sql(include_str!("../support/sandbox/src/sql/schema.sql"));
-        server.sql(include_str!("../support/sandbox/src/sql/seed.sql"));
-        server.sql(
-            "insert into ebook (version_id, created, modified, title, language_id, base_dir)
-             values (1, now(), now(), 'One', 1, 'One');
-             create role reader login password 'pa:ss';
-             grant select on source, format to reader",
-        );
+        for sql in TABLES {
+            server.sql(sql);
+        }
         server
     }
 
+    /// Its own cluster.
+    fn cluster(&mut self) -> &mut Cluster {
+        self.cluster.as_mut().expect("a cluster of its own")
+    }
+
     fn sql(&self, sql: &str) {
-        self.cluster.execute("ebooks", sql);
+        self.database.execute(sql);
     }
 
     /// Adds rows with these ids.
@@ -78,11 +101,7 @@ impl Server {
 
     /// The settings of the role that may only read, over the Unix socket.
     fn db(&self) -> String {
-        let folder = self.cluster.socket_dir().display();
-        format!(
-            "host={folder} port={} dbname=ebooks user=reader",
-            self.cluster.port()
-        )
+        self.database.settings_for("reader")
     }
 
     fn mbs_hashes(&self) -> Run {
@@ -91,7 +110,7 @@ impl Server {
 
     /// Somebody else's connection to the database.
     fn client(&self) -> postgres::Client {
-        self.cluster.client("ebooks")
+        self.database.client()
     }
 }
 
@@ -125,6 +144,5 @@ fn ids(records: &[serde_json::Value]) -> Vec<i64> {
 
 /// A URL over TCP for the superuser.
 fn tcp(server: &Server, rest: &str) -> String {
-    let port = server.cluster.port();
-    format!("postgresql://{SUPERUSER}@127.0.0.1:{port}/ebooks{rest}")
+    server.database.url_for(SUPERUSER) + rest
 }

@@ -59,7 +59,7 @@ fn assert_the_web_server_can_work(pooler: &Pooler) {
 #[test]
 fn nothing_is_left_behind_in_a_pool_that_the_web_server_shares() {
     let server = server(2000);
-    let pooler = Pooler::start(&server.cluster, "transaction", ONE);
+    let pooler = Pooler::start(server.database.server(), "transaction", ONE);
     for round in 0..2 {
         let ran = server
             .work
@@ -75,7 +75,8 @@ fn nothing_is_left_behind_in_a_pool_that_the_web_server_shares() {
         .args(["--db", &url(&pooler)])
         .ok();
     assert_the_web_server_can_work(&pooler);
-    let log = std::fs::read_to_string(server.cluster.socket_dir().join("server.log")).unwrap();
+    let log =
+        std::fs::read_to_string(server.database.server().socket_dir().join("server.log")).unwrap();
     let settings: Vec<&str> = log
         .lines()
         .filter(|line| line.contains("SET ") || line.contains("set_config"))
@@ -94,7 +95,7 @@ fn nothing_is_left_behind_in_a_pool_that_the_web_server_shares() {
 #[test]
 fn a_failure_in_the_middle_leaves_nothing_behind_either() {
     let server = server(10);
-    let pooler = Pooler::start(&server.cluster, "transaction", ONE);
+    let pooler = Pooler::start(server.database.server(), "transaction", ONE);
     server.sql("revoke select on format from web");
     server
         .work
@@ -130,7 +131,11 @@ fn path() -> String {
 #[test]
 fn a_follower_sees_late_rows_through_a_pool() {
     let server = server(5);
-    let pooler = Pooler::start(&server.cluster, "transaction", &["default_pool_size = 3"]);
+    let pooler = Pooler::start(
+        server.database.server(),
+        "transaction",
+        &["default_pool_size = 3"],
+    );
     let mut follower = crate::follow::Follower::start(
         server.work.tool("mbs-hashes").args(["--db", &url(&pooler)]),
     );
@@ -149,14 +154,14 @@ fn a_follower_sees_late_rows_through_a_pool() {
 #[test]
 fn a_pool_by_session_serves_and_one_by_statement_is_told_of() {
     let server = server(3);
-    let session = Pooler::start(&server.cluster, "session", ONE);
+    let session = Pooler::start(server.database.server(), "session", ONE);
     server
         .work
         .tool("mbs-hashes")
         .args(["--db", &url(&session)])
         .ok();
     assert_the_web_server_can_work(&session);
-    let statement = Pooler::start(&server.cluster, "statement", ONE);
+    let statement = Pooler::start(server.database.server(), "statement", ONE);
     let ran = server
         .work
         .tool("mbs-hashes")

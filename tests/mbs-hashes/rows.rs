@@ -9,9 +9,7 @@ fn every_row_is_there_in_order_and_says_what_the_table_says() {
     server.add(1..=3000);
     server.sql("delete from source where id % 7 = 0; update source set hash = upper(hash), format_id = 1, size = 2147483647 where id = 31");
     let ran = server.mbs_hashes().ok();
-    let rows = server.cluster.query(
-        "ebooks",
-        "select json_build_object('type', 'known_hash', 'sha1', lower(hash), 'size', size, 'source_id', source.id,
+    let rows = server.database.query("select json_build_object('type', 'known_hash', 'sha1', lower(hash), 'size', size, 'source_id', source.id,
             'ebook_id', ebook_id, 'location', location, 'format', extension)
          from source join format on format.id = format_id order by source.id",
     );
@@ -88,12 +86,12 @@ fn text_of_any_script_is_data() {
 
 #[test]
 fn a_database_that_does_not_know_its_encoding_does_not_end_the_stream() {
-    let server = Server::start();
-    server.cluster.execute(
+    let mut server = Server::own();
+    server.cluster().execute(
         "postgres",
         "create database bytes template template0 encoding 'SQL_ASCII' locale 'C'",
     );
-    server.cluster.execute(
+    server.cluster().execute(
         "bytes",
         r"create table ebook (id bigint); create table format (id bigint primary key, extension varchar(8));
           insert into format values (8, 'epub');
@@ -118,12 +116,12 @@ fn a_database_that_does_not_know_its_encoding_does_not_end_the_stream() {
 
 #[test]
 fn a_database_of_another_encoding_arrives_as_utf_8() {
-    let server = Server::start();
-    server.cluster.execute(
+    let mut server = Server::own();
+    server.cluster().execute(
         "postgres",
         "create database latin template template0 encoding 'LATIN2' locale 'C'",
     );
-    server.cluster.execute(
+    server.cluster().execute(
         "latin",
         "create table ebook (id bigint); create table format (id bigint primary key, extension varchar(8));
          insert into format values (8, 'epub');
@@ -152,7 +150,7 @@ fn bug_c8_loading_hashes_that_fails_is_not_an_empty_set() {
     server.sql("revoke select on source from reader");
     let ran = server.mbs_hashes().code(255);
     assert_eq!(ran.stdout(), "");
-    ran.one_line(&["ebooks: read: permission denied for table source"]);
+    ran.one_line(&[": read: permission denied for table source"]);
 }
 
 #[test]
@@ -171,7 +169,8 @@ fn the_session_only_reads_and_is_named() {
         .env("PGAPPNAME", "mine")
         .env("PGOPTIONS", "-c statement_timeout=1")
         .ok();
-    let log = std::fs::read_to_string(server.cluster.socket_dir().join("server.log")).unwrap();
+    let log =
+        std::fs::read_to_string(server.database.server().socket_dir().join("server.log")).unwrap();
     for name in ["mbs-hashes", "mine"] {
         let said: Vec<&str> = log
             .lines()

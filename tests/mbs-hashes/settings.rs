@@ -16,14 +16,14 @@ fn asking_for_passwords() -> Server {
 fn url(server: &Server) -> String {
     format!(
         "postgresql://reader@127.0.0.1:{}/ebooks",
-        server.cluster.port()
+        server.database.server().port()
     )
 }
 
 #[test]
 fn libpq_s_environment_leads_to_the_database() {
     let server = asking_for_passwords();
-    let port = server.cluster.port().to_string();
+    let port = server.database.server().port().to_string();
     let run = || {
         server
             .work
@@ -68,7 +68,7 @@ fn libpq_s_environment_leads_to_the_database() {
         .code(255)
         .one_line(&["/nosuch"]);
     // A folder is a Unix socket, which trusts here.
-    let folder = server.cluster.socket_dir();
+    let folder = server.database.server().socket_dir();
     assert_eq!(
         run()
             .env("PGHOST", folder)
@@ -87,8 +87,8 @@ fn without_any_setting_the_account_s_own_database_is_asked_for() {
     let ran = server
         .work
         .tool("mbs-hashes")
-        .env("PGHOST", server.cluster.socket_dir())
-        .env("PGPORT", server.cluster.port().to_string())
+        .env("PGHOST", server.database.server().socket_dir())
+        .env("PGPORT", server.database.server().port().to_string())
         .code(255);
     ran.one_line(&[&format!("/{}: connect: ", account.trim()), "does not exist"]);
 }
@@ -96,7 +96,7 @@ fn without_any_setting_the_account_s_own_database_is_asked_for() {
 #[test]
 fn the_password_file_is_read_as_libpq_reads_it() {
     let server = asking_for_passwords();
-    let port = server.cluster.port();
+    let port = server.database.server().port();
     let home = server.work.join("home");
     fs::create_dir(&home).unwrap();
     let file = server.work.write(
@@ -205,9 +205,9 @@ fn bug_f_a_password_on_the_command_line_is_refused() {
 
 #[test]
 fn the_next_host_is_tried_where_one_does_not_answer() {
-    let server = Server::start();
+    let server = Server::own();
     server.add(1..=1);
-    let port = server.cluster.port();
+    let port = server.database.server().port();
     let url = format!("postgresql://reader@127.0.0.1:1,127.0.0.1:{port}/ebooks");
     let ran = server.work.tool("mbs-hashes").args(["--db", &url]).ok();
     assert_eq!((ran.records().len(), ran.stderr().as_str()), (2, ""));
@@ -232,7 +232,7 @@ fn the_next_host_is_tried_where_one_does_not_answer() {
 
 #[test]
 fn another_database_is_a_mistake_in_the_settings() {
-    let server = Server::start();
+    let server = Server::own();
     let ran = server
         .mbs_hashes()
         .args(["--db", &format!("{} dbname=postgres", server.db())])
@@ -245,11 +245,11 @@ fn another_database_is_a_mistake_in_the_settings() {
 /// psql and we come to the same database, or both to none.
 #[test]
 fn connection_strings_mean_what_they_mean_to_psql() {
-    let server = Server::start();
+    let server = Server::own();
     server.add(1..=1);
     server.sql("create role \"a b\" login; grant select on source, format to \"a b\"");
-    let port = server.cluster.port();
-    let folder = server.cluster.socket_dir().display().to_string();
+    let port = server.database.server().port();
+    let folder = server.database.server().socket_dir().display().to_string();
     let escaped = folder.replace('/', "%2F");
     let at = format!("127.0.0.1:{port}");
     for text in [

@@ -10,14 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Cluster, Run, Workdir};
+use harness::{Database, Run, Workdir};
 use serde_json::{Value, json};
 
 /// A server with three ebooks, one of them without a source, and four sources.
-fn database() -> Cluster {
-    let cluster = Cluster::start();
-    cluster.create_database("ebooks");
-    for sql in [
+fn database() -> Database {
+    Database::with(&[
         include_str!("../support/sandbox/src/sql/schema.sql"),
         include_str!("../support/sandbox/src/sql/seed.sql"),
         "insert into ebook (version_id, created, modified, title, language_id, base_dir)
@@ -26,18 +24,7 @@ fn database() -> Cluster {
          select 1, now(), now(), 1 + i % 2, 'T' || i, 8, i, md5(i::text) from generate_series(1, 4) as i;
          create role counter login;
          grant select on source, ebook to counter",
-    ] {
-        cluster.execute("ebooks", sql);
-    }
-    cluster
-}
-
-fn db(cluster: &Cluster) -> String {
-    let folder = cluster.socket_dir().display();
-    format!(
-        "host={folder} port={} dbname=ebooks user=counter",
-        cluster.port()
-    )
+    ])
 }
 
 /// Nobody listens there.
@@ -117,10 +104,10 @@ fn with_api(work: &Workdir, api: &Api) -> Run {
 
 #[test]
 fn three_counts_from_the_database() {
-    let cluster = database();
+    let database = database();
     let ran = Workdir::new()
         .tool("mbs-stats")
-        .env("MBS_DB", db(&cluster))
+        .env("MBS_DB", database.settings_for("counter"))
         .ok();
     let mut record = ran.records()[0].clone();
     let as_of = record.as_object_mut().unwrap().remove("as_of").unwrap();
@@ -134,11 +121,11 @@ fn three_counts_from_the_database() {
 
 #[test]
 fn zero_is_a_count_like_any_other() {
-    let cluster = database();
-    cluster.execute("ebooks", "delete from source; delete from ebook");
+    let database = database();
+    database.execute("delete from source; delete from ebook");
     let ran = Workdir::new()
         .tool("mbs-stats")
-        .env("MBS_DB", db(&cluster))
+        .env("MBS_DB", database.settings_for("counter"))
         .ok();
     let record = &ran.records()[0];
     for name in ["ebooks", "sources", "ebooks_without_source"] {
@@ -149,11 +136,11 @@ fn zero_is_a_count_like_any_other() {
 /// The original showed a failed query as 0, and kept that for five minutes.
 #[test]
 fn failure_is_never_shown_as_0() {
-    let cluster = database();
-    cluster.execute("ebooks", "revoke select on source from counter");
+    let database = database();
+    database.execute("revoke select on source from counter");
     let ran = Workdir::new()
         .tool("mbs-stats")
-        .env("MBS_DB", db(&cluster))
+        .env("MBS_DB", database.settings_for("counter"))
         .code(1);
     let record = &ran.records()[0];
     assert_eq!(record["ebooks"], 3);
@@ -171,14 +158,14 @@ fn failure_is_never_shown_as_0() {
 
 #[test]
 fn a_count_that_takes_too_long_leaves_the_others() {
-    let cluster = database();
-    let mut other = cluster.client("ebooks");
+    let database = database();
+    let mut other = database.client();
     let mut holding = other.transaction().unwrap();
     holding.batch_execute("lock table source").unwrap();
     let start = Instant::now();
     let ran = Workdir::new()
         .tool("mbs-stats")
-        .env("MBS_DB", db(&cluster))
+        .env("MBS_DB", database.settings_for("counter"))
         .args(["--db-timeout", "1s"])
         .code(1);
     assert!(start.elapsed() < Duration::from_secs(60));
@@ -190,16 +177,16 @@ fn a_count_that_takes_too_long_leaves_the_others() {
 /// The original read digits wherever they stood in psql's output and glued them to one number.
 #[test]
 fn digits_are_not_glued() {
-    let cluster = database();
-    cluster.execute(
-        "ebooks",
-        "alter role counter set client_min_messages = debug5;
+    let database = database();
+    database.execute(&format!(
+        "alter role counter in database {} set client_min_messages = debug5;
          insert into ebook (version_id, created, modified, title, language_id, base_dir)
          select 1, now(), now(), '12', 1, '34' from generate_series(4, 1234)",
-    );
+        database.name()
+    ));
     let ran = Workdir::new()
         .tool("mbs-stats")
-        .env("MBS_DB", db(&cluster))
+        .env("MBS_DB", database.settings_for("counter"))
         .env("PGOPTIONS", "-c client_min_messages=debug5")
         .ok();
     assert_eq!(ran.records()[0]["ebooks"], 1234);
@@ -209,11 +196,11 @@ fn digits_are_not_glued() {
 #[test]
 fn any_error_of_the_database_falls_back_to_the_api() {
     let work = Workdir::new();
-    let cluster = database();
-    cluster.execute("ebooks", "revoke select on source, ebook from counter");
-    let no_right = db(&cluster);
-    let wrong = format!("{} dbname=postgres", db(&cluster));
-    let missing = format!("{} dbname=nosuch", db(&cluster));
+    let database = database();
+    database.execute("revoke select on source, ebook from counter");
+    let no_right = database.settings_for("counter");
+    let wrong = format!("{} dbname=postgres", database.settings_for("counter"));
+    let missing = format!("{} dbname=nosuch", database.settings_for("counter"));
     for (database, reason) in [
         (NOWHERE, "Connection refused"),
         (&no_right, "permission denied"),
@@ -253,8 +240,10 @@ fn any_error_of_the_database_falls_back_to_the_api() {
 fn a_database_that_answers_leaves_the_api_alone() {
     let api = Api::start(1.into());
     let work = Workdir::new();
-    let cluster = database();
-    let ran = with_api(&work, &api).args(["--db", &db(&cluster)]).ok();
+    let database = database();
+    let ran = with_api(&work, &api)
+        .args(["--db", &database.settings_for("counter")])
+        .ok();
     assert_eq!(ran.records()[0]["via"], "database");
     assert_eq!(api.asked.lock().unwrap().len(), 0);
 }
@@ -372,9 +361,12 @@ fn the_password_comes_from_a_file_or_the_environment_and_is_never_shown() {
 
 #[test]
 fn a_closed_pipe_and_a_full_disk() {
-    let cluster = database();
+    let database = database();
     let work = Workdir::new();
-    let run = |script: &str| work.shell(script).env("MBS_DB", db(&cluster));
+    let run = |script: &str| {
+        work.shell(script)
+            .env("MBS_DB", database.settings_for("counter"))
+    };
     run("mbs-stats | head -0").ok();
     run("mbs-stats >/dev/full")
         .code(255)

@@ -211,11 +211,11 @@ fn impatient(
 /// A server that finishes the first addition only when there are two ebooks: the late one must be there
 /// when the tool looks back.
 fn waiting_for_two_ebooks() -> Arc<Bench> {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let wait = "create function wait() returns trigger language plpgsql as
         'begin perform pg_advisory_lock(42); perform pg_advisory_unlock(42); return new; end';
         create trigger wait before insert on source execute function wait()";
-    bench.server.cluster().execute("ebooks", wait);
+    bench.server.execute(wait);
     let mut holder = bench.rival();
     lock(&mut holder, 42);
     let bench = Arc::new(bench);

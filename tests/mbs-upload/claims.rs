@@ -23,8 +23,16 @@ impl Bench {
     /// Ends the sessions that hold the uploaders' locks; says how many.
     pub(crate) fn cut_locks(&self) -> usize {
         let cut = "select pg_terminate_backend(pid) from pg_stat_activity
-            where application_name = 'mbs-upload'";
+            where datname = current_database() and application_name = 'mbs-upload'";
         self.server.query(cut).len()
+    }
+
+    /// How many advisory locks in the server's database are like this.
+    pub(crate) fn advisory_locks(&self, like: &str) -> i64 {
+        self.number(&format!(
+            "select count(*) from pg_locks join pg_database d on d.oid = database
+             where datname = current_database() and locktype = 'advisory' and {like}"
+        ))
     }
 
     /// Another uploader's session, as far as locks go.
@@ -242,7 +250,8 @@ fn what_was_held_is_asked_about_again_after_the_locks_were_lost() {
         rival
     });
     harness::wait_for("the rival", DEADLINE, || {
-        let waits = "select 1 from pg_stat_activity where wait_event = 'advisory'";
+        let waits = "select 1 from pg_stat_activity where datname = current_database()
+            and wait_event = 'advisory'";
         (!bench.server.query(waits).is_empty()).then_some(())
     });
     assert_eq!(bench.cut_locks(), 1);
@@ -299,13 +308,13 @@ fn bug_f_a_password_for_the_database_is_not_taken_from_the_command_line() {
 
 #[test]
 fn an_ebook_whose_locks_were_lost_is_not_removed_from_under_another_uploader() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let book = bench.book("T", "A", "epub");
     // The addition stands still on the server until it is let go, and fails.
     let stop = "create function stop() returns trigger language plpgsql as
         'begin perform pg_advisory_lock(42); raise exception ''no''; end';
         create trigger stop before insert on source execute function stop()";
-    bench.server.cluster().execute("ebooks", stop);
+    bench.server.execute(stop);
     let mut rival = bench.rival();
     lock(&mut rival, 42);
     let run = || {
@@ -317,8 +326,7 @@ fn an_ebook_whose_locks_were_lost_is_not_removed_from_under_another_uploader() {
     let tool = run().args(["--retries", "0"]).spawn();
     let tool = fed(tool, std::slice::from_ref(&book));
     harness::wait_for("the addition", DEADLINE, || {
-        let waits = "select 1 from pg_locks where locktype = 'advisory' and not granted";
-        (!bench.server.query(waits).is_empty()).then_some(())
+        (bench.advisory_locks("not granted") > 0).then_some(())
     });
     assert_eq!(bench.cut_locks(), 1);
     harness::wait_for("the lock", DEADLINE, || {
@@ -341,16 +349,16 @@ fn an_ebook_whose_locks_were_lost_is_not_removed_from_under_another_uploader() {
 }
 
 /// A pool of one user, as the web server has it.
-pub(crate) fn pooled(bench: &mut Bench, mode: &str, more: &[&str]) -> Pooler {
+pub(crate) fn pooled(bench: &Bench, mode: &str, more: &[&str]) -> Pooler {
     let users =
         "do $$ begin create role web superuser login; exception when others then null; end $$";
-    bench.server.cluster().execute("ebooks", users);
-    Pooler::start(bench.server.cluster(), mode, more)
+    bench.server.execute(users);
+    Pooler::start(bench.server.database().server(), mode, more)
 }
 
 #[test]
 fn locks_that_hold_for_nobody_behind_a_pooler_are_refused_before_anything_is_sent() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let books = bench.books(2);
     for (mode, more, why) in [
         (
@@ -380,8 +388,8 @@ fn locks_that_hold_for_nobody_behind_a_pooler_are_refused_before_anything_is_sen
             "a closed connection's lock stays held",
         ),
     ] {
-        let pooler = pooled(&mut bench, mode, &[more]);
-        let url = pooler.url("web", "ebooks");
+        let pooler = pooled(&bench, mode, &[more]);
+        let url = pooler.url("web", bench.server.database().name());
         let run = |records: &[Value]| bench.tool(records).args(["--db", &url]);
         for _ in 0..2 {
             let ran = run(&books).code(3);
@@ -389,14 +397,13 @@ fn locks_that_hold_for_nobody_behind_a_pooler_are_refused_before_anything_is_sen
             assert_eq!(ran.of_type("upload").len(), 0, "{mode} {more}");
         }
         // Nor is a session left in the pool that the web server could stumble over.
-        let left = "select count(*) from pg_locks where locktype = 'advisory' and mode <> 'x'";
         if mode == "transaction" {
-            assert_eq!(bench.number(left), 0, "{mode} {more}");
+            assert_eq!(bench.advisory_locks("true"), 0, "{mode} {more}");
         }
     }
     assert_eq!(bench.server.count("POST", "/api/upload"), 0);
-    let session = pooled(&mut bench, "session", &[]);
-    let url = session.url("web", "ebooks");
+    let session = pooled(&bench, "session", &[]);
+    let url = session.url("web", bench.server.database().name());
     bench.tool(&books).args(["--db", &url]).ok();
     bench.holds(&books);
 }
@@ -544,10 +551,10 @@ fn locks_of_a_connection_that_is_lost_are_not_taken_for_held() {
 
 #[test]
 fn a_table_without_an_index_is_told_of_once() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let ran = bench.claiming(&bench.books(3)).ok();
     ran.one_line(&["source(hash) has no index", locks::INDEX]);
-    bench.server.cluster().execute("ebooks", locks::INDEX);
+    bench.server.execute(locks::INDEX);
     let ran = bench.claiming(&bench.books(3)).ok();
     assert!(ran.stderr.is_empty(), "{}", ran.report());
 }

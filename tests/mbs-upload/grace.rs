@@ -176,7 +176,7 @@ fn locks_that_were_lost_are_waited_for_in_the_grace() {
         &["--db", bench.server.db_url(), "--grace", "1h"],
     );
     wait_for(&bench, "POST", "/api/upload", 1);
-    let sessions = "from pg_stat_activity where application_name = 'mbs-upload'";
+    let sessions = "from pg_stat_activity where datname = current_database() and application_name = 'mbs-upload'";
     let cut = format!("select pg_terminate_backend(pid) {sessions}");
     assert_eq!(bench.server.query(&cut).len(), 1);
     let mut rival = postgres::Client::connect(bench.server.db_url(), postgres::NoTls).unwrap();

@@ -79,13 +79,13 @@ fn an_ebook_that_got_a_file_meanwhile_is_not_removed() {
 /// The server removes the uploaded file before it commits.
 #[test]
 fn a_file_that_the_server_lost_over_an_addition_is_sent_again() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let books = bench.books(1);
     let once = "create sequence once;
         create function fail_once() returns trigger language plpgsql security definer as
         'begin if nextval(''once'') = 1 then raise exception ''no''; end if; return old; end';
         create trigger fail_once before delete on upload for each row execute function fail_once()";
-    bench.server.cluster().execute("ebooks", once);
+    bench.server.execute(once);
     let ran = bench.tool(&books).ok();
     assert_eq!(counts(&ran)["uploaded"], 1, "{}", ran.report());
     assert_eq!(bench.server.count("POST", "/api/upload"), 2);

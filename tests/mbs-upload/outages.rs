@@ -147,7 +147,11 @@ fn an_engine_that_comes_back_is_waited_for_and_no_file_failed() {
 
 #[test]
 fn a_database_that_comes_back_is_waited_for_and_no_file_failed() {
-    let mut bench = slow();
+    let mut bench = Bench::with(Settings {
+        task_millis: 150,
+        own_cluster: true,
+        ..Settings::default()
+    });
     let books = bench.books(12);
     let mut running = under_way(&bench, &books, &["--retries", "1"]);
     bench.server.cluster().stop();

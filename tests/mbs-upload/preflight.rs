@@ -448,9 +448,9 @@ fn what_will_be_cut_of_a_book_is_told_before() {
 
 #[test]
 fn a_pooled_database_is_told_before_and_the_rest_looked_at() {
-    let mut bench = Bench::new();
-    let pooler = pooled(&mut bench, "transaction", &["default_pool_size = 20"]);
-    let url = pooler.url("web", "ebooks");
+    let bench = Bench::new();
+    let pooler = pooled(&bench, "transaction", &["default_pool_size = 20"]);
+    let url = pooler.url("web", bench.server.database().name());
     let mut empty = bench.file("empty.epub", "", meta("Empty", "A"));
     empty["sha1"] = sha1(b"").into();
     let ran = bench
@@ -460,8 +460,7 @@ fn a_pooled_database_is_told_before_and_the_rest_looked_at() {
     assert_eq!(result(&ran, "database"), "failed");
     says(&finding(&ran, "database"), "a pooler is in the way");
     assert_eq!(about(&ran, &empty)["outcome"], "unsupported");
-    let held = "select count(*) from pg_locks where locktype = 'advisory'";
-    assert_eq!(bench.number(held), 0);
+    assert_eq!(bench.advisory_locks("true"), 0);
     // The run says so, too, and ends.
     bench.tool(&[]).args(["--db", &url]).code(3);
 }

@@ -187,13 +187,10 @@ fn one_that_is_tried_again_does_not_hold_up_the_others() {
     let books = bench.books(12);
     bench.fault(json!({"on": "POST /api/upload", "kind": "hang", "bytes": 1 << 20}));
     let ran = bench.tool(&books).args(["--stall", "2s", "-j", "2"]).ok();
-    let order: Vec<_> = ran
-        .of_type("upload")
-        .iter()
-        .map(|u| u["attempts"].clone())
-        .collect();
-    // The second worker was done with all the others before.
-    assert_eq!(order.last(), Some(&json!(2)), "{}", ran.report());
+    // The second worker went on: if it had waited, it would have done at most one of the others.
+    let uploads = ran.of_type("upload");
+    let place = uploads.iter().position(|upload| upload["attempts"] == 2);
+    assert!(place > Some(1), "{}", ran.report());
     bench.holds(&books);
 }
 

@@ -275,8 +275,8 @@ fn a_standby_proves_nothing() {
         conf: vec!["wal_level = replica".into()],
         ..Options::default()
     };
-    let primary: &'static Cluster = Box::leak(Box::new(Cluster::start_with(&options)));
-    let world = World::on(primary, "ebooks");
+    let primary = Cluster::start_with(&options);
+    let world = World::on(&primary);
     let findings = [world.orphan("A/x.epub", b"copy")];
     let pid = fs::read_to_string(data.join("postmaster.pid")).unwrap();
     fs::write(data.join("standby.signal"), "").unwrap();

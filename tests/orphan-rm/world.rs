@@ -2,10 +2,9 @@ use std::{
     fs,
     os::unix::fs::{MetadataExt, symlink},
     path::{Path, PathBuf},
-    sync::OnceLock,
 };
 
-use harness::{Cluster, Run, Workdir, run::Ran};
+use harness::{Cluster, Database, Run, Workdir, run::Ran};
 use hash_files::{Stamp, digest};
 use library::{Book, Shelf};
 use rusqlite::Connection;
@@ -15,47 +14,51 @@ use sha1::{Digest as _, Sha1};
 /// A library beside a store, and the server's database.
 pub(crate) struct World {
     pub(crate) work: Workdir,
-    pub(crate) database: String,
-    cluster: &'static Cluster,
+    pub(crate) database: Database,
 }
 
-/// One PostgreSQL for all worlds of a process.
-pub(crate) fn cluster() -> &'static Cluster {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(Cluster::start)
-}
+/// What the server's database holds, before anything is stored.
+const TABLES: [&str; 3] = [
+    include_str!("../support/sandbox/src/sql/schema.sql"),
+    include_str!("../support/sandbox/src/sql/seed.sql"),
+    "insert into ebook (version_id, created, modified, title, language_id, base_dir)
+     values (1, now(), now(), 'One', 1, 'One')",
+];
 
 impl World {
     /// One book on record whose file the server has, too, so that its store is not empty.
     pub(crate) fn new() -> World {
-        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        World::on(cluster(), &format!("ebooks{number}"))
+        World::empty().with_one_book()
     }
 
-    pub(crate) fn on(cluster: &'static Cluster, database: &str) -> World {
-        let world = World::empty_on(cluster, database);
-        world.book("First", "EPUB", b"first");
-        world.stored("First/first.epub", b"first");
-        world.link("Linked/linked.epub", &world.lib("A/linked.epub"), b"linked");
-        world.stray("A/linked.epub", b"linked");
-        world
+    /// The same with its database in this cluster.
+    pub(crate) fn on(cluster: &Cluster) -> World {
+        cluster.create_database("ebooks");
+        let database = Database::at(cluster, "ebooks");
+        for sql in TABLES {
+            database.execute(sql);
+        }
+        World::with(database).with_one_book()
+    }
+
+    fn with_one_book(self) -> World {
+        self.book("First", "EPUB", b"first");
+        self.stored("First/first.epub", b"first");
+        self.link("Linked/linked.epub", &self.lib("A/linked.epub"), b"linked");
+        self.stray("A/linked.epub", b"linked");
+        self
     }
 
     /// Nothing in it.
-    pub(crate) fn empty_on(cluster: &'static Cluster, database: &str) -> World {
-        cluster.create_database(database);
+    pub(crate) fn empty() -> World {
+        World::with(Database::with(&TABLES))
+    }
+
+    fn with(database: Database) -> World {
         let world = World {
             work: Workdir::new(),
-            database: database.into(),
-            cluster,
+            database,
         };
-        world.sql(include_str!("../support/sandbox/src/sql/schema.sql"));
-        world.sql(include_str!("../support/sandbox/src/sql/seed.sql"));
-        world.sql(
-            "insert into ebook (version_id, created, modified, title, language_id, base_dir)
-             values (1, now(), now(), 'One', 1, 'One')",
-        );
         drop(Shelf::create(&world.work.join("library")).unwrap());
         fs::create_dir_all(world.work.join("data/books")).unwrap();
         world
@@ -68,23 +71,16 @@ impl World {
         probe.output().is_ok_and(|ran| ran.status.success())
     }
 
-    /// Gives back what a world takes in PostgreSQL, for tests that make hundreds of them.
-    pub(crate) fn end(self) {
-        let name = &self.database;
-        let drop = format!("drop database {name} with (force)");
-        self.cluster.execute("postgres", &drop);
-    }
-
     pub(crate) fn sql(&self, sql: &str) {
-        self.cluster.execute(&self.database, sql);
+        self.database.execute(sql);
     }
 
     pub(crate) fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
-        self.cluster.query(&self.database, sql)
+        self.database.query(sql)
     }
 
     pub(crate) fn client(&self) -> postgres::Client {
-        self.cluster.client(&self.database)
+        self.database.client()
     }
 
     /// A path in the library.
@@ -98,13 +94,7 @@ impl World {
     }
 
     pub(crate) fn db(&self) -> String {
-        let folder = self.cluster.socket_dir().display();
-        let port = self.cluster.port();
-        let user = harness::cluster::SUPERUSER;
-        format!(
-            "host={folder} port={port} dbname={} user={user}",
-            self.database
-        )
+        self.database.settings_for(harness::cluster::SUPERUSER)
     }
 
     /// A book on record; gives the path of its file, relative to the library.
@@ -223,14 +213,14 @@ impl World {
 
     /// Cuts the tool off from its database, for good.
     pub(crate) fn shut(&self) {
-        let name = &self.database;
+        let name = self.database.name();
         let shut = format!("alter database {name} with allow_connections false");
-        self.cluster.execute("postgres", &shut);
+        self.database.server().execute("postgres", &shut);
         let end = format!(
             "select pg_terminate_backend(pid) from pg_stat_activity
              where application_name = 'orphan-rm' and datname = '{name}'"
         );
-        self.cluster.execute("postgres", &end);
+        self.database.server().execute("postgres", &end);
     }
 
     /// Files in the quarantine, by their paths in the library, with what is in them.

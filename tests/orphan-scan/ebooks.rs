@@ -6,14 +6,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use harness::{Cluster, Workdir, run::Run};
+use harness::{Database, Workdir, run::Run};
 
 /// Five ebooks, of which 2 and 4 have no source, 4 being young; sources 1 to 3, of which 2 and 3 have
 /// no file, 3 being young.
-fn server() -> Cluster {
-    let cluster = Cluster::start();
-    cluster.create_database("ebooks");
-    for sql in [
+fn server() -> Database {
+    Database::with(&[
         include_str!("../support/sandbox/src/sql/schema.sql"),
         include_str!("../support/sandbox/src/sql/seed.sql"),
         "insert into ebook (version_id, created, modified, title, language_id, base_dir)
@@ -25,26 +23,22 @@ fn server() -> Cluster {
          from generate_series(1, 3) as i,
          lateral (select (now() at time zone 'UTC') - case i when 3 then interval '5 minutes'
             else interval '3 hours' end as t) as times;
-         create role reader login;
-         grant select on source, ebook to reader",
-    ] {
-        cluster.execute("ebooks", sql);
-    }
-    cluster
+         create role scanner login;
+         grant select on source, ebook to scanner",
+    ])
 }
 
-fn scan(dir: &Workdir, cluster: &Cluster) -> Run {
-    let (folder, port) = (cluster.socket_dir().display(), cluster.port());
-    let db = format!("host={folder} port={port} dbname=ebooks user=reader");
+fn scan(dir: &Workdir, database: &Database) -> Run {
+    let db = database.settings_for("scanner");
     dir.tool("orphan-scan")
         .args(["--server-ebooks", "--db", &db])
 }
 
 #[test]
 fn halves_without_the_other_are_told_and_what_is_young_is_not() {
-    let cluster = server();
+    let database = server();
     let dir = Workdir::new();
-    let ran = scan(&dir, &cluster).ok();
+    let ran = scan(&dir, &database).ok();
     let findings = ran.of_type("server_finding");
     assert_eq!(findings.len(), 1, "{}", ran.report());
     assert_eq!(findings[0]["class"], "ebook_without_source");
@@ -68,14 +62,14 @@ fn halves_without_the_other_are_told_and_what_is_young_is_not() {
         dir.write(format!("store/books/{file}"), "x");
     }
     symlink("nowhere", dir.join("store/books/T/2.epub")).unwrap();
-    let young = scan(&dir, &cluster).args(["--store", "store"]).ok();
+    let young = scan(&dir, &database).args(["--store", "store"]).ok();
     // The stray file may be an upload under way; a link that leads nowhere is no file.
     let summary = young.summary();
     assert_eq!(summary["file_without_source"], 0, "{}", young.report());
     assert_eq!(summary["source_without_file"], 1, "{}", young.report());
 
     std::thread::sleep(Duration::from_millis(2100));
-    let old = scan(&dir, &cluster)
+    let old = scan(&dir, &database)
         .args(["--store", "store", "--min-age", "1s"])
         .ok();
     let mut told: Vec<String> = old
@@ -104,15 +98,17 @@ fn halves_without_the_other_are_told_and_what_is_young_is_not() {
 
 #[test]
 fn a12_an_upload_under_way_is_no_orphan_whatever_the_server_s_clock_says() {
-    let cluster = server();
+    let database = server();
     let dir = Workdir::new();
     // The server wrote its own time, two hours ahead of ours; its database counts in that zone.
-    cluster.execute("ebooks", "alter role reader set timezone = 'Etc/GMT+10'");
-    cluster.execute(
-        "ebooks",
+    database.execute(&format!(
+        "alter role scanner in database {} set timezone = 'Etc/GMT+10'",
+        database.name()
+    ));
+    database.execute(
         "update ebook set created = now() at time zone 'UTC', modified = now() at time zone 'UTC'",
     );
-    let ran = scan(&dir, &cluster).ok();
+    let ran = scan(&dir, &database).ok();
     assert_eq!(ran.summary()["ebook_without_source"], 0, "{}", ran.report());
 }
 

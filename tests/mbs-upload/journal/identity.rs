@@ -3,12 +3,12 @@ use super::*;
 impl Bench {
     fn empty(&mut self) {
         let sql = "truncate ebook, source, upload, author, series restart identity cascade";
-        self.server.cluster().execute("ebooks", sql);
+        self.server.execute(sql);
     }
 
     fn remove(&mut self, which: &str) {
         let sql = format!("delete from ebook where {which}");
-        self.server.cluster().execute("ebooks", &sql);
+        self.server.execute(&sql);
     }
 
     /// As a dump of the time when it had so many ebooks would: later rows are gone, and their ids are
@@ -19,7 +19,7 @@ impl Bench {
             let sql = format!(
                 "select setval('{table}_id_seq', greatest(1, (select max(id) from {table})))"
             );
-            self.server.cluster().execute("ebooks", &sql);
+            self.server.execute(&sql);
         }
     }
 }

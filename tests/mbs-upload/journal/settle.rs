@@ -85,12 +85,12 @@ fn an_ebook_left_empty_is_removed_also_when_its_file_does_not_come_again() {
 
 #[test]
 fn an_empty_ebook_of_somebody_else_stays() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let books = bench.books(1);
     killed_at(&bench, &books, "POST", "/api/ebooks", "delay_answer");
     let sql =
         "update ebook set created_by_id = (select id from \"user\" where user_name = 'admin')";
-    bench.server.cluster().execute("ebooks", sql);
+    bench.server.execute(sql);
     bench.journaled(&[]).ok();
     assert_eq!(bench.ebooks(), 1);
 }
@@ -265,12 +265,12 @@ fn an_ebook_whose_making_was_not_answered_is_looked_for_after_its_file_s_end() {
 
 #[test]
 fn an_empty_ebook_of_another_day_is_somebody_s_own() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let books = bench.books(1);
     killed_at(&bench, &books, "POST", "/api/ebooks", "delay_answer");
     let later = "update ebook set (created, modified) =
         (created + interval '2 days', created + interval '2 days')";
-    bench.server.cluster().execute("ebooks", later);
+    bench.server.execute(later);
     bench.journaled(&[]).ok();
     assert_eq!(bench.ebooks(), 1);
     bench.journaled(&books).ok();
@@ -287,16 +287,15 @@ fn an_empty_ebook_of_another_day_is_somebody_s_own() {
 fn an_empty_ebook_of_another_hour_is_somebody_s_own() {
     // Hours that the database's clock is ahead, and hours that passed before the ebook was made.
     for (ahead, passed, left) in [(5, 0, 0), (5, 3, 1), (0, 3, 1), (-7, 7, 1)] {
-        let mut bench = Bench::new();
+        let bench = Bench::new();
         let books = bench.books(1);
         killed_at(&bench, &books, "POST", "/api/ebooks", "delay_answer");
         let later = |table: &str, hours: i32| {
             let time = format!("created + interval '{hours} hours'");
             format!("update {table} set (created, modified) = ({time}, {time})")
         };
-        let cluster = bench.server.cluster();
-        cluster.execute("ebooks", &later("upload", ahead));
-        cluster.execute("ebooks", &later("ebook", ahead + passed));
+        bench.server.execute(&later("upload", ahead));
+        bench.server.execute(&later("ebook", ahead + passed));
         bench.journaled(&[]).ok();
         assert_eq!(bench.ebooks(), left, "{ahead} {passed}");
         // The file goes into what is left.
@@ -308,11 +307,11 @@ fn an_empty_ebook_of_another_hour_is_somebody_s_own() {
 
 #[test]
 fn an_empty_ebook_that_somebody_has_changed_stays() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let books = bench.books(1);
     killed_at(&bench, &books, "POST", "/api/ebooks", "delay_answer");
     let change = "update ebook set modified = now(), version_id = version_id + 1";
-    bench.server.cluster().execute("ebooks", change);
+    bench.server.execute(change);
     bench.journaled(&[]).ok();
     assert_eq!(bench.ebooks(), 1);
 }
@@ -374,13 +373,13 @@ fn an_ebook_made_late_by_a_killed_run_is_no_second_one() {
 #[test]
 fn an_empty_ebook_that_got_the_id_of_ours_after_the_server_was_set_back_stays() {
     for (by, left) in [("admin", 1), ("user", 0)] {
-        let mut bench = Bench::new();
+        let bench = Bench::new();
         let books = bench.books(1);
         killed_at(&bench, &books, "POST", "/api/ebooks", "delay_answer");
         let sql = format!(
             "update ebook set created_by_id = (select id from \"user\" where user_name = '{by}')"
         );
-        bench.server.cluster().execute("ebooks", &sql);
+        bench.server.execute(&sql);
         let now = jiff::Timestamp::now().to_string();
         let adding = json!({"ebook_id": 1, "made": true, "at": now});
         bench.write_journal(&[step("adding", &books[0], adding)]);

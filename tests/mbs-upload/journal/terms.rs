@@ -53,7 +53,7 @@ fn a_raised_limit_makes_large_files_possible() {
 
 #[test]
 fn an_added_language_makes_its_books_possible() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let mut book = bench.book("T", "A", "epub");
     book["languages"] = json!(["deu"]);
     let books = [book];
@@ -64,7 +64,7 @@ fn an_added_language_makes_its_books_possible() {
     assert_eq!(outcome(&again, &books[0])["by"], "journal");
     assert_eq!(bench.posts(), asked);
     let sql = "insert into language (version_id, code, name) values (1, 'de', 'German')";
-    bench.server.cluster().execute("ebooks", sql);
+    bench.server.execute(sql);
     let ran = bench.journaled(&books).ok();
     assert_eq!(counts(&ran)["uploaded"], 1);
 }
@@ -89,14 +89,14 @@ fn a_default_language_given_later_is_taken() {
 
 #[test]
 fn an_added_format_makes_its_files_possible() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let books = [bench.book("T", "A", "azw"), bench.book("U", "A", "cbz")];
     assert_eq!(counts(&bench.journaled(&books).ok())["unsupported"], 2);
     let again = bench.journaled(&books).ok();
     assert!(again.of_type("upload").iter().all(|r| r["by"] == "journal"));
     let sql = "insert into format (version_id, mime_type, name, extension)
         values (1, 'application/vnd.amazon.ebook', 'Kindle', 'azw')";
-    bench.server.cluster().execute("ebooks", sql);
+    bench.server.execute(sql);
     let ran = bench.journaled(&books).ok();
     assert_eq!(
         outcome(&ran, &books[0])["outcome"],

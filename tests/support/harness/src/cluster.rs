@@ -1,20 +1,23 @@
 //! A throw-away PostgreSQL: a cluster of its own for one test, gone when the test is gone.
 //!
-//! Also when the test panics or is killed: the server has a keeper (see there).
+//! Also when the test panics or is killed: the server has a keeper (see there). Most tests need only
+//! a [`Database`](crate::Database) in the cluster that all tests share.
 
+mod address;
 mod keeper;
 mod place;
+pub(crate) mod shared;
 mod template;
 #[cfg(test)]
 mod tests;
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
+use std::path::PathBuf;
 use std::{fs, io, net};
 
-use postgres::{Client, NoTls, SimpleQueryMessage};
-
-use keeper::Keeper;
+pub use address::Address;
+use keeper::{Keeper, Until};
 use place::Place;
 
 /// Superuser of every cluster.
@@ -51,8 +54,9 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Cluster {
     place: Place,
-    port: u16,
+    address: Address,
     keeper: Option<Keeper>,
+    until: Until,
     kept: bool,
 }
 
@@ -80,18 +84,33 @@ impl Cluster {
     /// # Errors
     /// PostgreSQL is not installed, a folder cannot be made, or the server's own last words.
     pub fn try_start(options: &Options) -> Result<Self, String> {
+        // Data that nobody will read again need not be written out at the end.
+        let last = if options.keep_in.is_some() {
+            "INT"
+        } else {
+            "QUIT"
+        };
+        Self::try_start_until(options, Until::Dropped { last })
+    }
+
+    fn try_start_until(options: &Options, until: Until) -> Result<Self, String> {
         let place = Place::make(options.keep_in.as_deref())?;
         let mut cluster = Self {
+            address: Address {
+                socket_dir: place.scratch.clone(),
+                port: 0,
+            },
             place,
-            port: 0,
             keeper: None,
+            until,
             kept: options.keep_in.is_some(),
         };
         cluster.configure(options)?;
         // Between choosing a free port and opening it, somebody else may have taken it.
         let mut outcome = Ok(());
         for _ in 0..5 {
-            cluster.port = free_port().map_err(|e| format!("postgresql: free port: {e}"))?;
+            cluster.address.port =
+                free_port().map_err(|e| format!("postgresql: free port: {e}"))?;
             outcome = cluster.launch();
             match &outcome {
                 Err(reason) if reason.contains("Address already in use") => {}
@@ -99,79 +118,6 @@ impl Cluster {
             }
         }
         outcome.map(|()| cluster)
-    }
-
-    /// The TCP port on 127.0.0.1.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Folder of the Unix socket, for libpq's `PGHOST`.
-    #[must_use]
-    pub fn socket_dir(&self) -> &Path {
-        &self.place.scratch
-    }
-
-    /// Connection URL over TCP for the superuser, without a password.
-    #[must_use]
-    pub fn url(&self, db: &str) -> String {
-        format!("postgresql://{SUPERUSER}@127.0.0.1:{}/{db}", self.port)
-    }
-
-    /// Creates an empty database.
-    ///
-    /// # Panics
-    /// When the server refuses.
-    pub fn create_database(&self, name: &str) {
-        self.execute("postgres", &format!("create database \"{name}\""));
-    }
-
-    /// A connection over the Unix socket as the superuser.
-    ///
-    /// # Panics
-    /// When the server refuses.
-    #[must_use]
-    pub fn client(&self, db: &str) -> Client {
-        let mut config = postgres::Config::new();
-        config
-            .host_path(&self.place.scratch)
-            .port(self.port)
-            .user(SUPERUSER)
-            .dbname(db);
-        config
-            .connect(NoTls)
-            .unwrap_or_else(|e| panic!("postgresql: {db}: connect: {e:?}"))
-    }
-
-    /// Runs one or more statements.
-    ///
-    /// # Panics
-    /// When one of them fails.
-    pub fn execute(&self, db: &str, sql: &str) {
-        let done = self.client(db).batch_execute(sql);
-        done.unwrap_or_else(|e| panic!("postgresql: {db}: {sql}: {e:?}"));
-    }
-
-    /// Runs statements and gives the rows as text, NULL as `None`.
-    ///
-    /// # Panics
-    /// When one of them fails.
-    #[must_use]
-    pub fn query(&self, db: &str, sql: &str) -> Vec<Vec<Option<String>>> {
-        let answer = self.client(db).simple_query(sql);
-        let answer = answer.unwrap_or_else(|e| panic!("postgresql: {db}: {sql}: {e:?}"));
-        let mut rows = Vec::new();
-        for message in answer {
-            if let SimpleQueryMessage::Row(row) = message {
-                rows.push(
-                    (0..row.len())
-                        .map(|i| row.get(i).map(str::to_owned))
-                        .collect(),
-                );
-            }
-        }
-        rows
     }
 
     /// Stops the server as an orderly shutdown would, connections cut; the data stays.
@@ -239,10 +185,16 @@ impl Cluster {
     }
 
     fn launch(&mut self) -> Result<(), String> {
-        // Data that nobody will read again need not be written out at the end.
-        let last = if self.kept { "INT" } else { "QUIT" };
-        self.keeper = Some(Keeper::start(&self.place, self.port, last)?);
+        self.keeper = Some(Keeper::start(&self.place, self.address.port, &self.until)?);
         Ok(())
+    }
+}
+
+impl Deref for Cluster {
+    type Target = Address;
+
+    fn deref(&self) -> &Address {
+        &self.address
     }
 }
 

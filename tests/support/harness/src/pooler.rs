@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Cluster, Workdir, wait_for};
+use crate::{Workdir, cluster::Address, wait_for};
 
 /// The account that Debian's package runs it as; as root it refuses.
 const ACCOUNT: &str = "postgres";
@@ -26,7 +26,7 @@ impl Pooler {
     /// # Panics
     /// It is not installed or does not come up.
     #[must_use]
-    pub fn start(cluster: &Cluster, mode: &str, more: &[&str]) -> Pooler {
+    pub fn start(cluster: &Address, mode: &str, more: &[&str]) -> Pooler {
         let folder = Workdir::new();
         let port = {
             let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());

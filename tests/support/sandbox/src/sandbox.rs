@@ -9,6 +9,7 @@ use std::{fs, thread};
 
 use anyhow::{Context, Result, anyhow};
 use axum::Router;
+use harness::Database;
 use harness::cluster::{Cluster, Options};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -53,20 +54,32 @@ pub struct Sandbox {
     listening: Option<JoinHandle<()>>,
     app: Arc<App>,
     ports: Ports,
+    database: Option<Database>,
     cluster: Option<Cluster>,
     db_url: String,
     _folder: Option<TempDir>,
 }
 
 impl Sandbox {
-    /// Starts a sandbox for one test: temporary folder, cluster of its own, free ports.
+    /// Starts a sandbox for one test: temporary folder, free ports, a database in the cluster that
+    /// all tests share or, if the settings want that, in a cluster of its own.
     ///
     /// # Panics
     /// With the reason when it does not start.
     #[must_use]
     pub fn start(settings: Settings) -> Self {
-        Self::try_start(settings, &Store::default(), Ports::default())
-            .unwrap_or_else(|reason| panic!("{reason:#}"))
+        let started = if settings.own_cluster {
+            Self::try_start(settings, &Store::default(), Ports::default())
+        } else {
+            new_database(&settings).and_then(|database| {
+                let store = Store {
+                    data: None,
+                    db: Some(database.url_for(EBOOKS)),
+                };
+                Self::start_on(settings, &store, Ports::default(), Some(database), None)
+            })
+        };
+        started.unwrap_or_else(|reason| panic!("{reason:#}"))
     }
 
     /// Starts a sandbox, or says why it cannot.
@@ -74,20 +87,32 @@ impl Sandbox {
     /// # Errors
     /// PostgreSQL is missing, a folder cannot be made, a port is taken.
     pub fn try_start(settings: Settings, store: &Store, ports: Ports) -> Result<Self> {
-        let (cluster, db_url) = match &store.db {
-            Some(url) => (None, url.clone()),
-            None => {
-                let keep_in = store.data.as_ref().map(|data| data.join("postgres"));
-                let options = Options {
-                    keep_in,
-                    ..Options::default()
-                };
-                let cluster = Cluster::try_start(&options).map_err(|reason| anyhow!(reason))?;
-                let url = ebooks(&cluster);
-                (Some(cluster), url)
-            }
+        if store.db.is_some() {
+            return Self::start_on(settings, store, ports, None, None);
+        }
+        let keep_in = store.data.as_ref().map(|data| data.join("postgres"));
+        let options = Options {
+            keep_in,
+            ..Options::default()
         };
-        let (data, folder) = data_folder(store, cluster.as_ref())?;
+        let cluster = Cluster::try_start(&options).map_err(|reason| anyhow!(reason))?;
+        let database = own_database(&cluster);
+        let store = Store {
+            db: Some(database.url_for(EBOOKS)),
+            ..store.clone()
+        };
+        Self::start_on(settings, &store, ports, Some(database), Some(cluster))
+    }
+
+    fn start_on(
+        settings: Settings,
+        store: &Store,
+        ports: Ports,
+        database: Option<Database>,
+        cluster: Option<Cluster>,
+    ) -> Result<Self> {
+        let db_url = store.db.clone().context("database: URL")?;
+        let (data, folder) = data_folder(store, database.as_ref())?;
         for name in ["books", "uploads", "thumbs", "converted"] {
             let dir = data.join(name);
             fs::create_dir_all(&dir).with_context(|| format!("{}: create", dir.display()))?;
@@ -110,6 +135,7 @@ impl Sandbox {
             listening: Some(listening),
             app,
             ports,
+            database,
             cluster,
             db_url,
             _folder: folder,
@@ -151,25 +177,41 @@ impl Sandbox {
         path
     }
 
-    /// The sandbox's own cluster, for outages and for looking at rows.
+    /// The sandbox's own cluster, for outages.
     ///
     /// # Panics
-    /// When the database was given from outside.
+    /// When it has none: see [`Settings::own_cluster`].
     pub fn cluster(&mut self) -> &mut Cluster {
         self.cluster
             .as_mut()
-            .unwrap_or_else(|| panic!("the database is not the sandbox's own"))
+            .unwrap_or_else(|| panic!("the cluster is not the sandbox's own"))
+    }
+
+    /// The server's database, for looking at rows and for changing them.
+    ///
+    /// # Panics
+    /// When it was given from outside.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        let database = self.database.as_ref();
+        database.unwrap_or_else(|| panic!("the database was given from outside"))
+    }
+
+    /// Runs SQL on the server's database as a superuser.
+    ///
+    /// # Panics
+    /// When it fails, or the database was given from outside.
+    pub fn execute(&self, sql: &str) {
+        self.database().execute(sql);
     }
 
     /// Runs SQL on the server's database and gives the rows as text, NULL as `None`.
     ///
     /// # Panics
-    /// When it fails, or the database was given from outside.
+    /// As [`Sandbox::execute`].
     #[must_use]
     pub fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
-        let cluster = self.cluster.as_ref();
-        let cluster = cluster.unwrap_or_else(|| panic!("the database is not the sandbox's own"));
-        cluster.query(EBOOKS, sql)
+        self.database().query(sql)
     }
 
     /// Orders a fault; the fields are those of `POST /_fault`.
@@ -261,21 +303,34 @@ impl Drop for Sandbox {
     }
 }
 
-/// Where the files go. What is temporary lies in the cluster's own folder where there is one,
+/// Where the files go. What is temporary lies in the cluster's own folder where that is known,
 /// which goes with it also when this process is killed.
-fn data_folder(store: &Store, cluster: Option<&Cluster>) -> Result<(PathBuf, Option<TempDir>)> {
-    match (&store.data, cluster) {
-        (Some(data), _) => Ok((data.clone(), None)),
-        (None, Some(cluster)) => Ok((cluster.socket_dir().join("files"), None)),
-        (None, None) => {
-            let folder = TempDir::with_prefix("mbs-sandbox-").context("temporary folder")?;
-            Ok((folder.path().to_path_buf(), Some(folder)))
-        }
+fn data_folder(store: &Store, database: Option<&Database>) -> Result<(PathBuf, Option<TempDir>)> {
+    if let Some(data) = &store.data {
+        return Ok((data.clone(), None));
     }
+    let parent = database.map_or_else(std::env::temp_dir, |db| {
+        db.server().socket_dir().to_path_buf()
+    });
+    let folder = TempDir::with_prefix_in("mbs-sandbox-", parent).context("temporary folder")?;
+    Ok((folder.path().to_path_buf(), Some(folder)))
 }
 
-/// Makes role and database in the sandbox's own cluster, and gives the URL.
-fn ebooks(cluster: &Cluster) -> String {
+/// A database of a fresh server, in the cluster that all tests share.
+fn new_database(settings: &Settings) -> Result<Database> {
+    let mut outcome = Ok(());
+    let key = format!("{} {}", setup::SQL.concat(), settings.bcrypt_cost);
+    let database = Database::copy_of(&key, EBOOKS, |template| {
+        outcome = new_runtime().and_then(|runtime| {
+            let config = template.url_for(EBOOKS).parse()?;
+            runtime.block_on(setup::set_up(&config, settings))
+        });
+    });
+    outcome.map(|()| database)
+}
+
+/// Makes role and database in the sandbox's own cluster.
+fn own_database(cluster: &Cluster) -> Database {
     let there = format!("select 1 from pg_database where datname = '{EBOOKS}'");
     if cluster.query("postgres", &there).is_empty() {
         let role = format!("create role {EBOOKS} login password '{EBOOKS}'");
@@ -285,10 +340,7 @@ fn ebooks(cluster: &Cluster) -> String {
             &format!("create database {EBOOKS} owner {EBOOKS}"),
         );
     }
-    format!(
-        "postgresql://{EBOOKS}@127.0.0.1:{}/{EBOOKS}",
-        cluster.port()
-    )
+    Database::at(cluster, EBOOKS)
 }
 
 fn new_runtime() -> Result<Runtime> {

@@ -37,6 +37,8 @@ pub struct Settings {
     pub unsent_millis: u64,
     /// Cost of the password hashes. The real server takes 12: 0.2 s a login.
     pub bcrypt_cost: u32,
+    /// Whether its PostgreSQL is not the one that all tests share, so that it can be stopped.
+    pub own_cluster: bool,
 }
 
 impl Default for Settings {
@@ -57,6 +59,7 @@ impl Default for Settings {
             token_seconds: 4 * 3600,
             unsent_millis: 60_000,
             bcrypt_cost: 4,
+            own_cluster: false,
         }
     }
 }

@@ -13,6 +13,13 @@ const USERS: [(&str, &str, bool); 4] = [
     ("inactive", "user", false),
 ];
 
+/// Tables and triggers, full-text search, and rows that are there from the beginning.
+pub(crate) const SQL: [&str; 3] = [
+    include_str!("sql/schema.sql"),
+    include_str!("sql/full_text.sql"),
+    include_str!("sql/seed.sql"),
+];
+
 /// Makes the database at `config` a server's one, unless it is one already.
 pub(crate) async fn set_up(config: &Config, settings: &Settings) -> Result<()> {
     let (client, connection) = config.connect(NoTls).await.context("database: connect")?;
@@ -21,13 +28,8 @@ pub(crate) async fn set_up(config: &Config, settings: &Settings) -> Result<()> {
         .query_one("select to_regclass('source') is not null", &[])
         .await?;
     if !there.get::<_, bool>(0) {
-        for (name, sql) in [
-            ("schema", include_str!("sql/schema.sql")),
-            ("full_text", include_str!("sql/full_text.sql")),
-            ("seed", include_str!("sql/seed.sql")),
-        ] {
-            let done = client.batch_execute(sql).await;
-            done.with_context(|| format!("database: {name}.sql: run"))?;
+        for sql in SQL {
+            client.batch_execute(sql).await.context("database: fill")?;
         }
         make_users(&client, settings.bcrypt_cost).await?;
     }

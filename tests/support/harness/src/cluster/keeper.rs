@@ -1,11 +1,14 @@
-//! The small shell under which a server runs. It holds a pipe to this process; when the pipe
-//! closes, by [`Drop`] as well as by `kill -9` of the test, it stops the server and removes the
-//! folder. A parent-death signal would not do: it follows the thread that started the server, and
-//! a test thread ends long before the process does.
+//! The small shell under which a server runs. It stops the server and removes the folder when the
+//! server is no longer needed, also after a `kill -9` of the tests. If the shell itself is killed,
+//! the server gets a parent-death signal.
+//!
+//! The test cannot be that parent: the signal follows the thread that started the server, and a
+//! test thread ends long before the process does.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -32,23 +35,70 @@ wait $pid
 test -n "$word" || rm -rf "$scratch"
 "#;
 
+/// Runs the server in the same way until nobody has locked file $2 for as many seconds as $3 says.
+/// It holds the lock while it stops the server, so that nobody begins to use it then.
+const SHARED_SCRIPT: &str = r#"
+scratch=$1 lock=$2 idle=$3; shift 3
+"$@" >>"$scratch/server.log" 2>&1 </dev/null &
+pid=$!
+echo $pid
+exec >/dev/null 9>>"$lock"
+unused=0
+while kill -0 $pid 2>/dev/null; do
+    sleep 1
+    if flock -n 9; then
+        unused=$((unused + 1))
+        test $unused -ge $idle && break
+        flock -u 9
+    else
+        unused=0
+    fi
+done
+kill -QUIT $pid 2>/dev/null
+wait $pid
+rm -rf "$scratch"
+"#;
+
+/// When a server ends.
+#[derive(Clone, Debug)]
+pub(super) enum Until {
+    /// When this process lets go of it, by the signal `last`.
+    Dropped {
+        /// Name of the signal.
+        last: &'static str,
+    },
+    /// When no process has locked the file for some seconds.
+    Unused {
+        /// The file.
+        lock: PathBuf,
+        /// The seconds.
+        idle: u32,
+    },
+}
+
 /// A keeper with its server.
 #[derive(Debug)]
 pub(super) struct Keeper(Child);
 
 impl Keeper {
-    /// Starts the server of this place and waits until it takes connections. `last` is the signal
-    /// that ends it when this process is gone.
-    pub(super) fn start(place: &Place, port: u16, last: &str) -> Result<Self, String> {
+    /// Starts the server of this place and waits until it takes connections.
+    pub(super) fn start(place: &Place, port: u16, until: &Until) -> Result<Self, String> {
         let log = place.scratch.join("server.log");
         let _ = fs::remove_file(&log);
         let mut command = Command::new("sh");
+        match until {
+            Until::Dropped { last } => command
+                .args(["-c", SCRIPT, "keeper"])
+                .arg(&place.scratch)
+                .arg(last),
+            Until::Unused { lock, idle } => command
+                .args(["-c", SHARED_SCRIPT, "keeper"])
+                .arg(&place.scratch)
+                .arg(lock)
+                .arg(idle.to_string()),
+        };
         command
-            .args(["-c", SCRIPT, "keeper"])
-            .arg(&place.scratch)
-            .arg(last);
-        command
-            .args(place.as_server("postgres")?)
+            .args(place.as_server("postgres"))
             .arg("-D")
             .arg(&place.data);
         command.args(["-p", &port.to_string()]);
@@ -96,7 +146,7 @@ impl Keeper {
 }
 
 /// Whether the process runs; one that ended and waits for its parent does not count.
-fn is_alive(pid: &str) -> bool {
+pub(super) fn is_alive(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit(')').next().unwrap_or_default();
     !state.is_empty() && !state.starts_with(" Z")

@@ -105,15 +105,14 @@ impl Place {
         Err(describe(&self.data, "enter as user postgres", &reason))
     }
 
-    /// The command line of a PostgreSQL program, run as somebody it accepts.
-    pub(super) fn as_server(&self, program: &str) -> Result<Vec<OsString>, String> {
-        let mut line = Vec::new();
+    /// The command line of a PostgreSQL program, run as somebody it accepts, until its parent ends.
+    pub(super) fn as_server(&self, program: &str) -> Vec<OsString> {
+        let mut line: Vec<OsString> = ["setpriv", "--pdeathsig=QUIT"].map(Into::into).into();
         if is_root() {
-            line.push("setpriv".into());
             line.extend(drop_to_account().into_iter().map(OsString::from));
         }
         line.push(self.bin.join(program).into());
-        Ok(line)
+        line
     }
 
     /// What `postgres --version` prints, fit for a file name.
@@ -187,14 +186,9 @@ pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-fn drop_to_account() -> [String; 4] {
+fn drop_to_account() -> [String; 3] {
     let account = |what: &str| format!("--{what}={ACCOUNT}");
-    [
-        account("reuid"),
-        account("regid"),
-        "--init-groups".into(),
-        "--".into(),
-    ]
+    [account("reuid"), account("regid"), "--init-groups".into()]
 }
 
 /// The newest PostgreSQL of this machine: PATH first, then where Debian and Ubuntu put it.

@@ -9,13 +9,13 @@ use super::{PASSWORD, SUPERUSER};
 
 /// Fills the place's data folder with an empty cluster, from the template where there is one.
 pub(super) fn fill(place: &Place) -> Result<(), String> {
-    let Some(shelf) = shelf() else {
+    let Some(folder) = cache_folder() else {
         return initdb(place, &place.data);
     };
     let version = place.version()?;
-    let template = shelf.join(format!("postgresql-{version}"));
+    let template = folder.join(format!("postgresql-{version}"));
     if !template.exists() {
-        make(place, &shelf, &template)?;
+        make(place, &folder, &template)?;
     }
     fs::create_dir_all(&place.data).map_err(|e| describe(&place.data, "create", &e))?;
     run(Command::new("cp")
@@ -25,9 +25,9 @@ pub(super) fn fill(place: &Place) -> Result<(), String> {
 }
 
 /// Makes the template; whoever holds the lock does it, the others wait and find it there.
-fn make(place: &Place, shelf: &Path, template: &Path) -> Result<(), String> {
-    fs::create_dir_all(shelf).map_err(|e| describe(shelf, "create", &e))?;
-    let lock_path = shelf.join("postgresql.lock");
+fn make(place: &Place, folder: &Path, template: &Path) -> Result<(), String> {
+    fs::create_dir_all(folder).map_err(|e| describe(folder, "create", &e))?;
+    let lock_path = folder.join("postgresql.lock");
     let lock = fs::File::create(&lock_path).map_err(|e| describe(&lock_path, "create", &e))?;
     lock.lock().map_err(|e| describe(&lock_path, "lock", &e))?;
     if template.exists() {
@@ -50,7 +50,7 @@ fn initdb(place: &Place, into: &Path) -> Result<(), String> {
     if is_root() {
         run(Command::new("chown").arg("postgres:").arg(&password))?;
     }
-    let line = place.as_server("initdb")?;
+    let line = place.as_server("initdb");
     let mut command = Command::new(&line[0]);
     command
         .args(&line[1..])
@@ -75,7 +75,7 @@ fn initdb(place: &Place, into: &Path) -> Result<(), String> {
 
 /// Where the template is kept: `tmp` in cargo's target folder, which `cargo clean` empties.
 /// Nothing for a program that was installed elsewhere.
-fn shelf() -> Option<PathBuf> {
+pub(super) fn cache_folder() -> Option<PathBuf> {
     let program = env::current_exe().ok()?;
     let target = program
         .ancestors()
