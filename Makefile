@@ -8,8 +8,9 @@ SHELL := bash
 TOOLS := calibre-list hash-files mbs-hashes mbs-stats mbs-upload orphan-scan orphan-rm stall-watch stall-pool
 PREFIX ?= /usr/local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+BUILT ?= release
 # The tools that were built here, before any that are installed.
-export PATH := $(abspath $(TARGET)/release):$(PATH)
+export PATH := $(abspath $(TARGET)/$(BUILT)):$(PATH)
 
 .PHONY: help
 help: ## say what there is to make
@@ -30,10 +31,13 @@ test: ## install what the tests need, and run them all
 	    cargo test --workspace --locked --no-fail-fast; \
 	fi
 
+# Only what it runs, and not optimized: that takes longer than the demonstration.
+DEMO := calibre-list hash-files mbs-hashes mbs-upload library sandbox
+
 .PHONY: demo
 demo: ## migrate a sample library into a throw-away server, twice
 	@tests/setup demo
-	cargo build --release --workspace --locked --quiet
+	cargo build --locked --quiet $(DEMO:%=-p %)
 	@tests/demo
 
 .PHONY: lint
@@ -41,6 +45,15 @@ lint: ## formatting, clippy and docs, warnings denied
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --no-deps --document-private-items --locked
+
+# What decides over files, judged by the unit tests alone; it takes an hour.
+MUTANTS := '**/classes*' '**/proof*' '**/limits*' '**/steps/**' '**/retry*' '**/resume/**' '**/completeness*' \
+    '**/scaling*' '**/scale*' '**/life*' '**/value*'
+
+.PHONY: mutants
+mutants: ## change the deciding modules line by line; tell which changes no test sees
+	@tests/setup mutants
+	cargo mutants --test-tool nextest --jobs 2 --output $(TARGET) $(MUTANTS:%=--file %) -- --lib --bins
 
 .PHONY: bench
 bench: ## time the tools against their peers, in pairs
