@@ -7,8 +7,9 @@ use std::{
 };
 
 use rustix::{process::Signal, termios::tcgetpgrp};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGUSR1};
 use stall_watch::{
+    caught::STOP_SIGNALS,
     events,
     group::{self, Group, Orphans, Place, Reaped},
     signals::{Sampler, Sign},
@@ -19,7 +20,6 @@ use stall_watch::{
 mod look;
 
 use crate::{
-    caught::Asked,
     code::Code,
     notify,
     run::{Run, wait},
@@ -30,9 +30,6 @@ use crate::{
 const ENDING: Duration = Duration::from_millis(50);
 /// What is there so long after KILL hangs in the kernel.
 const HANGS: Duration = Duration::from_secs(10);
-
-/// Of so many processes files are kept open between the looks; 1,024 descriptors are the usual limit.
-const HELD: usize = 100;
 
 /// How an attempt ended.
 pub(crate) enum End {
@@ -97,7 +94,7 @@ impl Attempt {
                 command.env_remove(name);
             }
         }
-        let streams = Streams::give(&mut command, &run.proc)?;
+        let streams = Streams::give(&mut command)?;
         let place = place();
         // What is ours of its pipes is closed with the command, in there, and with the reporter.
         let group = Group::start(command, place, Orphans::All)?;
@@ -119,7 +116,7 @@ impl Attempt {
             group,
             streams,
             units,
-            sampler: Sampler::new(HELD),
+            sampler: Sampler::default(),
             watch: Watch::new(limits, Duration::ZERO),
             pace,
             next: now + pace,
@@ -170,10 +167,11 @@ impl Attempt {
             let mut fds = vec![run.caught.poll()];
             fds.extend(self.streams.polls());
             wait(&mut fds, until)?;
-            for asked in run.caught.take() {
-                match asked {
-                    Asked::End(signal) => self.asked(run, signal),
-                    Asked::Tell => self.tell_progress(run),
+            for signal in run.caught.take() {
+                match signal {
+                    SIGUSR1 => self.tell_progress(run),
+                    signal if STOP_SIGNALS.contains(&signal) => self.asked(run, signal),
+                    _ => {}
                 }
             }
         }
@@ -218,7 +216,7 @@ impl Attempt {
     fn all_ended(&mut self, run: &mut Run<'_>, why: Why, killed: bool, none_left: bool) -> End {
         let mut left: Vec<String> = Vec::new();
         if !none_left {
-            let members = self.group.members(&run.proc);
+            let members = self.group.members();
             left.extend(
                 members
                     .iter()
@@ -262,7 +260,7 @@ impl Attempt {
         let again = run.asked.is_some() && signal != SIGHUP;
         run.asked = Some(signal);
         if self.over.is_some() && self.ending.is_none() {
-            self.end(run, Why::Asked(signal));
+            self.end(Why::Asked(signal));
             return;
         }
         if again || self.ending.is_some() {
@@ -270,21 +268,21 @@ impl Attempt {
                 Some(ending) => ending.why,
                 None => Why::Asked(signal),
             };
-            self.end(run, why);
-            self.kill(run, Instant::now());
+            self.end(why);
+            self.kill(Instant::now());
             return;
         }
         // The keyboard's signals went to the whole group that has the terminal.
         let keyboard = self.place == Place::OurGroup && matches!(signal, SIGINT | SIGQUIT);
         if !keyboard && let Some(signal) = Signal::from_named_raw(signal) {
-            self.group.signal(&run.proc, signal);
+            self.group.signal(signal);
         }
     }
 
     /// Begins to end all of it.
-    fn end(&mut self, run: &mut Run<'_>, why: Why) {
+    fn end(&mut self, why: Why) {
         if self.ending.is_none() {
-            self.group.signal(&run.proc, Signal::TERM);
+            self.group.signal(Signal::TERM);
             let now = Instant::now();
             self.ending = Some(Ending {
                 why,
@@ -295,8 +293,8 @@ impl Attempt {
         }
     }
 
-    fn kill(&mut self, run: &mut Run<'_>, now: Instant) {
-        self.group.signal(&run.proc, Signal::KILL);
+    fn kill(&mut self, now: Instant) {
+        self.group.signal(Signal::KILL);
         if let Some(ending) = &mut self.ending {
             ending.kill.get_or_insert(now);
             ending.repeat = now + ENDING;
@@ -312,7 +310,7 @@ impl Attempt {
                 None => ending.term + run.args.kill_after,
             };
             if now >= due {
-                self.kill(run, now);
+                self.kill(now);
             }
         }
     }

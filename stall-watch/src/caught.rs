@@ -1,35 +1,33 @@
-//! The signals that we are sent: handed on to the command, or telling that a child has ended.
+//! The signals that a watchdog is sent. They wake whoever waits for its descriptor.
 
 use std::{io, os::unix::net::UnixStream};
 
 use rustix::event::{PollFd, PollFlags};
 use signal_hook::{
-    consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1},
+    consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM},
     iterator::{backend::SignalDelivery, exfiltrator::SignalOnly},
 };
-use stall_watch::proc::Proc;
 
-/// What a signal asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// To end, by this signal.
-    End(i32),
-    /// To say how far the command is. It does not hear of it: it might die.
-    Tell,
-}
+use crate::proc;
+
+/// Those that ask a program to end.
+pub const STOP_SIGNALS: [i32; 4] = [SIGTERM, SIGINT, SIGHUP, SIGQUIT];
 
 /// Signals caught from now on.
-pub(crate) struct Caught(SignalDelivery<UnixStream, SignalOnly>);
+#[derive(Debug)]
+pub struct Caught(SignalDelivery<UnixStream, SignalOnly>);
 
 impl Caught {
-    /// Those that were ignored when we were started (nohup, `&` in a script) stay so, for the command,
-    /// too.
-    pub(crate) fn install(proc: &Proc) -> io::Result<Caught> {
+    /// Catches [`STOP_SIGNALS`], SIGCHLD and `others`. Those that were ignored when we were started (nohup, `&` in a
+    /// script) stay so, for what we start, too.
+    ///
+    /// # Errors
+    /// No descriptors are left.
+    pub fn install(others: &[i32]) -> io::Result<Caught> {
+        let ignored = proc::ignored();
+        let heeded = |signal: &&i32| **signal > 31 || ignored >> (**signal - 1) & 1 == 0;
         let mut signals = vec![SIGCHLD];
-        let ignored = proc.ignored().unwrap_or(0);
-        let heeded = |signal: &i32| ignored >> (signal - 1) & 1 == 0;
-        let wanted = [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1];
-        signals.extend(wanted.into_iter().filter(heeded));
+        signals.extend(STOP_SIGNALS.iter().chain(others).filter(heeded));
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
         let caught = SignalDelivery::with_pipe(read, write, SignalOnly, signals)?;
@@ -37,17 +35,13 @@ impl Caught {
         Ok(Caught(caught))
     }
 
-    pub(crate) fn poll(&self) -> PollFd<'_> {
+    /// Readable when one has come.
+    pub fn poll(&self) -> PollFd<'_> {
         PollFd::new(self.0.get_read(), PollFlags::IN)
     }
 
-    /// Those that ask for something, since the last call.
-    pub(crate) fn take(&mut self) -> Vec<Asked> {
-        let asked = |signal| match signal {
-            SIGCHLD => None,
-            SIGUSR1 => Some(Asked::Tell),
-            _ => Some(Asked::End(signal)),
-        };
-        self.0.pending().filter_map(asked).collect()
+    /// Those that have come since the last call.
+    pub fn take(&mut self) -> Vec<i32> {
+        self.0.pending().collect()
     }
 }

@@ -1,7 +1,7 @@
 //! Why a command stands still: what its processes wait for, where in which file, under which
 //! pressure. One fact a line, for a person and for whoever advises on it.
 
-use crate::proc::{Proc, Stat};
+use crate::proc::{self, Stat};
 
 /// A tree of hundreds is told by its first few.
 const PROCESSES: usize = 6;
@@ -9,23 +9,21 @@ const PROCESSES: usize = 6;
 const FILES: usize = 2;
 
 /// The facts, as far as they may be known.
-pub fn gather(proc: &Proc, members: &[Stat]) -> Vec<String> {
+pub fn gather(members: &[Stat]) -> Vec<String> {
     let mut facts = Vec::new();
     for stat in members.iter().take(PROCESSES) {
-        facts.push(of_process(proc, stat));
+        facts.push(of_process(stat));
     }
     if members.len() > PROCESSES {
         facts.push(format!("{} more processes", members.len() - PROCESSES));
     }
-    for what in ["cpu", "io", "memory"] {
-        if let Some(pressure) = proc.pressure(what) {
-            facts.push(format!("{what} pressure over 10 s: {pressure}"));
-        }
-    }
+    facts.extend(
+        proc::pressures().map(|(what, share)| format!("{what} pressure over 10 s: {share:.2} %")),
+    );
     facts
 }
 
-fn of_process(proc: &Proc, stat: &Stat) -> String {
+fn of_process(stat: &Stat) -> String {
     let state = match stat.state {
         'R' => "runs",
         'S' => "sleeps",
@@ -34,10 +32,10 @@ fn of_process(proc: &Proc, stat: &Stat) -> String {
         _ => "is in an odd state",
     };
     let mut fact = format!("process {} {} {state}", stat.pid, stat.name);
-    if let Some(place) = proc.waits_in(stat.pid) {
+    if let Some(place) = proc::waits_in(stat.pid) {
         fact += &format!(" in {place}");
     }
-    let mut files = proc.opened(stat.pid).unwrap_or_default().files;
+    let mut files = proc::opened(stat.pid).files;
     // The newest descriptors are those of the work at hand.
     files.sort_by_key(|file| std::cmp::Reverse(file.0));
     for (_, path, offset) in files.iter().take(FILES) {

@@ -20,7 +20,9 @@ use rustix::{
     },
 };
 
-use crate::proc::{Proc, Stat};
+use procfs::ProcResult;
+
+use crate::proc::{self, Stat};
 
 /// Makes this process the parent of all its descendants whose own parents end.
 ///
@@ -85,8 +87,8 @@ pub enum Orphans {
     /// Every child of this process belongs to this one group.
     All,
     /// This process watches several groups. An adopted orphan belongs to the one in which it was seen, whose
-    /// process group it is in, or whose mark (`NAME=VALUE`) is in its environment.
-    Marked(String),
+    /// process group it is in, or whose mark (name, value) is in its environment.
+    Marked(&'static str, String),
 }
 
 /// A command that was started, with all that it started.
@@ -140,7 +142,7 @@ impl Group {
     }
 
     /// All of it that lives, by a look at every process there is. Empty where /proc cannot be read.
-    pub fn members(&mut self, proc: &Proc) -> Vec<Stat> {
+    pub fn members(&mut self) -> Vec<Stat> {
         let me = process::getpid();
         let seed = |stat: &Stat| {
             // A number that was waited for may be another's by now.
@@ -149,45 +151,47 @@ impl Group {
                 && stat.group == Some(self.root)
                 && (self.ended.is_none() || stat.parent == Some(me));
             let known = self.known.get(&stat.pid) == Some(&stat.start);
-            let adopted = stat.parent == Some(me) && self.adopts(proc, stat);
+            let adopted = stat.parent == Some(me) && self.adopts(stat);
             root || grouped || known || adopted
         };
-        let found = descended(proc.all().unwrap_or_default(), seed);
+        let found = descended(proc::all(), seed);
         self.known = found.iter().map(|stat| (stat.pid, stat.start)).collect();
         found
     }
 
     /// Is this child of ours, whom nobody here has started, one of the group?
-    fn adopts(&self, proc: &Proc, child: &Stat) -> bool {
+    fn adopts(&self, child: &Stat) -> bool {
         match &self.orphans {
             Orphans::All => true,
-            Orphans::Marked(mark) => child.pid != self.root && proc.has_mark(child.pid, mark),
+            Orphans::Marked(name, value) => {
+                child.pid != self.root && proc::has_mark(child.pid, name, value)
+            }
         }
     }
 
     /// The numbers of those that live, found at less cost; unless `all` is asked for, perhaps not every one.
-    pub fn roughly(&mut self, proc: &Proc, all: bool) -> Vec<Pid> {
+    pub fn roughly(&mut self, all: bool) -> Vec<Pid> {
         let found = match self.orphans {
-            Orphans::All => proc.descendants(process::getpid()),
-            Orphans::Marked(_) if !all && self.ended.is_none() => self.descendants(proc),
-            Orphans::Marked(_) => Err(io::ErrorKind::Unsupported.into()),
+            Orphans::All => proc::descendants(process::getpid()).ok(),
+            Orphans::Marked(..) if !all && self.ended.is_none() => self.descendants().ok(),
+            Orphans::Marked(..) => None,
         };
-        found.unwrap_or_else(|_| self.members(proc).iter().map(|stat| stat.pid).collect())
+        found.unwrap_or_else(|| self.members().iter().map(|stat| stat.pid).collect())
     }
 
     /// The command and its descendants, and those that were seen and have become orphans since.
-    fn descendants(&mut self, proc: &Proc) -> io::Result<Vec<Pid>> {
-        let mut found = proc.descendants(self.root)?;
+    fn descendants(&mut self) -> ProcResult<Vec<Pid>> {
+        let mut found = proc::descendants(self.root)?;
         found.push(self.root);
         let known = std::mem::take(&mut self.known);
-        let lives = |(pid, start): &(Pid, u64)| proc.stat(*pid).is_ok_and(|s| s.start == *start);
+        let lives = |(pid, start): &(Pid, u64)| proc::stat(*pid).is_some_and(|s| s.start == *start);
         for (orphan, _) in known.into_iter().filter(lives) {
             if !found.contains(&orphan) {
                 found.push(orphan);
-                found.extend(proc.descendants(orphan)?);
+                found.extend(proc::descendants(orphan)?);
             }
         }
-        let stats = found.iter().filter_map(|pid| proc.stat(*pid).ok());
+        let stats = found.iter().filter_map(|pid| proc::stat(*pid));
         self.known = stats.map(|stat| (stat.pid, stat.start)).collect();
         Ok(found)
     }
@@ -202,9 +206,9 @@ impl Group {
     }
 
     /// Sends a signal to all of it, and wakes those that are stopped, so that they notice.
-    pub fn signal(&mut self, proc: &Proc, signal: Signal) {
+    pub fn signal(&mut self, signal: Signal) {
         let whole = self.place == Place::OwnGroup;
-        let members = self.members(proc);
+        let members = self.members();
         // The number of a group is not given to another while the group has a member.
         let alive = self.ended.is_none() || members.iter().any(|m| m.group == Some(self.root));
         if whole && (alive || members.is_empty()) {
@@ -214,7 +218,7 @@ impl Group {
         }
         for stat in &members {
             if !(whole && stat.group == Some(self.root)) {
-                send(proc, stat, signal);
+                send(stat, signal);
             }
         }
         if signal != Signal::KILL {
@@ -222,17 +226,17 @@ impl Group {
                 let _ = kill_process_group(self.root, Signal::CONT);
             }
             for stat in members.iter().filter(|stat| stat.state == 'T') {
-                send(proc, stat, Signal::CONT);
+                send(stat, Signal::CONT);
             }
         }
     }
 }
 
 /// Signals this process and no other that got its number meanwhile.
-pub fn send(proc: &Proc, stat: &Stat, signal: Signal) {
+pub fn send(stat: &Stat, signal: Signal) {
     match pidfd_open(stat.pid, PidfdFlags::empty()) {
         Ok(held) => {
-            if proc.stat(stat.pid).is_ok_and(|now| now.start == stat.start) {
+            if proc::stat(stat.pid).is_some_and(|now| now.start == stat.start) {
                 let _ = pidfd_send_signal(held, signal);
             }
         }

@@ -10,11 +10,13 @@
 //! | [`units`] | the descriptor on which it reports units of work |
 //! | [`evidence`] | why it stands still |
 //! | [`events`] | records of all that, for whoever wants to know |
+//! | [`caught`] | the signals that its watchdog is sent |
 //! | [`disk`] | the devices under a path |
 //! | [`load`] | how busy they are, and the memory |
 //! | [`limit`] | lengths of time as people write them |
 //! | [`proc`] | the files of /proc that all this is read from |
 
+pub mod caught;
 pub mod disk;
 pub mod events;
 pub mod evidence;

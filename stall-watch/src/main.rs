@@ -2,7 +2,6 @@
 
 mod args;
 mod attempt;
-mod caught;
 mod code;
 mod notify;
 mod run;

@@ -10,10 +10,11 @@ use rustix::{
     event::{PollFd, Timespec, poll},
     io::Errno,
 };
+use signal_hook::consts::SIGUSR1;
 use stall_watch::{
+    caught::{Caught, STOP_SIGNALS},
     events::{self, Events},
-    group,
-    proc::Proc,
+    group, proc,
     signals::Sign,
 };
 use wire::records::Event;
@@ -21,7 +22,6 @@ use wire::records::Event;
 use crate::{
     args::Args,
     attempt::{Attempt, End},
-    caught::{Asked, Caught},
     code::Code,
     notify::Notify,
 };
@@ -32,7 +32,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// What all attempts share.
 pub(crate) struct Run<'a> {
     pub(crate) args: &'a Args,
-    pub(crate) proc: Proc,
     pub(crate) caught: Caught,
     pub(crate) events: Events,
     pub(crate) notify: Option<Notify>,
@@ -47,14 +46,12 @@ pub(crate) struct Run<'a> {
 
 /// Runs the command until it has ended, or stalled too often.
 pub(crate) fn run(args: &Args) -> anyhow::Result<Code> {
-    let proc = Proc::default();
     group::adopt_orphans().context("prctl: adopt orphans")?;
     let notify = args.watchdog.then(Notify::open).transpose();
     let shown = args.command.iter().map(|word| word.to_string_lossy());
     let mut run = Run {
         args,
-        caught: Caught::install(&proc).context("signals: catch")?,
-        proc,
+        caught: Caught::install(&[SIGUSR1]).context("signals: catch")?,
         events: Events::open(
             args.events.as_deref(),
             "stall-watch",
@@ -128,18 +125,16 @@ impl Run<'_> {
             let left = left.min(self.time_left());
             self.feed();
             wait(&mut [self.caught.poll()], left.min(self.pace()))?;
-            for asked in self.caught.take() {
-                match asked {
-                    Asked::End(signal) => {
-                        self.asked = Some(signal);
-                        return Ok(false);
-                    }
-                    Asked::Tell => {
-                        let left = end.saturating_duration_since(Instant::now()).as_secs();
-                        let program = self.args.program();
-                        self.args
-                            .say(format_args!("{program}: stalled; again in {left} s"));
-                    }
+            for signal in self.caught.take() {
+                if STOP_SIGNALS.contains(&signal) {
+                    self.asked = Some(signal);
+                    return Ok(false);
+                }
+                if signal == SIGUSR1 {
+                    let left = end.saturating_duration_since(Instant::now()).as_secs();
+                    let program = self.args.program();
+                    self.args
+                        .say(format_args!("{program}: stalled; again in {left} s"));
                 }
             }
         }
@@ -182,7 +177,7 @@ impl Run<'_> {
         if terminal && wanted.contains(&Sign::Output) && !wanted.contains(&Sign::Io) {
             wanted.push(Sign::Io);
         }
-        let there = self.proc.is_there();
+        let there = proc::is_there();
         let before = wanted.len();
         wanted.retain(|sign| match sign {
             Sign::Output => output_seen,

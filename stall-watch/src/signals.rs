@@ -1,12 +1,12 @@
 //! What a command has done since the last look.
 
-use std::{collections::HashMap, io, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
-use rustix::{io::Errno, process::Pid};
+use rustix::process::Pid;
 
 use crate::{
     group::Group,
-    proc::{Held, Proc, Stat},
+    proc,
     sockets::{self, Sockets},
     units::Count,
 };
@@ -94,42 +94,24 @@ pub enum Care {
 const SEARCH_EVERY: u32 = 4;
 
 /// Looks at the processes of a group through /proc.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Sampler {
-    proc: Proc,
     looks: u32,
     /// The last look found nothing done.
     quiet: bool,
     pids: Vec<Pid>,
     seen: HashMap<Pid, Seen>,
-    holding: Holding,
     opened: Option<Opened>,
 }
 
 /// How far what they have open is.
 #[derive(Debug)]
 struct Opened {
-    offsets: HashMap<(Pid, u32), u64>,
+    offsets: HashMap<(Pid, i32), u64>,
     sockets: Sockets,
 }
 
 impl Sampler {
-    /// Of `most` processes it may keep files open between the looks, two each.
-    pub fn new(most: usize) -> Sampler {
-        Sampler {
-            proc: Proc::default(),
-            looks: 0,
-            quiet: false,
-            pids: Vec::new(),
-            seen: HashMap::new(),
-            holding: Holding {
-                most,
-                held: HashMap::new(),
-            },
-            opened: None,
-        }
-    }
-
     /// How many processes there were at the last look, where there was one.
     pub fn processes(&self) -> Option<u64> {
         (self.looks > 0).then_some(self.seen.len() as u64)
@@ -140,13 +122,13 @@ impl Sampler {
         let search = care == Care::Full || self.looks.is_multiple_of(SEARCH_EVERY);
         self.looks = self.looks.wrapping_add(1);
         if search {
-            self.pids = group.roughly(&self.proc, care == Care::Full);
+            self.pids = group.roughly(care == Care::Full);
         } else if self.quiet {
             return;
         }
         let before = std::mem::take(&mut self.seen);
         for &pid in &self.pids {
-            let Some((stat, bytes)) = self.holding.see(&self.proc, pid) else {
+            let Some((stat, bytes)) = proc::work(pid) else {
                 continue;
             };
             let old = before.get(&pid).filter(|old| old.start == stat.start);
@@ -162,8 +144,6 @@ impl Sampler {
             };
             self.seen.insert(pid, now);
         }
-        let held = &mut self.holding.held;
-        held.retain(|pid, _| self.seen.contains_key(pid));
         for (pid, gone) in &before {
             let replaced = |now: &Seen| now.start != gone.start;
             if self.seen.get(pid).is_none_or(replaced) {
@@ -177,7 +157,7 @@ impl Sampler {
             let mut now = self.opened();
             if let Some(before) = &self.opened {
                 let (new, old) = (&now.offsets, &before.offsets);
-                let differs = |key: &&(Pid, u32)| new.get(key) != old.get(key);
+                let differs = |key: &&(Pid, i32)| new.get(key) != old.get(key);
                 let gone = old.keys().filter(|key| !new.contains_key(key));
                 sample.offsets += new.keys().chain(gone).filter(differs).count() as u64;
                 sample.sockets += sockets::moved(&now.sockets, &before.sockets);
@@ -199,56 +179,15 @@ impl Sampler {
         let mut offsets = HashMap::new();
         let mut sockets = Vec::new();
         for &pid in &self.pids {
-            let opened = self.proc.opened(pid).unwrap_or_default();
+            let opened = proc::opened(pid);
             offsets.extend(opened.files.into_iter().map(|(fd, _, at)| ((pid, fd), at)));
             sockets.extend(opened.sockets.into_iter().map(|inode| (pid, inode)));
         }
         Opened {
             offsets,
-            sockets: sockets::look(&self.proc, &sockets),
+            sockets: sockets::look(&sockets),
         }
     }
-}
-
-/// Processes whose files are kept open.
-#[derive(Debug)]
-struct Holding {
-    most: usize,
-    held: HashMap<Pid, Held>,
-}
-
-impl Holding {
-    /// What a process has done so far, and the bytes that it moved where these may be known.
-    fn see(&mut self, proc: &Proc, pid: Pid) -> Option<(Stat, Option<u64>)> {
-        if let Some(process) = self.held.get(&pid) {
-            if let Ok(stat) = process.stat() {
-                return Some((stat, process.bytes().ok()));
-            }
-            // It has ended; another one may have its number.
-            self.held.remove(&pid);
-        }
-        if self.held.len() < self.most {
-            match proc.hold(pid) {
-                Ok(process) => {
-                    let seen = (process.stat().ok()?, process.bytes().ok());
-                    self.held.insert(pid, process);
-                    return Some(seen);
-                }
-                Err(error) if no_descriptors(&error) => {
-                    // Whatever else needs one needs it more.
-                    self.held.clear();
-                    self.most = 0;
-                }
-                Err(_) => {}
-            }
-        }
-        Some((proc.stat(pid).ok()?, proc.bytes(pid).ok()))
-    }
-}
-
-fn no_descriptors(error: &io::Error) -> bool {
-    let error = Errno::from_io_error(error);
-    matches!(error, Some(Errno::MFILE | Errno::NFILE))
 }
 
 #[cfg(test)]

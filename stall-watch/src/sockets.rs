@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 
 use rustix::process::{Pid, getpid};
 
-use crate::proc::Proc;
+use crate::proc;
 
 mod diag;
 mod listed;
@@ -53,21 +53,21 @@ pub fn moved(now: &Sockets, before: &Sockets) -> u64 {
 }
 
 /// Asks about these sockets. Those that nothing is known of are left out.
-pub fn look(proc: &Proc, open: &[(Pid, u64)]) -> Sockets {
+pub fn look(open: &[(Pid, u64)]) -> Sockets {
     let me = getpid();
     let mut places: HashMap<_, (Pid, HashSet<u64>)> = HashMap::new();
     let mut namespaces = HashMap::new();
     for &(pid, inode) in open {
-        let namespace = namespaces.entry(pid).or_insert_with(|| proc.network(pid));
+        let namespace = namespaces.entry(pid).or_insert_with(|| proc::network(pid));
         let place = places.entry(namespace.clone());
         place.or_insert((pid, HashSet::new())).1.insert(inode);
     }
-    let ours = proc.network(me);
+    let ours = proc::network(me);
     let ask = |(namespace, (pid, inodes)): (Option<_>, (Pid, HashSet<u64>))| {
         // A namespace that must not be seen is most likely ours.
         let here = namespace.is_none() || namespace == ours;
         let told = here.then(|| diag::ask(&inodes).ok()).flatten();
-        told.unwrap_or_else(|| listed::read(proc, pid, &inodes))
+        told.unwrap_or_else(|| listed::read(pid, &inodes))
     };
     places.into_iter().flat_map(ask).collect()
 }

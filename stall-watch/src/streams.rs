@@ -7,7 +7,7 @@ use std::{
 
 use rustix::event::PollFd;
 use stall_watch::{
-    proc::Proc,
+    proc,
     relay::{Lost, Stream, same},
 };
 
@@ -23,10 +23,10 @@ pub(crate) struct Streams {
 
 impl Streams {
     /// Gives the command its stdout and stderr.
-    pub(crate) fn give(command: &mut Command, proc: &Proc) -> io::Result<Streams> {
+    pub(crate) fn give(command: &mut Command) -> io::Result<Streams> {
         let terminals = [stdout().is_terminal(), stderr().is_terminal()];
         // What is written to a terminal is seen in /proc alone.
-        let own = terminals.map(|terminal| terminal && proc.is_there());
+        let own = terminals.map(|terminal| terminal && proc::is_there());
         let mut list = Vec::new();
         match own {
             [false, false] if same(stdout(), stderr()) => {

@@ -13,12 +13,11 @@ use std::{
         fd::{AsRawFd, OwnedFd},
         unix::fs::OpenOptionsExt,
     },
-    path::Path,
     time::{Duration, Instant},
 };
 
 use rustix::{
-    fs::{OFlags, SeekFrom, fcntl_setfl, ftruncate, seek},
+    fs::{OFlags, fcntl_setfl},
     io::{FdFlags, fcntl_setfd},
     pipe::{PipeFlags, pipe_with},
 };
@@ -52,8 +51,6 @@ pub struct Units {
     outer: Option<File>,
     line: Vec<u8>,
     wait: Option<Wait>,
-    /// What was read of a file that keeps growing.
-    kept: Option<u64>,
 }
 
 /// The end that the command inherits. Dropped once it has: what is open is open there.
@@ -80,26 +77,6 @@ pub fn open() -> io::Result<(Units, Reporter)> {
         outer: outer(),
         line: Vec::new(),
         wait: None,
-        kept: None,
-    };
-    Ok((units, Reporter(to)))
-}
-
-/// A file in the place of the pipe: it outlives whoever reads it, and no writer ever waits for him.
-///
-/// # Errors
-/// It cannot be opened or made.
-pub fn open_file(path: &Path) -> io::Result<(Units, Reporter)> {
-    let to = OpenOptions::new().append(true).create(true).open(path)?;
-    let to = OwnedFd::from(to);
-    fcntl_setfd(&to, FdFlags::empty())?;
-    let from = OpenOptions::new().read(true).write(true).open(path)?;
-    let units = Units {
-        from: from.into(),
-        outer: outer(),
-        line: Vec::new(),
-        wait: None,
-        kept: Some(0),
     };
     Ok((units, Reporter(to)))
 }
@@ -124,11 +101,7 @@ impl Units {
                 let _ = outer.write_all(&buffer[..length]);
             }
             self.take(&buffer[..length], &mut count);
-            if let Some(kept) = &mut self.kept {
-                *kept += length as u64;
-            }
         }
-        self.trim();
         count
     }
 
@@ -137,17 +110,6 @@ impl Units {
         self.wait
             .as_ref()
             .filter(|wait| wait.until > Instant::now())
-    }
-
-    /// Empties a file that was read. Whoever writes just now may lose a unit, which is allowed.
-    fn trim(&mut self) {
-        const LARGE: u64 = 1 << 16;
-        if self.kept.is_some_and(|kept| kept > LARGE)
-            && ftruncate(&self.from, 0).is_ok()
-            && seek(&self.from, SeekFrom::Start(0)).is_ok()
-        {
-            self.kept = Some(0);
-        }
     }
 
     fn take(&mut self, bytes: &[u8], count: &mut Count) {
@@ -253,22 +215,5 @@ mod tests {
         ] {
             assert_eq!(said(&format!("work\n{none}")), (1, None), "{none}");
         }
-    }
-
-    #[test]
-    fn a_file_is_emptied_when_it_has_grown_and_goes_on_counting() {
-        let path = std::env::temp_dir().join(format!("units-{}", std::process::id()));
-        let (mut units, reporter) = open_file(&path).unwrap();
-        let write = |text: &str| rustix::io::write(&reporter.0, text.as_bytes()).unwrap();
-        let mut work = 0;
-        for _ in 0..20 {
-            write(&"work\n".repeat(1000));
-            work += units.read().work;
-            assert!(std::fs::metadata(&path).unwrap().len() <= (1 << 16) + 5000);
-        }
-        write("discovery\n");
-        assert_eq!(units.read().discovery, 1);
-        assert_eq!(work, 20_000);
-        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -29,7 +29,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use stall_watch::{
     group,
-    proc::{Proc, Stat},
+    proc::{self, Stat},
 };
 
 /// Longer than anything here takes on a busy machine.
@@ -193,7 +193,7 @@ impl Pool {
 
     /// What is left of the workers, whatever became of the pool.
     fn left(&self) -> Vec<Stat> {
-        Proc::default().holders(&self.work.join("pool.workers.lock"))
+        proc::holders(&self.work.join("pool.workers.lock"))
     }
 
     #[track_caller]
@@ -210,7 +210,7 @@ impl Drop for Pool {
             let _ = child.wait();
         }
         for stat in self.left() {
-            group::send(&Proc::default(), &stat, Signal::KILL);
+            group::send(&stat, Signal::KILL);
         }
     }
 }
@@ -218,6 +218,6 @@ impl Drop for Pool {
 /// Does a process live, that is, is it there and no zombie?
 fn lives(pid: u32) -> bool {
     Pid::from_raw(pid as i32)
-        .and_then(|pid| Proc::default().stat(pid).ok())
+        .and_then(proc::stat)
         .is_some_and(|stat| !stat.has_ended())
 }

@@ -102,7 +102,7 @@ fn a_closed_stdout_costs_no_cpu() {
     let mut pool = Pool::of("exec >&- 2>&-; unit work; sleep 1000");
     pool.start(&["--workers", "1", "--interval", "0.1s"]);
     pool.wait_states(&["running"]);
-    let cpu = || Proc::default().stat(pool.pid()).unwrap().cpu;
+    let cpu = || proc::stat(pool.pid()).unwrap().cpu;
     let before = cpu();
     pool.wait_told("heartbeat", pool.told("heartbeat").len() + 10);
     assert!(cpu() - before < Duration::from_millis(200));

@@ -106,13 +106,13 @@ impl Attempt {
                 run.args
                     .complain(format_args!("{program}: stalled: {reason}"));
                 self.record(run, "stalled", seen, Some(reason));
-                self.end(run, Why::Stalled);
+                self.end(Why::Stalled);
             }
             Verdict::OverTime => {
                 let reason = format!("over time after {:.1} s", run.begun.elapsed().as_secs_f64());
                 run.args.complain(format_args!("{program}: {reason}"));
                 self.record(run, "stalled", seen, Some(reason));
-                self.end(run, Why::OverTime);
+                self.end(Why::OverTime);
             }
             Verdict::Warn => {
                 let reason = format!("no progress for {:.1} s", idle.as_secs_f64());
@@ -138,8 +138,8 @@ impl Attempt {
         self.recorded = Instant::now();
         let stands = reason.is_some();
         let evidence = stands.then(|| {
-            let members = self.group.members(&run.proc);
-            evidence::gather(&run.proc, &members)
+            let members = self.group.members();
+            evidence::gather(&members)
         });
         run.tell(name, |event| {
             event.pid = Some(self.group.root().as_raw_nonzero().get() as u64);

@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use rustix::process::Pid;
 
 use super::{Moved, Sockets};
-use crate::proc::Proc;
+use crate::proc;
 
 const LISTS: [&str; 4] = ["tcp", "tcp6", "udp", "udp6"];
 
 /// These sockets of the namespace that the process is in.
-pub(super) fn read(proc: &Proc, pid: Pid, wanted: &HashSet<u64>) -> Sockets {
-    let lists = LISTS.iter().filter_map(|list| proc.net(pid, list));
+pub(super) fn read(pid: Pid, wanted: &HashSet<u64>) -> Sockets {
+    let lists = LISTS.iter().filter_map(|list| proc::net(pid, list));
     lists.flat_map(|text| parse(&text, wanted)).collect()
 }
 

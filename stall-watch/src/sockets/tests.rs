@@ -14,7 +14,7 @@ fn inode(socket: &impl AsFd) -> u64 {
 fn both_ways(sockets: &[u64]) -> [Sockets; 2] {
     let wanted: HashSet<u64> = sockets.iter().copied().collect();
     let told = diag::ask(&wanted).unwrap();
-    [told, listed::read(&Proc::default(), getpid(), &wanted)]
+    [told, listed::read(getpid(), &wanted)]
 }
 
 fn pair() -> (TcpStream, TcpStream) {

@@ -18,7 +18,7 @@ use rustix::{
 use stall_watch::{
     evidence,
     group::{Group, Orphans, Place, Reaped},
-    proc::{Proc, Stat},
+    proc::Stat,
     signals::{Care, Sample, Sampler, Sign},
     units::{self, Count, Units},
 };
@@ -30,8 +30,8 @@ use crate::{
 
 /// What does not heed KILL is told of after so long.
 const HANGS: Duration = Duration::from_secs(10);
-/// Of so many processes of each worker files are kept open between the looks.
-const HELD: usize = 12;
+/// The variable that holds a worker's number.
+pub(crate) const NUMBER: &str = "STALL_WORKER";
 /// What is kept of the last lines.
 const TAIL: u64 = 2048;
 /// Pieces of output that are read before others get their turn.
@@ -77,16 +77,16 @@ impl Process {
         fcntl_setfl(&from, OFlags::NONBLOCK)?;
         command
             .env(units::VARIABLE, reporter.number())
-            .env("STALL_WORKER", number.to_string())
+            .env(NUMBER, number.to_string())
             .stdin(Stdio::null())
             .stdout(to.try_clone()?)
             .stderr(to);
-        let orphans = Orphans::Marked(format!("STALL_WORKER={number}"));
+        let orphans = Orphans::Marked(NUMBER, number.to_string());
         let group = Group::start(command, Place::OwnGroup, orphans)?;
         let now = Instant::now();
         Ok(Process {
             group,
-            sampler: Sampler::new(HELD),
+            sampler: Sampler::default(),
             units,
             count: Count::default(),
             from: Some(from),
@@ -134,19 +134,14 @@ impl Process {
 
     /// How it has ended, once all that it had started has, too. What it left behind is ended. `reaped` are
     /// the children of this process that have ended.
-    pub(crate) fn ended(
-        &mut self,
-        proc: &Proc,
-        reaped: &Reaped,
-        kill_after: Duration,
-    ) -> Option<End> {
+    pub(crate) fn ended(&mut self, reaped: &Reaped, kill_after: Duration) -> Option<End> {
         self.group.note(reaped);
         let status = self.group.ended()?;
-        if self.group.members(proc).is_empty() {
+        if self.group.members().is_empty() {
             return Some(end(status));
         }
         if !self.asked && self.ending.is_none() {
-            self.end(proc, kill_after);
+            self.end(kill_after);
             self.ending.as_mut()?.left = true;
         }
         None
@@ -195,12 +190,9 @@ impl Process {
     }
 
     /// Why it stands still, and its last lines.
-    pub(crate) fn evidence(&mut self, proc: &Proc) -> (Vec<String>, Vec<String>) {
-        let members = self.group.members(proc);
-        (
-            evidence::gather(proc, &members),
-            last_lines(self.log.path()),
-        )
+    pub(crate) fn evidence(&mut self) -> (Vec<String>, Vec<String>) {
+        let members = self.group.members();
+        (evidence::gather(&members), last_lines(self.log.path()))
     }
 
     /// How many processes it is, where they are looked at.
@@ -216,8 +208,8 @@ impl Process {
     }
 
     /// Ends it, with all that it has started: TERM, after a while KILL.
-    pub(crate) fn end(&mut self, proc: &Proc, kill_after: Duration) {
-        self.group.signal(proc, Signal::TERM);
+    pub(crate) fn end(&mut self, kill_after: Duration) {
+        self.group.signal(Signal::TERM);
         self.ending.get_or_insert(Ending {
             kill: Instant::now() + kill_after,
             killed: false,
@@ -239,16 +231,16 @@ impl Process {
     }
 
     /// Kills what did not heed, again and again. Gives what hangs in the kernel, once.
-    pub(crate) fn press(&mut self, proc: &Proc) -> Option<Vec<Stat>> {
+    pub(crate) fn press(&mut self) -> Option<Vec<Stat>> {
         let ending = self.ending.as_mut()?;
         let over = Instant::now().checked_duration_since(ending.kill)?;
         ending.killed = true;
-        self.group.signal(proc, Signal::KILL);
+        self.group.signal(Signal::KILL);
         if over < HANGS || ending.told {
             return None;
         }
         ending.told = true;
-        Some(self.group.members(proc))
+        Some(self.group.members())
     }
 
     /// Is it being ended?

@@ -17,7 +17,7 @@ use rustix::{
 };
 use stall_watch::{
     group::send,
-    proc::{Proc, Stat},
+    proc::{self, Stat},
 };
 use wire::{Exit, Fatal, OrFatal};
 
@@ -39,7 +39,6 @@ impl WorkerLock {
     pub(crate) fn take(
         path: &Path,
         grace: Duration,
-        proc: &Proc,
         tell: impl FnOnce(usize),
     ) -> anyhow::Result<WorkerLock> {
         let shown = |act: &str| format!("{}: {act}", path.display());
@@ -53,14 +52,14 @@ impl WorkerLock {
                 Err(Errno::WOULDBLOCK | Errno::INTR) => {}
                 Err(error) => Err(error).or_fatal(Exit::GaveUp, shown("lock"))?,
             }
-            let holders = proc.holders(path);
+            let holders = proc::holders(path);
             if let Some(tell) = tell.take_if(|_| !holders.is_empty()) {
                 tell(holders.len());
             }
             let over = begun.elapsed().checked_sub(grace);
             if over.is_some() {
                 for stat in &holders {
-                    send(proc, stat, Signal::KILL);
+                    send(stat, Signal::KILL);
                 }
             }
             // What they start to finish their work is let be.
@@ -70,8 +69,8 @@ impl WorkerLock {
             let new: Vec<&Stat> = holders.iter().filter(is_new).collect();
             for stat in new {
                 asked.insert(stat.pid);
-                send(proc, stat, Signal::TERM);
-                send(proc, stat, Signal::CONT);
+                send(stat, Signal::TERM);
+                send(stat, Signal::CONT);
             }
             if over.is_some_and(|over| over >= HANGS) {
                 let pids: Vec<String> = holders.iter().map(|stat| stat.pid.to_string()).collect();

@@ -1,7 +1,6 @@
 //! `stall-pool`: keeps workers alive, and only as many as the disk can bear.
 
 mod args;
-mod asked;
 mod clock;
 mod crew;
 mod life;

@@ -11,22 +11,17 @@ use rustix::{
     event::{Timespec, poll},
     io::Errno,
 };
-use signal_hook::consts::SIGHUP;
-use stall_watch::{events::Events, group, proc::Proc};
+use signal_hook::consts::{SIGHUP, SIGUSR1, SIGUSR2};
+use stall_watch::{
+    caught::{self, Caught},
+    events::Events,
+    group, proc,
+};
 use wire::{Exit, Fatal};
 
 use crate::{
-    args::Args,
-    asked::{Asked, Wish},
-    clock::Clock,
-    crew::Process,
-    life::State,
-    lock::WorkerLock,
-    meter::Meter,
-    params::Params,
-    pool::Pool,
-    restore::restore,
-    state::Place,
+    args::Args, clock::Clock, crew::Process, life::State, lock::WorkerLock, meter::Meter,
+    params::Params, pool::Pool, restore::restore, state::Place,
 };
 
 mod orders;
@@ -38,11 +33,14 @@ use tell::complain;
 
 /// While workers are being ended, it is looked whether they are gone so often.
 const ENDING: Duration = Duration::from_millis(50);
+/// One worker less: SIGRTMIN+1, as kill(1) calls it.
+const LESS: i32 = 35;
+/// One worker more: SIGRTMIN+2.
+const MORE: i32 = 36;
 
 /// A running pool.
 struct Run<'a> {
     args: &'a Args,
-    proc: Proc,
     clock: Clock,
     place: Place,
     _lock: File,
@@ -52,7 +50,7 @@ struct Run<'a> {
     params: Params,
     meter: Meter,
     events: Events,
-    asked: Asked,
+    caught: Caught,
     /// The signal that asked us to end.
     stop: Option<i32>,
     next: Instant,
@@ -63,8 +61,7 @@ struct Run<'a> {
 
 /// Runs the pool to its end.
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let proc = Proc::default();
-    if !proc.is_there() {
+    if !proc::is_there() {
         return Err(Fatal::new(Exit::GaveUp, "/proc: read: it is not there").into());
     }
     let clock = Clock::start();
@@ -74,21 +71,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         Place::new(&args.state, args.logs.as_deref()).context("the folder of this process")?;
     let lock = place.lock()?;
     let path = place.worker_lock();
-    let worker_lock = WorkerLock::take(&path, args.grace, &proc, |left| {
+    let worker_lock = WorkerLock::take(&path, args.grace, |left| {
         let state = args.state.display();
         complain(
             args,
             format_args!("{state}: a pool was killed; ending what it left ({left} processes)"),
         );
     })?;
-    let asked = Asked::install(&proc).context("signals: catch")?;
+    let caught = Caught::install(&[SIGUSR1, SIGUSR2, LESS, MORE]);
+    let caught = caught.context("signals: catch")?;
     group::adopt_orphans().context("prctl: adopt orphans")?;
     let pool = restore(args, &place)?;
     let mut run = Run {
         args,
         meter: Meter::new(args.machine(), disks, args.interval, clock.now()),
         events: Events::open(args.events.as_deref(), "stall-pool", args.shown())?,
-        proc,
         clock,
         place,
         _lock: lock,
@@ -96,7 +93,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
         pool,
         processes: BTreeMap::new(),
         params,
-        asked,
+        caught,
         stop: None,
         next: Instant::now(),
         saved: Vec::new(),
@@ -122,8 +119,8 @@ impl Run<'_> {
                 self.obey(orders);
                 self.saved.clear();
             }
-            for wish in self.asked.take() {
-                self.heed(wish);
+            for signal in self.caught.take() {
+                self.heed(signal);
             }
             let orders = self.pool.orders(self.clock.now());
             // First it is written down that a worker is started, then it is.
@@ -137,13 +134,15 @@ impl Run<'_> {
         }
     }
 
-    fn heed(&mut self, wish: Wish) {
+    fn heed(&mut self, signal: i32) {
         let now = self.clock.now();
-        match wish {
+        match signal {
             // A terminal that goes away may say so more than once.
-            Wish::Stop(SIGHUP) if self.stop.is_some() => {}
-            Wish::Stop(_) if self.stop.is_some() => self.pool.stop_now(now),
-            Wish::Stop(signal) => {
+            SIGHUP if self.stop.is_some() => {}
+            signal if caught::STOP_SIGNALS.contains(&signal) && self.stop.is_some() => {
+                self.pool.stop_now(now)
+            }
+            signal if caught::STOP_SIGNALS.contains(&signal) => {
                 self.stop = Some(signal);
                 self.pool.stop(now);
                 self.complain(format_args!(
@@ -152,19 +151,21 @@ impl Run<'_> {
                     self.args.grace.as_secs_f64()
                 ));
             }
-            Wish::Tell => self.tell_progress_of_all(),
-            Wish::Reload => {
+            SIGUSR1 => self.tell_progress_of_all(),
+            SIGUSR2 => {
                 match self.args.values() {
                     Ok(params) => self.params = params,
                     Err(error) => self.complain(format_args!("{error:#}; the old values stay")),
                 }
                 self.pool.resume();
             }
-            Wish::Less | Wish::More => {
+            LESS | MORE => {
                 let grow = !self.args.is_cut();
-                let order = self.pool.wish(now, wish == Wish::More, grow);
+                let order = self.pool.wish(now, signal == MORE, grow);
                 self.obey(vec![order]);
             }
+            // SIGCHLD has done its part by waking us.
+            _ => {}
         }
     }
 
@@ -177,7 +178,7 @@ impl Run<'_> {
             tv_sec: pause.as_secs() as i64,
             tv_nsec: pause.subsec_nanos().into(),
         };
-        let mut fds = vec![self.asked.poll()];
+        let mut fds = vec![self.caught.poll()];
         fds.extend(self.processes.values().filter_map(Process::poll));
         match poll(&mut fds, Some(&pause)) {
             Ok(_) | Err(Errno::INTR) => Ok(()),

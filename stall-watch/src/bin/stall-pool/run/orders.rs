@@ -22,7 +22,7 @@ impl Run<'_> {
                 }
                 Order::End(number) => {
                     if let Some(process) = self.processes.get_mut(&number) {
-                        process.end(&self.proc, self.args.kill_after);
+                        process.end(self.args.kill_after);
                     }
                 }
                 Order::Kill(number) => {

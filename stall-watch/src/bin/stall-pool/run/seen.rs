@@ -14,13 +14,13 @@ impl Run<'_> {
             let Some(process) = self.processes.get_mut(&number) else {
                 continue;
             };
-            if let Some(left) = process.press(&self.proc) {
+            if let Some(left) = process.press() {
                 self.tell_hangs(number, &left);
             }
             let Some(process) = self.processes.get_mut(&number) else {
                 continue;
             };
-            let ended = process.ended(&self.proc, &reaped, self.args.kill_after);
+            let ended = process.ended(&reaped, self.args.kill_after);
             process.relay();
             let Some(end) = ended else {
                 continue;

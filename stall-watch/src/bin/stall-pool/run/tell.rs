@@ -13,7 +13,7 @@ use wire::{path::printable, progress::Mode, records::Event};
 use super::Run;
 use crate::{
     args::Args,
-    crew::{Process, last_lines},
+    crew::{NUMBER, Process, last_lines},
     life::{End, State, signal_name},
     pool::Note,
 };
@@ -109,7 +109,7 @@ impl Run<'_> {
     }
 
     fn evidence(&mut self, number: u32) -> Option<(Vec<String>, Vec<String>)> {
-        Some(self.processes.get_mut(&number)?.evidence(&self.proc))
+        Some(self.processes.get_mut(&number)?.evidence())
     }
 
     pub(super) fn tell_started(&mut self, number: u32, process: &Process) {
@@ -249,7 +249,7 @@ impl Run<'_> {
                 .arg("-c")
                 .arg(command)
                 // Or it would pass for a worker of ours, where we are one of another pool.
-                .env_remove("STALL_WORKER")
+                .env_remove(NUMBER)
                 .process_group(0)
                 .stdin(Stdio::piped())
                 .stdout(output)
