@@ -4,6 +4,9 @@ use std::process::ExitCode;
 
 use rustix::process::{Signal, WaitStatus, getpid, kill_process};
 
+/// We failed, or were called in a wrong way.
+pub(crate) const OWN_FAILURE: u8 = 125;
+
 /// How we end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
@@ -17,7 +20,7 @@ impl Code {
     /// The command stood still, or had its time, also where it had to be killed.
     pub(crate) const STALLED: Code = Code::Exit(124);
     /// We failed, or were called in a wrong way.
-    pub(crate) const OWN_FAILURE: Code = Code::Exit(125);
+    pub(crate) const OWN_FAILURE: Code = Code::Exit(OWN_FAILURE);
     /// The command was found but could not be run.
     pub(crate) const CANNOT_RUN: Code = Code::Exit(126);
     /// There is no such command.

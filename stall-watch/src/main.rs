@@ -10,9 +10,12 @@ mod streams;
 use std::process::ExitCode;
 
 use args::Args;
-use code::Code;
+use code::{Code, OWN_FAILURE};
+use wire::crash;
 
 fn main() -> ExitCode {
+    // What it cannot go on after ends it with one line. Where that cannot be arranged, nothing is lost yet.
+    let _ = crash::exit_with("stall-watch", OWN_FAILURE);
     let args = match Args::read() {
         Ok(args) => args,
         Err(code) => return code.end(),

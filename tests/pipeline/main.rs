@@ -6,6 +6,7 @@ mod findings;
 mod scarce;
 mod signals;
 mod streams;
+mod waits;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -223,3 +223,24 @@ fn what_a_worker_leaves_behind_hidden_is_ended_too() {
     let left = fs::read_to_string(pool.work.join("left")).unwrap();
     assert!(!lives(left.trim().parse().unwrap()));
 }
+
+/// It ended with 134, as all that Rust aborts.
+#[test]
+fn where_there_is_no_memory_it_ends_with_255() {
+    let work = Workdir::new();
+    let long = "x".repeat(100_000);
+    let mut failed = 0;
+    for mib in 8..32 {
+        let run = work.command("prlimit").arg(format!("--as={}", mib << 20));
+        let run = run.args(["timeout", "-s", "KILL", "60"]);
+        let run = run.arg(harness::run::tool("stall-pool"));
+        let run = run.args(["--workers", "1", "--state", "s", "--", "true"]);
+        let ran = run.args(vec![&long; 14]).run();
+        // With still less not even its libraries find room.
+        if ran.stderr().contains("memory allocation of ") {
+            assert_eq!(ran.status.code(), Some(255), "{}", ran.report());
+            failed += 1;
+        }
+    }
+    assert!(failed > 0);
+}

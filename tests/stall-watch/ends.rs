@@ -118,3 +118,23 @@ fn output_that_cannot_be_written_is_no_success() {
         .code(125);
     ran.one_line(&["stall-watch: stdout: write: No space left"]);
 }
+
+/// It ended with 134, as all that Rust aborts.
+#[test]
+fn where_there_is_no_memory_it_ends_with_its_own_code() {
+    let work = Workdir::new();
+    let long = "x".repeat(100_000);
+    let mut failed = 0;
+    for mib in 8..24 {
+        let run = work.command("prlimit").arg(format!("--as={}", mib << 20));
+        let run = run.args(["timeout", "-s", "KILL", "60"]);
+        let run = run.arg(tool("stall-watch")).args(["--", "true"]);
+        let ran = run.args(vec![&long; 14]).run();
+        // With still less not even its libraries find room.
+        if ran.stderr().contains("memory allocation of ") {
+            assert_eq!(ran.status.code(), Some(125), "{}", ran.report());
+            failed += 1;
+        }
+    }
+    assert!(failed > 0);
+}

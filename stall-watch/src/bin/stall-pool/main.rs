@@ -22,9 +22,11 @@ use std::{
 
 use args::{Args, TOOL};
 use clap::Parser;
-use wire::{Exit, Fatal, path::printable};
+use wire::{Exit, Fatal, crash, path::printable};
 
 fn main() -> ExitCode {
+    // Where that cannot be arranged, nothing is lost yet.
+    let _ = crash::exit_with(TOOL.name, Exit::GaveUp as u8);
     let args = Args::parse();
     if args.runs() {
         return run(&args).unwrap_or_else(|error| explain(&error)).into();
