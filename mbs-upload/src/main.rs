@@ -66,6 +66,7 @@ fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
     let manner = run::Mode {
         jobs: jobs.most(),
         dry_run: args.dry_run,
+        separate: args.separate,
     };
     let end = run::run(&server, known, manner, &monitor, input, out);
     if end.is_ok() {

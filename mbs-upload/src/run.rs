@@ -37,6 +37,8 @@ pub struct Mode {
     pub jobs: u8,
     /// Ask, but send nothing.
     pub dry_run: bool,
+    /// Keep Calibre books of equal names apart.
+    pub separate: bool,
 }
 
 pub(crate) struct Run<'a> {

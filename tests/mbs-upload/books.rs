@@ -304,6 +304,31 @@ fn equal_calibre_books_do_not_become_one_ebook_without_a_word() {
 }
 
 #[test]
+fn separate_keeps_equal_calibre_books_apart_also_when_a_run_goes_on() {
+    let bench = Bench::new();
+    let [a, b] = [17, 18].map(|id| ["epub", "pdf"].map(|format| bench.equal(id, format)));
+    let journal = bench.dir.join("journal");
+    let run = |records: &[Value]| {
+        let tool = bench.tool(records).arg("--separate").arg("--journal");
+        tool.arg(&journal).args(["-j", "8"]).ok()
+    };
+    // The first run ended after one file of each.
+    run(&[a[0].clone(), b[0].clone()]);
+    let all = [a[0].clone(), b[0].clone(), b[1].clone(), a[1].clone()];
+    let ran = run(&all);
+    bench.holds(&all);
+    assert_eq!(bench.ebooks(), 2);
+    for format in 0..2 {
+        let title = |record| bench.shelf(record)[0].clone().unwrap();
+        assert_eq!(title(&a[format]), "The Same Title");
+        assert_eq!(title(&b[format]), "The Same Title (18)");
+    }
+    let why = "titled by its book_id: an earlier book has the same names";
+    assert_eq!(outcome(&ran, &b[1])["notes"], json!([why]));
+    assert_eq!(outcome(&ran, &a[1])["notes"], json!([]));
+}
+
+#[test]
 fn many_notes_do_not_crowd_out_whose_ebook_was_joined() {
     let bench = Bench::new();
     let mut records = [17, 18].map(|id| bench.equal(id, "epub"));

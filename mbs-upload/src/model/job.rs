@@ -9,7 +9,7 @@ use crate::{
     input::origin::{Origin, stem_and_extension},
     known::Content,
     locks::claim::{self, Claim},
-    metadata::{book::Book, wanted},
+    metadata::{book::Book, fit, wanted},
     model::{owners::Owner, stage::Stage},
 };
 
@@ -91,6 +91,19 @@ impl Job {
     /// Makes the book of what the record tells of it.
     pub fn read_book(&mut self) {
         self.book = Book::of(&self.record, &self.stem(), &self.extension);
+        self.claim_book();
+    }
+
+    /// Gives its book another title.
+    pub fn rename(&mut self, title: String) {
+        self.book.title = Some(title);
+        let stem = self.stem();
+        fit::make_fit(&mut self.book, &stem, &self.extension);
+        self.claim_book();
+    }
+
+    fn claim_book(&mut self) {
+        self.claims.truncate(1);
         if self.book.stated && !self.book.authors.is_empty() {
             self.claims.extend(wanted::claims(&self.book));
         }

@@ -28,7 +28,7 @@ impl Owner {
     }
 
     /// Is it another book for certain?
-    fn differs(self, other: Owner) -> bool {
+    pub(crate) fn differs(self, other: Owner) -> bool {
         // A library that was made anew gives its books other numbers.
         match self.uuid != 0 && other.uuid != 0 {
             true => self.uuid != other.uuid,

@@ -44,6 +44,8 @@ impl Run<'_> {
             };
             drop((permit, held));
             if end.put_off {
+                // It waits for our own first link, and not for another uploader.
+                job.put_off = None;
                 self.queue.put_off(job, locks::AGAIN);
                 continue;
             }
