@@ -5,7 +5,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-TOOLS := calibre-list hash-files mbs-hashes mbs-stats mbs-upload orphan-scan orphan-rm stall-watch stall-pool
+TOOLS := calibre-list hash-files mbs-hashes mbs-stats mbs-upload orphan-scan orphan-rm orphan-restore orphan-purge mbs-prune stall-watch stall-pool
 PREFIX ?= /usr/local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BUILT ?= release

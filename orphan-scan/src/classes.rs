@@ -1,13 +1,13 @@
 //! One entry and all that is known of it, to its class. Nothing is asked or read here, so every case
 //! can be tried; what is not known is never taken for a no.
 
+mod classify;
 mod facts;
-mod verdict;
 
 use std::fmt;
 
-pub use facts::{Answer, Claim, Facts, Kind, Linked, Server};
-pub use verdict::{Verdict, classify};
+pub use classify::{Classification, classify};
+pub use facts::{Claim, Facts, Kind, Linked, Removable, Server};
 
 /// What an entry is. The order is that of the decision but for [`Class::Missing`], which is no entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

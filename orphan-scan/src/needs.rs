@@ -44,7 +44,7 @@ pub enum Found {
     There(Id),
     /// There is none.
     Missing,
-    /// It cannot be told; why.
+    /// It is not known; why.
     Unknown(String),
 }
 
@@ -90,9 +90,9 @@ fn missing(error: &io::Error) -> Found {
     }
 }
 
-/// So many records are looked for at a time.
+/// Records that are looked for at a time.
 const CHUNK: usize = 4096;
-/// By so many threads: on a far disk it is the number of requests under way that decides.
+/// Threads that look for them: on a far disk the number of requests under way decides.
 const THREADS: usize = 8;
 
 /// All records, each with what was found. Both tables are read as they are, without an index that may be

@@ -13,14 +13,14 @@ use std::{
 
 use crate::{
     books,
-    classes::{Answer, Class},
+    classes::{Class, Removable},
 };
 
-/// So many samples of each class are shown.
+/// Samples of each class that are shown.
 const SAMPLES: usize = 10;
-/// So many formats and authors are shown by name.
+/// Formats and authors that are shown by name.
 const SHOWN: usize = 20;
-/// Beyond so many authors only the sums go on; nobody's folder has so many.
+/// Beyond this many authors only the sums grow; no library has as many.
 const AUTHORS: usize = 2_000_000;
 
 /// Files and bytes.
@@ -33,12 +33,14 @@ pub struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, bytes: u64) {
+    /// One more file.
+    pub fn add(&mut self, bytes: u64) {
         self.bytes += bytes;
         self.files += 1;
     }
 
-    fn merge(&mut self, other: Sum) {
+    /// Takes in another sum.
+    pub fn merge(&mut self, other: Sum) {
         self.bytes += other.bytes;
         self.files += other.files;
     }
@@ -57,7 +59,7 @@ pub struct Part {
 
 impl Part {
     /// One finding, by its path relative to the library.
-    pub fn add(&mut self, class: Class, removable: Answer, path: &[u8], bytes: u64) {
+    pub fn add(&mut self, class: Class, removable: Removable, path: &[u8], bytes: u64) {
         self.classes.entry(class).or_default().add(bytes);
         let shown = String::from_utf8_lossy(path);
         let samples = self.samples.entry(class).or_default();
@@ -70,7 +72,7 @@ impl Part {
         if class == Class::Missing {
             return;
         }
-        if removable == Answer::Yes {
+        if removable == Removable::Yes {
             self.removable.add(bytes);
         }
         let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
@@ -306,7 +308,12 @@ mod tests {
             for group in groups {
                 let mut part = Part::default();
                 for (path, bytes) in *group {
-                    part.add(Class::Untracked, Answer::Unknown, path.as_bytes(), *bytes);
+                    part.add(
+                        Class::Untracked,
+                        Removable::Unknown,
+                        path.as_bytes(),
+                        *bytes,
+                    );
                 }
                 all.merge(part);
             }

@@ -82,7 +82,7 @@ impl Store {
         }
     }
 
-    /// Lists all links, and tries again where that fails. `warn` hears why, `seen` is told how many
+    /// Lists all links, and tries again where that fails. `warn` gets the reason, `seen` how many
     /// entries there were so far.
     ///
     /// # Errors

@@ -107,10 +107,10 @@ fn calibre_agrees_with_what_is_said_of_duplicates_that_it_has_on_record() {
 
     // That they were forgotten is no reason against a purge, nor against an undo.
     let journal = &world.journals()[0];
-    let purge = world.base().arg("--purge").arg(journal);
+    let purge = world.purger().arg(journal);
     let ran = purge.args(["--older-than", "0", "--verify-only"]).ok();
     assert_eq!(ran.summary()["verified"], 2, "{}", ran.report());
-    let restore = world.work.tool("orphan-rm").arg("--restore").arg(journal);
+    let restore = world.work.tool("orphan-restore").arg(journal);
     assert_eq!(restore.ok().summary()["restored"], 2);
     for path in expected {
         assert!(world.lib(&path).exists(), "{path}");

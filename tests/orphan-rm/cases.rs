@@ -460,7 +460,7 @@ fn a_stored_file_that_is_gone_keeps_only_what_it_may_be_a_link_to() {
         .ok();
     let hint = "2 of the database's 5 files are not there either";
     assert!(ran.stderr().contains(hint), "{}", ran.report());
-    let hint = "orphan-scan --server-ebooks names them";
+    let hint = "mbs-prune --store names them";
     assert!(ran.stderr().contains(hint), "{}", ran.report());
     let removals = ran.of_type("removal");
     let of = |name: &str| {
@@ -475,7 +475,7 @@ fn a_stored_file_that_is_gone_keeps_only_what_it_may_be_a_link_to() {
     assert_eq!(of("/linked.epub")["outcome"], "kept", "{}", ran.report());
     assert_eq!(world.trash(), [("A/x.epub".to_string(), b"copy".to_vec())]);
     // So is what is freed.
-    let purge = world.base().arg("--purge").arg(&world.journals()[0]);
+    let purge = world.purger().arg(&world.journals()[0]);
     let ran = purge.args(["--older-than", "0"]).ok();
     assert_eq!(ran.summary()["purged"], 1, "{}", ran.report());
 }

@@ -74,12 +74,7 @@ fn a_run_killed_at_any_moment_loses_nothing() {
         let undo = round % 4 == 3 || world.trash().len() > count * 3 / 4;
         let mut child = if undo && !journals.is_empty() {
             let newest = &journals[journals.len() - 1 - round % journals.len().min(3)];
-            world
-                .work
-                .tool("orphan-rm")
-                .arg("--restore")
-                .arg(newest)
-                .start()
+            world.work.tool("orphan-restore").arg(newest).start()
         } else {
             let from = round * 13 % count;
             let some: Vec<Value> = findings[from..].iter().take(60).cloned().collect();
@@ -115,12 +110,7 @@ fn a_run_killed_at_any_moment_loses_nothing() {
     );
     all_there(&world, count);
     for journal in world.journals() {
-        let ran = world
-            .work
-            .tool("orphan-rm")
-            .arg("--restore")
-            .arg(&journal)
-            .run();
+        let ran = world.work.tool("orphan-restore").arg(&journal).run();
         assert!(ran.status.success(), "{}", ran.report());
     }
     assert!(world.trash().is_empty());
@@ -180,12 +170,7 @@ fn a_full_disk_of_the_journal_ends_the_run_before_the_next_move() {
     let moved = world.trash().len();
     assert!(moved > 0 && moved < 40, "{moved}\n{}", ran.report());
     assert!(text.matches("\"removing\"").count() >= moved);
-    let ran = world
-        .work
-        .tool("orphan-rm")
-        .arg("--restore")
-        .arg(&journal)
-        .ok();
+    let ran = world.work.tool("orphan-restore").arg(&journal).ok();
     assert_eq!(ran.summary()["restored"], moved, "{}", ran.report());
     assert!(world.trash().is_empty());
 }
@@ -283,12 +268,7 @@ fn what_is_linked_meanwhile_is_put_back_even_if_the_journal_is_full() {
         ran.report()
     );
     assert!(fs::exists(first).unwrap(), "{}", ran.report());
-    let back = world
-        .work
-        .tool("orphan-rm")
-        .arg("--restore")
-        .arg(&journal)
-        .ok();
+    let back = world.work.tool("orphan-restore").arg(&journal).ok();
     assert_eq!(back.summary()["restored"], 1, "{}", back.report());
     assert!(world.trash().is_empty());
 }
@@ -301,11 +281,11 @@ fn each_move_waits_until_the_journal_that_announces_it_is_on_disk() {
     }
     let findings = many(&world, 5);
     let trace = world.work.join("trace");
-    let traced = || {
+    let traced = |tool| {
         let run = world.work.command("strace");
         let run = run.args(["--seccomp-bpf", "-f", "-y", "-qq", "-s", "200"]);
         let run = run.args(["-e", "trace=write,fdatasync,renameat2,unlinkat", "-o"]);
-        run.arg(&trace).arg(harness::run::tool("orphan-rm"))
+        run.arg(&trace).arg(harness::run::tool(tool))
     };
     let moves = || {
         let trace = fs::read_to_string(&trace).unwrap();
@@ -327,13 +307,13 @@ fn each_move_waits_until_the_journal_that_announces_it_is_on_disk() {
         }
         moves
     };
-    let run = world.dressed(traced()).stdin(stream(&findings));
+    let run = world.dressed(traced("orphan-rm")).stdin(stream(&findings));
     run.args(["--apply", "--max-percent", "100"]).ok();
     assert_eq!(moves(), 5);
     let journal = &world.journals()[0];
-    traced().arg("--restore").arg(journal).ok();
+    traced("orphan-restore").arg(journal).ok();
     assert_eq!(moves(), 5);
-    let run = world.dressed(traced()).stdin(stream(&findings));
+    let run = world.dressed(traced("orphan-rm")).stdin(stream(&findings));
     let mut stepper = Stepper::new(&world);
     let child = run.args(["--apply", "--max-percent", "100"]).start();
     stepper.until("age(source.xmin)");
@@ -345,9 +325,8 @@ fn each_move_waits_until_the_journal_that_announces_it_is_on_disk() {
     assert_eq!(moves(), 6);
     let journals = world.journals();
     let second = journals.iter().find(|other| *other != journal).unwrap();
-    let purge = world
-        .dressed(traced())
-        .args(["--older-than", "0", "--purge"]);
+    let purge = world.armed(traced("orphan-purge"));
+    let purge = purge.args(["--older-than", "0"]);
     let ran = purge.arg(second).ok();
     assert_eq!(ran.summary()["purged"], 4, "{}", ran.report());
     assert_eq!(moves(), 4);

@@ -39,7 +39,7 @@ impl Stage {
     }
 
     /// The tool, killed as it enters the `nth` of these calls.
-    fn killed(&self, nth: usize) -> Run {
+    fn killed(&self, tool: &str, nth: usize) -> Run {
         let calls = match self.links {
             true => CALLS.replace("renameat2,", ""),
             false => CALLS.into(),
@@ -53,11 +53,11 @@ impl Stage {
             true => run.args(["-e", "inject=renameat2:error=EINVAL"]),
             false => run,
         };
-        run.arg(harness::run::tool("orphan-rm"))
+        run.arg(harness::run::tool(tool))
     }
 
-    fn tool(&self) -> Run {
-        self.world.work.tool("orphan-rm")
+    fn tool(&self, name: &str) -> Run {
+        self.world.work.tool(name)
     }
 
     fn removal(&self, run: Run) -> Run {
@@ -69,14 +69,11 @@ impl Stage {
     }
 
     fn restore(&self, run: Run) -> Run {
-        run.arg("--restore").arg(self.journal())
+        run.arg(self.journal())
     }
 
     fn purge(&self, run: Run) -> Run {
-        let run = self
-            .world
-            .dressed(run)
-            .args(["--older-than", "0", "--purge"]);
+        let run = self.world.armed(run).args(["--older-than", "0"]);
         run.arg(self.journal())
     }
 
@@ -147,11 +144,11 @@ fn removal_killed(links: bool) {
         return;
     }
     let points = at_each(|nth, after| {
-        let ran = stage.removal(stage.killed(nth)).run();
+        let ran = stage.removal(stage.killed("orphan-rm", nth)).run();
         stage.all_there(after);
         // Gone on with, or undone at once.
         if nth % 2 == 0 {
-            let on = stage.removal(stage.tool()).run();
+            let on = stage.removal(stage.tool("orphan-rm")).run();
             calm(&on, after);
             assert_eq!(on.summary()["removed"], 2, "{after}: {}", on.report());
             assert_eq!(stage.world.trash().len(), 2, "{after}");
@@ -159,7 +156,7 @@ fn removal_killed(links: bool) {
         }
         let begun = fs::read(stage.journal()).is_ok_and(|bytes| bytes.contains(&b'\n'));
         if begun {
-            calm(&stage.restore(stage.tool()).run(), after);
+            calm(&stage.restore(stage.tool("orphan-restore")).run(), after);
         }
         stage.all_back(after);
         stage.clear();
@@ -184,10 +181,10 @@ fn restore_killed(links: bool) {
         return;
     }
     let points = at_each(|nth, after| {
-        calm(&stage.removal(stage.tool()).run(), after);
-        let ran = stage.restore(stage.killed(nth)).run();
+        calm(&stage.removal(stage.tool("orphan-rm")).run(), after);
+        let ran = stage.restore(stage.killed("orphan-restore", nth)).run();
         stage.all_there(after);
-        let again = stage.restore(stage.tool()).run();
+        let again = stage.restore(stage.tool("orphan-restore")).run();
         calm(&again, after);
         stage.all_back(after);
         stage.clear();
@@ -219,18 +216,18 @@ fn a_purge_killed_at_any_call_is_done_by_the_next_and_what_is_left_is_restored()
         }
         let finding = |name: &&str| stage.world.finding(name, "untracked_on_server");
         stage.findings = names.iter().map(finding).collect();
-        calm(&stage.removal(stage.tool()).run(), after);
-        let ran = stage.purge(stage.killed(nth)).run();
+        calm(&stage.removal(stage.tool("orphan-rm")).run(), after);
+        let ran = stage.purge(stage.killed("orphan-purge", nth)).run();
         let left = stage.contents().len();
         if nth % 2 == 0 {
-            let back = stage.restore(stage.tool()).run();
+            let back = stage.restore(stage.tool("orphan-restore")).run();
             calm(&back, after);
             let restored = back.of_type("removal");
             let restored = restored.iter().filter(|end| end["outcome"] == "restored");
             assert_eq!(restored.count(), left, "{after}: {}", back.report());
             assert_eq!(stage.contents().len(), left, "{after}");
         } else {
-            let again = stage.purge(stage.tool()).run();
+            let again = stage.purge(stage.tool("orphan-purge")).run();
             calm(&again, after);
             assert_eq!(
                 again.summary().get("kept"),

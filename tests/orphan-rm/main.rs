@@ -51,8 +51,11 @@ mod kills;
 /// A run that was killed, gone on with by its journal.
 mod resume;
 
-/// Ebooks of the server without files.
-mod ebooks;
+/// mbs-prune: what in the server lacks its other half, listed.
+mod halves;
+
+/// mbs-prune: rows that lack their other half, removed.
+mod prune;
 
 /// Random changes between scan and removal.
 mod random;

@@ -218,7 +218,7 @@ fn a_restore_withdraws_the_commands_that_would_remove_what_came_back() {
     fs::remove_dir(&folder).unwrap();
     fs::write(&folder, "").unwrap();
     let copy = fs::read(&commands).unwrap();
-    world.base().arg("--restore").arg(&journal).code(1);
+    world.work.tool("orphan-restore").arg(&journal).code(1);
     assert!(Path::new(&world.lib(&path)).exists());
     let left = fs::read_to_string(&commands).unwrap();
     assert!(
@@ -229,6 +229,6 @@ fn a_restore_withdraws_the_commands_that_would_remove_what_came_back() {
     fs::write(&commands, copy).unwrap();
     assert_eq!(called(), 0);
     fs::remove_file(&folder).unwrap();
-    world.base().arg("--restore").arg(&journal).ok();
+    world.work.tool("orphan-restore").arg(&journal).ok();
     assert!(!commands.exists() && world.lib(&other).exists());
 }

@@ -74,8 +74,8 @@ fn the_report_tells_what_went_what_stayed_and_why_and_how_to_undo_it() {
         let text = read(&world, name).replace("&#39;", "'");
         for said in [
             &journal,
-            &format!("orphan-rm --restore '{journal}'"),
-            "no space is free before --purge",
+            &format!("orphan-restore '{journal}'"),
+            "orphan-purge frees the space",
         ] {
             assert!(text.contains(said), "{name}: {said}\n{text}");
         }
@@ -85,7 +85,7 @@ fn the_report_tells_what_went_what_stayed_and_why_and_how_to_undo_it() {
     // The command that it names undoes the run, and has its own report.
     world
         .work
-        .shell(&format!("orphan-rm --restore '{journal}' --report r.json"))
+        .shell(&format!("orphan-restore '{journal}' --report r.json"))
         .ok();
     assert_eq!(outcome(&json(&world), "restored"), Some((2, 17)));
     assert!(world.trash().is_empty());
@@ -101,7 +101,7 @@ fn the_report_of_a_purge_tells_what_is_free_and_what_is_kept() {
     ];
     let classes = ["--classes", "untracked_on_server,untracked"];
     world.rm(&findings).arg("--apply").args(classes).ok();
-    let purge = world.base().arg("--purge").arg(&world.journals()[0]);
+    let purge = world.purger().arg(&world.journals()[0]);
     purge.args(["--older-than", "0"]).args(ALL).ok();
     let report = json(&world);
     assert_eq!(outcome(&report, "purged"), Some((1, 4)), "{report:#}");

@@ -22,7 +22,7 @@ fn journal(world: &World) -> PathBuf {
 }
 
 fn restore(world: &World) -> Run {
-    let run = world.work.tool("orphan-rm").arg("--restore");
+    let run = world.work.tool("orphan-restore");
     run.arg(journal(world))
 }
 
@@ -96,7 +96,7 @@ fn a_run_tells_of_an_earlier_one_that_did_not_come_to_its_end() {
     child.wait().unwrap();
     stepper.go();
     let unfinished = world.journals()[1].display().to_string();
-    let told = format!("--journal '{unfinished}' goes on with it");
+    let told = format!("--journal '{unfinished}' resumes it");
     let next = run(4).ok();
     assert_eq!(next.stderr().matches("come to its end").count(), 1);
     assert!(next.stderr().contains(&told), "{}", next.report());
@@ -119,7 +119,7 @@ fn what_was_not_looked_at_again_is_neither_purged_nor_lost() {
     killed(&world, &findings);
     let third = findings[2]["path"].as_str().unwrap();
     world.link_only("Late/x.epub", third.as_ref());
-    let purge = world.base().arg("--purge").arg(journal(&world));
+    let purge = world.purger().arg(journal(&world));
     let ran = purge.args(["--older-than", "0"]).ok();
     let kept: Vec<Value> = ran
         .of_type("removal")
@@ -336,7 +336,7 @@ fn a_file_that_is_found_nowhere_after_a_kill_stays_open_until_it_is_found() {
     let elsewhere = world.work.join("elsewhere");
     fs::rename(&in_trash, &elsewhere).unwrap();
     let ran = with_journal(&world, &findings).run();
-    let told = "go on: it is neither in the quarantine nor in its place";
+    let told = "resume: it is neither in the quarantine nor in its place";
     assert!(ran.stderr().contains(told), "{}", ran.report());
     let after = fs::read_to_string(journal(&world)).unwrap();
     let settled = ["\"removed\",\"seq\":2", "\"not_removed\",\"seq\":2"];

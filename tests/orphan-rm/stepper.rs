@@ -86,7 +86,7 @@ fn locked(world: &World) -> Client {
 }
 
 fn waiting(watcher: &mut Client) -> Option<String> {
-    let sql = "select query from pg_stat_activity where application_name = 'orphan-rm'
+    let sql = "select query from pg_stat_activity where application_name in ('orphan-rm', 'orphan-purge', 'mbs-prune')
                and datname = current_database() and wait_event_type = 'Lock'";
     let row = watcher.query_opt(sql, &[]).unwrap()?;
     Some(row.get(0))

@@ -35,10 +35,10 @@ for number, error in denied:
 os.execv(sys.argv[2], sys.argv[2:])
 "#;
 
-fn without(world: &World, calls: &str) -> Run {
+fn without(world: &World, calls: &str, tool: &str) -> Run {
     let script = world.work.write("without.py", WITHOUT);
     let python = world.work.command("python3").arg(script).arg(calls);
-    python.arg(harness::run::tool("orphan-rm"))
+    python.arg(harness::run::tool(tool))
 }
 
 /// Removes these files and puts them back on such a system.
@@ -53,7 +53,7 @@ fn there_and_back(calls: &str) {
     fs::rename(world.lib("L/C"), world.work.join("elsewhere")).unwrap();
     symlink(world.work.join("elsewhere"), world.lib("L/C")).unwrap();
     let run = world
-        .dressed(without(&world, calls))
+        .dressed(without(&world, calls, "orphan-rm"))
         .stdin(stream(&findings));
     let ran = run.args(["--apply", "--max-percent", "100"]).ok();
     let removals = ran.of_type("removal");
@@ -69,11 +69,7 @@ fn there_and_back(calls: &str) {
     assert_eq!(fs::metadata(moved).unwrap().ino(), inode);
     // What is in the way of an undo stays what it is.
     world.stray("top.epub", b"a new file");
-    let restore = || {
-        without(&world, calls)
-            .arg("--restore")
-            .arg(&world.journals()[0])
-    };
+    let restore = || without(&world, calls, "orphan-restore").arg(&world.journals()[0]);
     restore().code(1);
     assert_eq!(fs::read(world.lib("top.epub")).unwrap(), b"a new file");
     fs::remove_file(world.lib("top.epub")).unwrap();
@@ -100,7 +96,7 @@ fn a_file_system_without_renameat2_gets_a_second_name_first() {
 fn a_file_system_that_can_neither_is_refused() {
     let world = World::new();
     let findings = [world.orphan("A/x.epub", b"copy")];
-    let run = without(&world, "renameat2=EINVAL,linkat=EPERM");
+    let run = without(&world, "renameat2=EINVAL,linkat=EPERM", "orphan-rm");
     let run = world.dressed(run).stdin(stream(&findings));
     let ran = run.args(["--apply", "--max-percent", "100"]).code(3);
     let why = "cannot move a file without risking to replace another";

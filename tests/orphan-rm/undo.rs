@@ -124,12 +124,7 @@ fn undo_gives_back_every_byte_time_and_name() {
     assert_eq!(world.trash().len(), count);
 
     let journal = &world.journals()[0];
-    let ran = world
-        .work
-        .tool("orphan-rm")
-        .arg("--restore")
-        .arg(journal)
-        .ok();
+    let ran = world.work.tool("orphan-restore").arg(journal).ok();
     assert_eq!(ran.summary()["restored"], count, "{}", ran.stderr());
     let after = tree(&world.lib(""));
     for (path, was) in &before {
@@ -145,12 +140,7 @@ fn undo_gives_back_every_byte_time_and_name() {
     }
     assert!(world.trash().is_empty());
     // A second time there is nothing to do.
-    let again = world
-        .work
-        .tool("orphan-rm")
-        .arg("--restore")
-        .arg(journal)
-        .ok();
+    let again = world.work.tool("orphan-restore").arg(journal).ok();
     assert_eq!(again.of_type("removal").len(), 0, "{}", again.report());
 }
 
@@ -163,13 +153,7 @@ fn undo_replaces_nothing() {
     ];
     world.rm(&findings).arg("--apply").ok();
     world.stray("A/x.epub", b"a new file");
-    let restore = || {
-        world
-            .work
-            .tool("orphan-rm")
-            .arg("--restore")
-            .arg(&world.journals()[0])
-    };
+    let restore = || world.work.tool("orphan-restore").arg(&world.journals()[0]);
     let ran = restore().code(1);
     assert!(ran.stderr().contains("not replaced"), "{}", ran.report());
     assert_eq!(fs::read(world.lib("A/x.epub")).unwrap(), b"a new file");
@@ -188,8 +172,7 @@ fn undo_makes_a_folder_again_that_is_gone() {
     fs::remove_dir(world.lib("A/B (7)")).unwrap();
     world
         .work
-        .tool("orphan-rm")
-        .arg("--restore")
+        .tool("orphan-restore")
         .arg(&world.journals()[0])
         .ok();
     assert_eq!(fs::read(world.lib("A/B (7)/x.epub")).unwrap(), b"copy");
@@ -210,13 +193,7 @@ fn space_is_freed_only_of_what_the_server_still_has() {
     world.rm(&findings).arg("--apply").args(classes).ok();
     assert_eq!(world.trash().len(), 5);
     let journal = world.journals()[0].clone();
-    let purge = |age: &str| {
-        world
-            .base()
-            .arg("--purge")
-            .arg(&journal)
-            .args(["--older-than", age])
-    };
+    let purge = |age: &str| world.purger().arg(&journal).args(["--older-than", age]);
     let early = purge("14d").ok();
     assert_eq!(early.summary()["kept"], 5, "{}", early.report());
     let check = purge("0").arg("--verify-only").ok();
@@ -256,12 +233,7 @@ fn space_is_freed_only_of_what_the_server_still_has() {
     assert_eq!(ran.summary()["purged"], 1, "{}", ran.report());
     assert_eq!(world.trash().len(), 4);
     // What is left can be put back.
-    let ran = world
-        .work
-        .tool("orphan-rm")
-        .arg("--restore")
-        .arg(&journal)
-        .ok();
+    let ran = world.work.tool("orphan-restore").arg(&journal).ok();
     assert_eq!(ran.summary()["restored"], 4, "{}", ran.report());
     let names: Vec<String> = files_below(&world.lib("A"))
         .into_iter()
@@ -279,7 +251,7 @@ fn what_changes_in_the_quarantine_in_the_last_moment_is_not_purged() {
     let trash = only(&ran)["trash"].as_str().unwrap().to_string();
     let journal = world.journals()[0].clone();
     let purge = || {
-        let purge = world.base().arg("--purge").arg(&journal);
+        let purge = world.purger().arg(&journal);
         purge.args(["--older-than", "0"])
     };
     let last = ["age(source.xmin)", "max(id)"];
@@ -330,8 +302,7 @@ fn what_changed_in_the_quarantine_is_not_purged() {
         .set_modified(time)
         .unwrap();
     let purge = world
-        .base()
-        .arg("--purge")
+        .purger()
         .arg(&world.journals()[0])
         .args(["--older-than", "0"]);
     let ran = purge.ok();

@@ -17,12 +17,12 @@ use crate::{
 };
 
 fn restore(world: &World) -> Run {
-    let run = world.work.tool("orphan-rm").arg("--restore");
+    let run = world.work.tool("orphan-restore");
     run.arg(&world.journals()[0])
 }
 
 fn purge(world: &World) -> Run {
-    let run = world.base().arg("--purge").arg(&world.journals()[0]);
+    let run = world.purger().arg(&world.journals()[0]);
     run.args(["--older-than", "0"])
 }
 
@@ -264,6 +264,24 @@ fn a_file_that_is_nowhere_after_a_kill_is_told_as_one_that_may_be_lost() {
 }
 
 #[test]
+fn a_file_that_a_later_run_moved_is_no_loss_to_the_run_that_was_killed() {
+    let world = World::new();
+    let finding = world.orphan("A/x.epub", b"copy");
+    world.rm(std::slice::from_ref(&finding)).arg("--apply").ok();
+    let first = world.journals()[0].clone();
+    // As if it had been killed after it announced the move.
+    restore(&world).ok();
+    let text = fs::read_to_string(&first).unwrap();
+    let cut = text.split_inclusive('\n').take(2).collect::<String>();
+    fs::write(&first, cut).unwrap();
+    world.rm(&[finding]).arg("--apply").ok();
+    let ran = world.work.tool("orphan-restore").arg(&first).ok();
+    let why = only(&ran)["why"].as_str().unwrap().to_string();
+    assert!(why.contains("another run has it"), "{}", ran.report());
+    assert_eq!(world.trash().len(), 1);
+}
+
+#[test]
 fn a_quarantine_that_was_moved_is_named_and_its_files_restored() {
     let world = World::new();
     let finding = world.orphan("A/x.epub", b"copy");
@@ -274,16 +292,16 @@ fn a_quarantine_that_was_moved_is_named_and_its_files_restored() {
     fs::rename(&run, &moved).unwrap();
     let journal = moved.join("journal.ndjson");
     let restore = || {
-        let run = world.work.tool("orphan-rm").arg("--restore");
+        let run = world.work.tool("orphan-restore");
         run.arg(&journal)
     };
     let ran = restore().code(2);
     ran.one_line(&[run.to_str().unwrap(), "--trash DIR"]);
-    let purge = world.base().arg("--purge").arg(&journal);
+    let purge = world.purger().arg(&journal);
     purge
         .code(2)
         .one_line(&[run.to_str().unwrap(), "--trash DIR"]);
-    let purge = world.base().arg("--purge").arg(&journal);
+    let purge = world.purger().arg(&journal);
     let ran = purge.args(["--older-than", "0", "--verify-only", "--trash"]);
     let ran = ran.arg(&moved).ok();
     assert_eq!(ran.summary()["verified"], 1, "{}", ran.report());
@@ -315,16 +333,15 @@ fn a_copy_of_the_library_is_not_given_what_was_taken_from_the_first() {
     world.rm(&[finding]).arg("--apply").ok();
     let other = world.work.join("other");
     copy(&world.lib(""), &other, "-a");
-    let store = world.work.join("data");
-    let tool = |what: &str, library: &Path| {
-        let run = world.work.tool("orphan-rm").env("MBS_DB", world.db());
-        let run = run.arg("--store").arg(&store).args(["--older-than", "0"]);
-        run.arg("--library")
-            .arg(library)
-            .arg(what)
-            .arg(&world.journals()[0])
+    let tool = |tool: &str, library: &Path| {
+        let run = match tool {
+            "orphan-purge" => world.purger().args(["--older-than", "0"]),
+            tool => world.work.tool(tool),
+        };
+        let run = run.arg("--library").arg(library);
+        run.arg(&world.journals()[0])
     };
-    for what in ["--restore", "--purge"] {
+    for what in ["orphan-restore", "orphan-purge"] {
         let ran = tool(what, &other).code(3);
         assert!(ran.stderr().contains("is a copy of it"), "{}", ran.report());
     }
@@ -335,7 +352,7 @@ fn a_copy_of_the_library_is_not_given_what_was_taken_from_the_first() {
             .unwrap();
     };
     uuid(&world.lib(""), "another");
-    for what in ["--restore", "--purge"] {
+    for what in ["orphan-restore", "orphan-purge"] {
         let ran = tool(what, &world.lib("")).code(3);
         assert!(ran.stderr().contains("another library"), "{}", ran.report());
     }
@@ -343,7 +360,7 @@ fn a_copy_of_the_library_is_not_given_what_was_taken_from_the_first() {
     // Moved, with nothing left in the old place, it is the library still.
     fs::remove_dir_all(world.lib("")).unwrap();
     restore(&world).code(2);
-    let ran = tool("--restore", &other).ok();
+    let ran = tool("orphan-restore", &other).ok();
     assert!(ran.stderr().contains("taken for moved"), "{}", ran.report());
     assert_eq!(fs::read(other.join("A/x.epub")).unwrap(), b"copy");
 }
@@ -375,7 +392,7 @@ fn a_restore_or_purge_that_leaves_files_says_which_and_why() {
     ];
     world.rm(&findings).arg("--apply").ok();
     let journal = world.journals()[0].clone();
-    let early = world.base().arg("--purge").arg(&journal).ok();
+    let early = world.purger().arg(&journal).ok();
     let told = "0 purged; 2 kept: removed too short a time ago";
     assert!(early.stderr().contains(told), "{}", early.report());
     fs::remove_file(world.books("Stored/A-y.epub")).unwrap();

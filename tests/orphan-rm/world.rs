@@ -202,6 +202,17 @@ impl World {
         self.dressed(self.work.tool("orphan-rm"))
     }
 
+    /// orphan-purge with its database and store.
+    pub(crate) fn purger(&self) -> Run {
+        self.armed(self.work.tool("orphan-purge"))
+    }
+
+    /// A command that ends in a tool which knows the library, given database and store.
+    pub(crate) fn armed(&self, run: Run) -> Run {
+        let run = run.env("MBS_DB", self.db());
+        run.arg("--store").arg(self.work.join("data"))
+    }
+
     /// A command that ends in the tool, given its database, library and store.
     pub(crate) fn dressed(&self, run: Run) -> Run {
         run.env("MBS_DB", self.db())
@@ -218,7 +229,7 @@ impl World {
         self.database.server().execute("postgres", &shut);
         let end = format!(
             "select pg_terminate_backend(pid) from pg_stat_activity
-             where application_name = 'orphan-rm' and datname = '{name}'"
+             where application_name in ('orphan-rm', 'orphan-purge', 'mbs-prune') and datname = '{name}'"
         );
         self.database.server().execute("postgres", &end);
     }

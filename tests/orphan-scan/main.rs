@@ -12,7 +12,6 @@
 //! | `resume` | killed and started again; shards |
 //! | `reports` | text, JSON, a page |
 //! | `calibre` | the same findings as Calibre's own check |
-//! | `ebooks` | what in the server lacks its other half |
 
 // A test may panic; clippy's own exception does not reach the functions that tests share.
 #![allow(clippy::unwrap_used)]
@@ -21,7 +20,6 @@ mod borders;
 mod calibre;
 mod classes;
 
-mod ebooks;
 mod links;
 /// Files that Calibre needs, though no record names them.
 mod needs;

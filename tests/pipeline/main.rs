@@ -353,6 +353,9 @@ fn c7_help_shows_nothing_of_the_environment() {
         "mbs-upload",
         "orphan-scan",
         "orphan-rm",
+        "orphan-restore",
+        "orphan-purge",
+        "mbs-prune",
         "stall-watch",
         "stall-pool",
     ] {

@@ -435,7 +435,7 @@ records! {
         journal: Option<String>,
         /// The exact bytes of `journal` in base64, only where it is not UTF-8.
         journal_b64: Option<String>,
-        /// --server-ebooks: the ebook.
+        /// mbs-prune: the ebook.
         ebook_id: Option<i64>,
     }
 
@@ -520,7 +520,9 @@ records! {
         /// The table.
         table_name: String,
         /// The ebook that it belonged to.
-        ebook_id: i64,
+        ebook_id: Option<i64>,
+        /// The row of the table source that it was, or belonged to.
+        source_id: Option<i64>,
         /// The row as PostgreSQL writes it in JSON, for json_populate_record.
         row: String,
         /// When it was read.
@@ -863,14 +865,14 @@ records! {
         untracked_on_server: Option<u64>,
         /// Their bytes.
         untracked_on_server_bytes: Option<u64>,
-        /// orphan-scan --server-ebooks: ebooks that have no file.
+        /// mbs-prune: ebooks that have no file.
         ebook_without_source: Option<u64>,
         /// Rows whose stored file is not there.
         source_without_file: Option<u64>,
         /// Stored files that no row names.
         file_without_source: Option<u64>,
-        /// orphan-rm: files, or ebooks of the server, that are removed; their bytes are free only after
-        /// a purge.
+        /// orphan-rm: files in the quarantine; orphan-purge frees their bytes. mbs-prune: rows that are
+        /// gone.
         removed: Option<u64>,
         /// Their bytes.
         removed_bytes: Option<u64>,
@@ -884,9 +886,9 @@ records! {
         would_remove_bytes: Option<u64>,
         /// orphan-rm --verify-only: files of which all is proven.
         verified: Option<u64>,
-        /// orphan-rm --restore: files that are in their place again.
+        /// orphan-restore: files that are in their place again.
         restored: Option<u64>,
-        /// orphan-rm --purge: files that are gone for good.
+        /// orphan-purge: files that are gone for good.
         purged: Option<u64>,
         /// Their bytes.
         purged_bytes: Option<u64>,

@@ -1,25 +1,25 @@
 //! What the class of an entry depends on.
 
-use crate::{names::Likeness, zones::Zone};
+use crate::{names::Likeness, reserved::Area};
 
-/// Yes, no, or nobody could tell.
+/// May a file's bytes be removed without loss, as far as is known?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// It is so.
+pub enum Removable {
+    /// They may.
     Yes,
-    /// It is not so.
+    /// They may not.
     No,
     /// It was not asked, or there was no answer.
     Unknown,
 }
 
-impl Answer {
+impl Removable {
     /// The word for it in records.
     pub fn name(self) -> &'static str {
         match self {
-            Answer::Yes => "yes",
-            Answer::No => "no",
-            Answer::Unknown => "unknown",
+            Removable::Yes => "yes",
+            Removable::No => "no",
+            Removable::Unknown => "unknown",
         }
     }
 }
@@ -49,7 +49,7 @@ pub enum Claim {
     Tracked,
     /// A record's file is missing, and this may be it.
     Missing,
-    /// It could not be told; why.
+    /// It is not known; why.
     Unknown(&'static str),
 }
 
@@ -62,7 +62,7 @@ pub enum Server {
     Has,
     /// None has.
     Lacks,
-    /// It could not be told; why.
+    /// It is not known; why.
     Unknown(&'static str),
 }
 
@@ -75,7 +75,7 @@ pub enum Linked {
     Yes,
     /// The links are all known, and none does.
     No,
-    /// It could not be told; why.
+    /// It is not known; why.
     Unknown(&'static str),
 }
 
@@ -84,8 +84,8 @@ pub enum Linked {
 pub struct Facts {
     /// How its path is like that of a tracked file.
     pub row: Option<Likeness>,
-    /// The zone that it is in.
-    pub zone: Zone,
+    /// The area that it is in.
+    pub area: Area,
     /// What kind of entry it is.
     pub kind: Kind,
     /// Is a tracked format with this extension missing in its folder, so that Calibre may take this
@@ -97,8 +97,8 @@ pub struct Facts {
     pub rival: bool,
     /// Has it an e-book's extension?
     pub book: bool,
-    /// May it be read? Only what nobody tracks is asked.
-    pub readable: Answer,
+    /// Is it known that it may not be read? Only what nobody tracks is asked.
+    pub unreadable: bool,
     /// Has the server the bytes?
     pub server: Server,
     /// Does a link lead here?

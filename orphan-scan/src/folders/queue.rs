@@ -8,7 +8,7 @@ use std::{
 
 use super::Folder;
 
-/// So many folders a thread takes at once, where enough for all the others are left.
+/// Folders that a thread takes at once, where enough for all the others are left.
 const AT_ONCE: usize = 16;
 const ENOUGH: usize = 16 * 1024;
 

@@ -28,7 +28,7 @@ pub fn has_format(name: &[u8], format: &[u8]) -> bool {
         && dot.is_some_and(|dot| name[dot] == b'.' && name[dot + 1..].eq_ignore_ascii_case(format))
 }
 
-/// Two files with a key in common have one name, as far as that can still be told: normalised, in one
+/// Two files with a key in common have one name, as far as that is still known: normalised, in one
 /// case, what no ASCII survives garbling left out.
 pub fn alike_keys(name: &[u8]) -> [u64; 2] {
     let hashed = |key: &str| {
@@ -65,7 +65,7 @@ pub fn alike_keys(name: &[u8]) -> [u64; 2] {
     })
 }
 
-/// So many letters and digits tell a name from others.
+/// Letters and digits that are enough to know a name by.
 const ENOUGH: usize = 4;
 
 /// What stands for a letter that a system could not write: SMB puts `:` and the like, and the blank or dot

@@ -144,7 +144,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{classes::Answer, report::Form};
+    use crate::{classes::Removable, report::Form};
 
     #[test]
     fn no_name_is_more_than_text() {
@@ -157,7 +157,7 @@ mod tests {
         let hostile = "\"><svg onload='alert(1)'>/x\u{202e}\u{1b}[2J<!--.epub";
         report
             .part
-            .add(Class::Untracked, Answer::No, hostile.as_bytes(), 5);
+            .add(Class::Untracked, Removable::No, hostile.as_bytes(), 5);
         let page = report.render(Form::Page);
         for bad in [
             "<script",

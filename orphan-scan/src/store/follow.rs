@@ -23,7 +23,7 @@ pub enum Target {
     Lost(PathBuf, String),
 }
 
-/// So many links one after another are a ring.
+/// A chain of this many links is a ring.
 const LONGEST_CHAIN: usize = 40;
 
 impl Store {

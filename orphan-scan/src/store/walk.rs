@@ -59,7 +59,7 @@ pub trait Collect: Send {
     fn entry(&mut self, entry: &Stored<'_>) -> Result<Option<PathBuf>, String>;
 }
 
-/// Walks through all folders below `root`, wherever they are. `seen` is told how many entries there
+/// Walks through all folders below `root`, wherever they are. `seen` gets how many entries there
 /// were so far, from time to time. Gives what each thread collected.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! What was told comes back.
+//! What was added comes back.
 
 use super::*;
 
@@ -6,8 +6,8 @@ fn content(byte: u8) -> Content {
     Content::of(&[byte; 20], u64::from(byte))
 }
 
-fn told(format: &str, byte: Option<u8>) -> Told<'_> {
-    Told {
+fn tracked_file(format: &str, byte: Option<u8>) -> TrackedFile<'_> {
+    TrackedFile {
         book_id: Some(-7),
         format,
         uuid: "01234567-89ab-cdef-0123-456789abcdef",
@@ -19,15 +19,15 @@ fn sealed(paths: &[(&str, Option<u8>)], known: &Set) -> Tracked {
     let mut tracked = Tracked::default();
     for (path, byte) in paths {
         let format = path.rsplit_once('.').map_or("", |(_, format)| format);
-        let told = told(format, *byte);
-        tracked.add(Path::new(path), &told, Some(known)).unwrap();
+        let file = tracked_file(format, *byte);
+        tracked.add(Path::new(path), &file, Some(known)).unwrap();
     }
-    tracked.seal(Some(known));
+    tracked.seal();
     tracked
 }
 
 #[test]
-fn what_was_told_comes_back() {
+fn what_was_added_comes_back() {
     let mut known = Set::default();
     known.push(content(3));
     known.seal();
@@ -42,18 +42,18 @@ fn what_was_told_comes_back() {
     ];
     let tracked = sealed(&paths, &known);
     assert_eq!(tracked.distinct(), paths.len() as u64);
-    let rows: Vec<Row> = tracked.all(Some(&known)).collect();
+    let rows: Vec<Row> = tracked.all().collect();
     for (row, (path, byte)) in rows.iter().zip(paths) {
         assert_eq!(row.path(), path.as_bytes());
         assert_eq!(row.book_id, Some(-7));
-        assert_eq!(row.uuid, told("", None).uuid);
+        assert_eq!(row.uuid, tracked_file("", None).uuid);
         assert_eq!(row.format, path.rsplit_once('.').unwrap().1);
         let expected = byte.map(|byte| (content(byte), (byte == 3).then_some(0), -5));
         assert_eq!(row.content, expected, "{path}");
     }
-    assert_eq!(tracked.in_folder(b"", Some(&known)).len(), 1);
-    assert_eq!(tracked.in_folder(b"Ann Author", None).len(), 0);
-    let upper = tracked.in_folder(b"ANN AUTHOR/A Title (1)", Some(&known));
+    assert_eq!(tracked.in_folder(b"").len(), 1);
+    assert_eq!(tracked.in_folder(b"Ann Author").len(), 0);
+    let upper = tracked.in_folder(b"ANN AUTHOR/A Title (1)");
     assert_eq!(upper.len(), 3);
     assert!(upper.iter().all(|row| row.likeness == Likeness::Case));
     assert!(tracked.any_below(b"ann author") && tracked.any_below(b""));
@@ -61,7 +61,7 @@ fn what_was_told_comes_back() {
 }
 
 #[test]
-fn a_path_that_is_told_twice_is_one() {
+fn a_path_that_is_listed_twice_is_one() {
     let known = Set::default();
     let paths = [
         ("A/B (1)/x.epub", None),
@@ -73,13 +73,13 @@ fn a_path_that_is_told_twice_is_one() {
     ];
     let tracked = sealed(&paths, &known);
     assert_eq!((tracked.distinct(), tracked.doubles()), (3, 3));
-    assert_eq!((tracked.found(), tracked.missing(None).count()), (0, 3));
-    let hashed = tracked.missing(None).find(|row| row.name == b"x.epub");
+    assert_eq!((tracked.found(), tracked.missing().count()), (0, 3));
+    let hashed = tracked.missing().find(|row| row.name == b"x.epub");
     let hashed = hashed.unwrap();
     assert_eq!(hashed.content.unwrap().0, content(2));
     tracked.settle(hashed.number);
     tracked.settle(hashed.number);
-    assert_eq!((tracked.found(), tracked.missing(None).count()), (1, 2));
+    assert_eq!((tracked.found(), tracked.missing().count()), (1, 2));
 }
 
 #[test]
@@ -111,19 +111,19 @@ fn the_rows_of_one_folder_may_be_of_several_books() {
     ];
     for folder in ["A/B (7)", "A/B (+7)", "A/B (007)", "A/B (7", "7)"] {
         for (at, (book_id, uuid)) in books.into_iter().enumerate() {
-            let told = Told {
+            let file = TrackedFile {
                 book_id,
                 uuid,
-                ..told("epub", None)
+                ..tracked_file("epub", None)
             };
             let path = format!("{folder}/{at}.epub");
-            tracked.add(Path::new(&path), &told, None).unwrap();
+            tracked.add(Path::new(&path), &file, None).unwrap();
         }
     }
-    tracked.seal(None);
-    let rows: Vec<Row> = tracked.all(None).collect();
+    tracked.seal();
+    let rows: Vec<Row> = tracked.all().collect();
     assert_eq!(rows.len(), 5 * books.len());
     for (row, (book_id, uuid)) in rows.iter().zip(books.into_iter().cycle()) {
-        assert_eq!((row.book_id, &*row.uuid), (book_id, uuid), "{row:?}");
+        assert_eq!((row.book_id, row.uuid), (book_id, uuid), "{row:?}");
     }
 }

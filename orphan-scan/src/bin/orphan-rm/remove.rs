@@ -1,31 +1,29 @@
 //! Moving files into the quarantine, batch by batch.
 
-mod go_on;
-mod quarantine;
+mod moving;
+mod resume;
 mod second_look;
 
-use std::path::{Path, PathBuf};
-
 use hash_files::Stamp;
+use orphan_scan::removal::{
+    candidate::Candidate,
+    outcome::{FileOutcome, Outcome},
+    proof::{Answer, Case, Class, Decision, Prover, Reason, may_remove},
+    stats::Stats,
+    tree::Tree,
+};
 use wire::{Record, Writer};
 
-use crate::{
-    candidate::{Candidate, Seen, relative},
-    place::Tree,
-    proof::{Class, Reason, Told, Verdict, may_remove},
-    prover::{Case, Prover},
-    report::{End, Outcome},
-    tally::Tally,
-};
-pub(crate) use quarantine::Quarantine;
-use quarantine::Taken;
+use crate::findings::Found;
+pub(crate) use moving::Mover;
+use moving::Taken;
 
-/// The journal of a run where none is asked for, in the run's folder.
+/// The default journal of a run, in the run's folder.
 pub(crate) const OWN_JOURNAL: &str = "journal.ndjson";
 
 /// What to do with a file of which all is proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manner {
+pub(crate) enum Mode {
     /// Say so.
     DryRun,
     /// Say so, for `--verify-only`.
@@ -39,15 +37,10 @@ struct Moved {
     seq: u64,
     /// The finding.
     record: Option<Record>,
-    class: Class,
-    relative: PathBuf,
+    file: Candidate,
     stamp: Stamp,
-    /// What was found of it, and its SHA-1 where that is known.
-    seen: Seen,
     /// The folder that it was in, and those above, where they can be looked at.
     folders: Option<Vec<(u64, u64)>>,
-    tracked: Option<(i64, String)>,
-    path: PathBuf,
     why: String,
     proof: Vec<String>,
 }
@@ -55,17 +48,8 @@ struct Moved {
 impl Moved {
     /// The question whether it was right to move it to this quarantine.
     fn case<'c>(&'c self, trash: &'c Tree) -> Case<'c> {
-        let (book_id, format) = self
-            .tracked
-            .as_ref()
-            .map(|(id, format)| (*id, &**format))
-            .unzip();
         Case {
-            relative: &self.relative,
-            class: self.class,
-            seen: &self.seen,
-            book_id,
-            format,
+            file: &self.file,
             trash: Some(trash),
         }
     }
@@ -75,43 +59,29 @@ impl Moved {
 pub(crate) struct Run<'r, 'a> {
     pub out: &'r Writer,
     pub prover: Prover<'a>,
-    pub manner: Manner,
-    pub quarantine: Option<Quarantine>,
+    pub mode: Mode,
+    pub mover: Option<Mover>,
     pub wait: bool,
-    pub tally: Tally,
+    pub stats: Stats,
 }
 
 impl Run<'_, '_> {
-    /// Takes one batch of findings, each a line. Says whether to go on.
+    /// Takes one batch of findings. Says whether to go on.
     ///
     /// # Errors
     /// The journal cannot be written, or stdout is closed; what was moved by then is in the journal.
-    pub(crate) fn batch(&mut self, lines: &[Box<[u8]>]) -> anyhow::Result<bool> {
-        let mut candidates = Vec::with_capacity(lines.len());
-        for line in lines {
-            let record = Record::parse(line.to_vec()).map_err(anyhow::Error::msg)?;
-            let candidate = Candidate::read(&record).map_err(anyhow::Error::msg)?;
-            let roots = [&*self.prover.tree.path, &*self.prover.tree.real];
-            let relative = relative(&candidate.path, &roots);
-            candidates.push((record, candidate, relative));
-        }
-        let files = candidates
-            .iter()
-            .filter_map(|(.., file)| file.clone())
-            .collect();
-        let sha1s: Vec<&str> = candidates
-            .iter()
-            .filter_map(|(_, candidate, _)| candidate.seen.sha1.as_deref())
-            .collect();
-        self.prover.begin(files, &sha1s);
-        let seq = self.quarantine.as_ref().map_or(0, |to| to.seq);
+    pub(crate) fn batch(&mut self, batch: Vec<Found>) -> anyhow::Result<bool> {
+        let files = batch.iter().map(|found| &found.file);
+        self.prover.begin(files.clone());
+        self.prover.read_rows(files);
+        let seq = self.mover.as_ref().map_or(0, |to| to.seq);
         let mut moved = Vec::new();
         let mut ended = Ok(());
-        for (record, candidate, file) in candidates {
+        for found in batch {
             if wire::stop::requested() {
                 break;
             }
-            ended = self.one(record, candidate, file, &mut moved);
+            ended = self.one(found, &mut moved);
             if ended.is_err() {
                 break;
             }
@@ -122,93 +92,68 @@ impl Run<'_, '_> {
         Ok(!wire::stop::requested())
     }
 
-    fn one(
-        &mut self,
-        record: Record,
-        candidate: Candidate,
-        file: Option<PathBuf>,
-        moved: &mut Vec<Moved>,
-    ) -> anyhow::Result<()> {
-        let (outcome, reason, proof) = match &file {
-            None => {
-                let why = "its path is not below the library";
-                (Outcome::Kept, Reason::new(why, why), Vec::new())
+    fn one(&mut self, Found { record, file }: Found, moved: &mut Vec<Moved>) -> anyhow::Result<()> {
+        let (outcome, reason, proof) = match self.go(&file)? {
+            Gone::Stays(outcome, reason, proof) => (outcome, reason, proof),
+            Gone::Moved(seq, stamp, folders, proof) => {
+                moved.push(Moved {
+                    seq,
+                    record: Some(record),
+                    stamp,
+                    folders: Some(folders),
+                    why: proven(file.class),
+                    file,
+                    proof,
+                });
+                return Ok(());
             }
-            Some(relative) => match self.go(&candidate, relative)? {
-                Gone::Stays(outcome, reason, proof) => (outcome, reason, proof),
-                Gone::Moved(seq, stamp, folders, proof) => {
-                    moved.push(Moved {
-                        seq,
-                        record: Some(record),
-                        class: candidate.class,
-                        relative: relative.clone(),
-                        stamp,
-                        seen: candidate.seen,
-                        folders: Some(folders),
-                        tracked: candidate.book_id.zip(candidate.format),
-                        path: candidate.path,
-                        why: proven(candidate.class),
-                        proof,
-                    });
-                    return Ok(());
-                }
-            },
         };
-        let end = End {
+        let end = FileOutcome {
+            file: &file,
             outcome,
-            path: &candidate.path,
-            class: Some(candidate.class),
             reason,
             proof,
             trash: None,
             journal: None,
-            size: candidate.seen.size.unwrap_or(0),
             input: Some(&record),
         };
-        Ok(end.write(self.out, &mut self.tally)?)
+        Ok(end.write(self.out, &mut self.stats)?)
     }
 
     /// Proves one file, and moves it where that is asked for.
-    fn go(&mut self, candidate: &Candidate, relative: &Path) -> anyhow::Result<Gone> {
-        let case = Case {
-            relative,
-            class: candidate.class,
-            seen: &candidate.seen,
-            book_id: candidate.book_id,
-            format: candidate.format.as_deref(),
-            trash: None,
-        };
+    fn go(&mut self, file: &Candidate) -> anyhow::Result<Gone> {
+        let case = Case { file, trash: None };
         self.wait_for_calibre();
         let mut found = self.prover.prove(&case);
-        let proof = found.facts.proof();
-        let verdict = may_remove(candidate.class, &found.facts);
-        let (entry, sha1) = match (verdict, found.entry, found.sha1) {
-            (Verdict::Remove, Some(entry), Some(sha1)) => (entry, sha1),
-            (Verdict::Keep(reason), ..) => return Ok(Gone::Stays(Outcome::Kept, reason, proof)),
-            (Verdict::Remove, ..) => {
+        let proof = found.answers.proof();
+        let decision = may_remove(file.class, &found.answers);
+        let (open, sha1) = match (decision, found.open, found.sha1) {
+            (Decision::Remove, Some(open), Some(sha1)) => (open, sha1),
+            (Decision::Keep(reason), ..) => return Ok(Gone::Stays(Outcome::Kept, reason, proof)),
+            (Decision::Remove, ..) => {
                 let why = "not known: it was not read";
                 return Ok(Gone::Stays(Outcome::Kept, Reason::new(why, why), proof));
             }
         };
-        let outcome = match self.manner {
-            Manner::DryRun => Outcome::WouldRemove,
-            Manner::Verify => Outcome::Verified,
-            Manner::Apply => {
-                let Some(quarantine) = &mut self.quarantine else {
+        let outcome = match self.mode {
+            Mode::DryRun => Outcome::WouldRemove,
+            Mode::Verify => Outcome::Verified,
+            Mode::Apply => {
+                let Some(mover) = &mut self.mover else {
                     let why = "there is no quarantine";
                     return Ok(Gone::Stays(Outcome::Kept, Reason::new(why, why), proof));
                 };
-                let (prover, facts) = (&mut self.prover, &mut found.facts);
-                let taken = quarantine.take(prover, candidate, &case, &entry, &sha1, facts)?;
+                let (prover, answers) = (&mut self.prover, &mut found.answers);
+                let taken = mover.take(prover, &case, &open, &sha1, answers)?;
                 return Ok(match taken {
                     Taken::Moved(seq, folders) => {
-                        Gone::Moved(seq, entry.stamp(), folders, found.facts.proof())
+                        Gone::Moved(seq, open.stamp(), folders, found.answers.proof())
                     }
                     Taken::Not(outcome, reason) => Gone::Stays(outcome, reason, proof),
                 });
             }
         };
-        let reason = Reason::new("", proven(candidate.class));
+        let reason = Reason::new("", proven(file.class));
         Ok(Gone::Stays(outcome, reason, proof))
     }
 
@@ -217,11 +162,11 @@ impl Run<'_, '_> {
         if !self.wait {
             return;
         }
-        let mut told = false;
-        while let Told::No(who) = self.prover.calibre() {
-            if !told {
+        let mut said = false;
+        while let Answer::No(who) = self.prover.calibre() {
+            if !said {
                 self.out.warn("library", "wait", &who);
-                told = true;
+                said = true;
             }
             // Until a person closes it; whoever watches us knows how long that may take.
             let _waiting = wire::waiting::announce(&who, std::time::Duration::MAX);

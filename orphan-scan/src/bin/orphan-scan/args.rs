@@ -1,13 +1,12 @@
 //! The command line of orphan-scan.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{
     Parser,
     builder::{OsStringValueParser, TypedValueParser},
 };
 use hash_files::cache::STILL;
-use mbs_hashes::{Database, patience::duration};
 use orphan_scan::report::Form;
 use wire::{Exit, Fatal, Output, path_map::Mapping};
 
@@ -18,19 +17,16 @@ use crate::shard::Shard;
 /// Walks the library's folder and writes one finding for each entry that is no folder, in exactly one
 /// class, and one for each tracked file that is not there. What is tracked comes from calibre-list,
 /// possibly through hash-files; what the server has from mbs-hashes; what its links lead to from its
-/// store. Nothing is changed or removed, and what cannot be told is called unknown.
-///
-/// With --server-ebooks, and without a library: what in the server lacks its other half.
+/// store. Nothing is changed or removed, and what is not known is called unknown.
 #[derive(Clone, Debug, Parser)]
 #[command(version, after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// Folder of the Calibre library [env: CALIBRE_LIBRARY]
-    #[arg(conflicts_with = "server_ebooks")]
     pub(crate) library: Option<PathBuf>,
 
     /// The tracked files: what calibre-list wrote, or hash-files or mbs-upload made of it; - is standard
     /// input
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["server_ebooks", "schema"])]
+    #[arg(long, value_name = "FILE", required_unless_present = "schema")]
     pub(crate) tracked: Option<PathBuf>,
 
     /// What the server has, from mbs-hashes; may be given more than once
@@ -54,7 +50,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) cache: Option<PathBuf>,
 
-    /// Keep no digest of a file that was changed so many seconds before, for tests
+    /// Keep no digest of a file that was changed less than SECONDS before, for tests
     #[arg(long, value_name = "SECONDS", default_value_t = STILL.as_secs(), hide = true)]
     pub(crate) cache_still: u64,
 
@@ -71,22 +67,6 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE",
           value_parser = OsStringValueParser::new().try_map(report))]
     pub(crate) report: Vec<PathBuf>,
-
-    /// Tell which of the server's ebooks, rows and stored files lack their other half
-    #[arg(long)]
-    pub(crate) server_ebooks: bool,
-
-    /// With --server-ebooks: leave out what is younger, for it may be an upload under way
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration)]
-    pub(crate) min_age: Duration,
-
-    #[command(flatten)]
-    pub(crate) database: Database,
-
-    /// How long connecting may take, and how long the database may stay silent
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration,
-          help_heading = "Database")]
-    pub(crate) db_timeout: Duration,
 
     #[command(flatten)]
     pub(crate) output: Output,
@@ -113,7 +93,6 @@ Examples:
   calibre-list ~/Books | hash-files --cache c.db >tracked.ndjson; mbs-hashes >known.ndjson
   orphan-scan --tracked tracked.ndjson --known known.ndjson --store /srv/mbs --cache c.db \\
     --path-map ~/Books=/calibre_library --report scan.html ~/Books >findings.ndjson
-  orphan-scan --server-ebooks --db postgresql://ebooks@db.example/ebooks --store /srv/mbs
 
 Exit codes:
   0    done

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use mbs_hashes::known::Content;
-use orphan_scan::{classes::Verdict, tracked::Row};
+use orphan_scan::{classes::Classification, tracked::Row};
 use rustix::fs::{Statx, StatxTimestamp, makedev};
 use wire::Line;
 
 /// What the file system said of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct Stat {
     pub(crate) dev: u64,
     pub(crate) inode: u64,
     pub(crate) size: u64,
@@ -19,12 +19,12 @@ pub(crate) struct Seen {
     pub(crate) nlink: u64,
 }
 
-impl Seen {
-    pub(crate) fn of(stat: &Statx) -> Seen {
+impl Stat {
+    pub(crate) fn of(stat: &Statx) -> Stat {
         let nanoseconds = |time: StatxTimestamp| {
             i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec)
         };
-        Seen {
+        Stat {
             dev: makedev(stat.stx_dev_major, stat.stx_dev_minor),
             inode: stat.stx_ino,
             size: stat.stx_size,
@@ -39,11 +39,11 @@ impl Seen {
 #[derive(Debug)]
 pub(crate) struct Finding<'a> {
     pub(crate) path: &'a Path,
-    pub(crate) verdict: &'a Verdict,
-    pub(crate) seen: Option<Seen>,
+    pub(crate) classified: &'a Classification,
+    pub(crate) seen: Option<Stat>,
     pub(crate) content: Option<Content>,
     /// The tracked file that it is or would mend, and the library's folder as the list names it.
-    pub(crate) row: Option<(&'a Row, &'a Path)>,
+    pub(crate) row: Option<(&'a Row<'a>, &'a Path)>,
 }
 
 impl Finding<'_> {
@@ -51,9 +51,9 @@ impl Finding<'_> {
     pub(crate) fn put(&self, line: &mut Line) {
         line.reset("finding");
         line.path(self.path)
-            .text("class", self.verdict.class.name())
-            .text("why", &self.verdict.why)
-            .text("removable", self.verdict.removable.name());
+            .text("class", self.classified.class.name())
+            .text("why", &self.classified.why)
+            .text("removable", self.classified.removable.name());
         if let Some(content) = &self.content {
             line.text("sha1", &content.sha1());
         }
@@ -69,8 +69,8 @@ impl Finding<'_> {
                 line.int("book_id", id);
             }
             let known = |text: &str| (!text.is_empty()).then(|| text.to_string());
-            line.opt_text("format", known(&row.format).as_deref())
-                .opt_text("uuid", known(&row.uuid).as_deref())
+            line.opt_text("format", known(row.format).as_deref())
+                .opt_text("uuid", known(row.uuid).as_deref())
                 .path_as("row", "row_b64", &root.join(os(&row.path())));
         }
     }

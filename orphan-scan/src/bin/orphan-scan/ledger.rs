@@ -1,27 +1,8 @@
-//! The ledger: what was walked against what was told. Both sides are counted where they happen, so
+//! The ledger: what was walked against the findings. Both sides are counted where they happen, so
 //! that an entry without a finding, or with two, shows.
 
-use orphan_scan::classes::Class;
+use orphan_scan::{classes::Class, report::Sum};
 use wire::records::Summary;
-
-/// Files and bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sum {
-    pub(crate) files: u64,
-    pub(crate) bytes: u64,
-}
-
-impl Sum {
-    pub(crate) fn add(&mut self, bytes: u64) {
-        self.files += 1;
-        self.bytes += bytes;
-    }
-
-    pub(crate) fn merge(&mut self, other: Sum) {
-        self.files += other.files;
-        self.bytes += other.bytes;
-    }
-}
 
 /// One thread's counts, or those of all.
 #[derive(Clone, Debug, Default)]
@@ -42,8 +23,8 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// One finding was told.
-    pub(crate) fn told(&mut self, class: Class, bytes: u64) {
+    /// One finding was written.
+    pub(crate) fn count(&mut self, class: Class, bytes: u64) {
         self.classes[class as usize].add(bytes);
     }
 
@@ -80,12 +61,12 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// What does not balance, one line each.
     pub(crate) fn flaws(&self) -> Vec<String> {
-        let mut told = Sum::default();
+        let mut findings = Sum::default();
         for class in Class::ALL
             .into_iter()
             .filter(|class| *class != Class::Missing)
         {
-            told.merge(self.counts.of(class));
+            findings.merge(self.counts.of(class));
         }
         let missing = self.counts.of(Class::Missing).files;
         let unwalked = self.counts.unwalked;
@@ -94,12 +75,12 @@ impl Ledger {
             (
                 "entries walked and findings",
                 self.counts.walked.files + unwalked,
-                told.files,
+                findings.files,
             ),
             (
                 "bytes walked and bytes of findings",
                 self.counts.walked.bytes,
-                told.bytes,
+                findings.bytes,
             ),
             (
                 "tracked paths, and those found, missing or unknown",
@@ -182,9 +163,9 @@ mod tests {
             (Class::Untracked, 9),
         ] {
             ledger.counts.walked.add(bytes);
-            ledger.counts.told(class, bytes);
+            ledger.counts.count(class, bytes);
         }
-        ledger.counts.told(Class::Missing, 0);
+        ledger.counts.count(Class::Missing, 0);
         ledger
     }
 
@@ -193,8 +174,8 @@ mod tests {
         assert_eq!(balanced().flaws(), Vec::<String>::new());
         let spoils: [fn(&mut Ledger); 5] = [
             |ledger| ledger.counts.walked.add(0),
-            |ledger| ledger.counts.told(Class::Foreign, 0),
-            |ledger| ledger.counts.told(Class::Missing, 0),
+            |ledger| ledger.counts.count(Class::Foreign, 0),
+            |ledger| ledger.counts.count(Class::Missing, 0),
             |ledger| ledger.counts.walked.bytes += 1,
             |ledger| ledger.known = Some((5, 2, 2)),
         ];

@@ -9,13 +9,13 @@ use std::{
 };
 
 use mbs_hashes::known::Set;
-use orphan_scan::tracked::{Told, Tracked, relative};
+use orphan_scan::tracked::{Tracked, TrackedFile, relative};
 use rusqlite::{Connection, OptionalExtension, types::ValueRef};
 use wire::{Exit, Fatal, OrFatal, completeness};
 
 use rows::Row;
 
-/// So many rows are looked at to find out below which folder the list's paths are.
+/// Rows that are looked at to find out below which folder the list's paths are.
 const LOOKED_AT: usize = 1000;
 
 /// A number that two collections of paths share when they are the same in any order, and hardly ever
@@ -72,7 +72,7 @@ pub(crate) fn read(
     };
     let mut waiting = Vec::new();
     let mut rooted = false;
-    let verdict = rows::read(file, |row| {
+    let report = rows::read(file, |row| {
         list.rows += 1;
         let Some(row) = row else { return Ok(()) };
         let Some(path) = &row.path else {
@@ -96,8 +96,8 @@ pub(crate) fn read(
         }
     })?;
     list.take_all(library, &mut waiting, known)?;
-    list.tracked.seal(known);
-    list.completeness = verdict;
+    list.tracked.seal();
+    list.completeness = report;
     Ok(list)
 }
 
@@ -128,14 +128,14 @@ impl List {
             self.stray.get_or_insert_with(|| path.into());
             return Ok(());
         };
-        let told = Told {
+        let file = TrackedFile {
             book_id: row.book_id,
             format: &row.format,
             uuid: &row.uuid,
             content: row.content,
         };
         self.sum.add(below.as_os_str().as_bytes());
-        let added = self.tracked.add(&below, &told, known);
+        let added = self.tracked.add(&below, &file, known);
         added.or_fatal(Exit::GaveUp, "tracked files: keep in memory")
     }
 }

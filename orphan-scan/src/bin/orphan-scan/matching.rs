@@ -11,20 +11,20 @@ use orphan_scan::{
 
 /// The rows of one folder, ready to be asked.
 #[derive(Debug)]
-pub(crate) struct Rows {
-    pub(crate) rows: Vec<Row>,
+pub(crate) struct Rows<'a> {
+    pub(crate) rows: Vec<Row<'a>>,
     /// The key of each row's name, and its place in `rows`; sorted.
     keys: Vec<(u64, usize)>,
     /// By a row's place: is there an entry of exactly this name?
     there: Vec<bool>,
 }
 
-impl Rows {
-    pub(crate) fn new(rows: Vec<Row>) -> Rows {
+impl<'a> Rows<'a> {
+    pub(crate) fn new(rows: Vec<Row<'a>>) -> Rows<'a> {
         let mut keys: Vec<_> = rows
             .iter()
             .enumerate()
-            .map(|(at, row)| (names::key(&row.name), at))
+            .map(|(at, row)| (names::key(row.name), at))
             .collect();
         keys.sort_unstable();
         Rows {
@@ -46,17 +46,17 @@ impl Rows {
             .take_while(|(other, _)| *other == key);
         let degrees = alike.filter_map(|&(_, at)| {
             let row = &self.rows[at];
-            Some((names::likeness(&row.name, name)?.max(row.likeness), at))
+            Some((names::likeness(row.name, name)?.max(row.likeness), at))
         });
         degrees.min().map(|(likeness, at)| (at, likeness))
     }
 
     /// The formats of rows of which the folder has more than one file: Calibre would take one for another.
-    pub(crate) fn formats_of_more_than_one(&self, entries: &Entries) -> Vec<String> {
-        let mut formats: Vec<&String> = self.rows.iter().map(|row| &row.format).collect();
+    pub(crate) fn formats_of_more_than_one(&self, entries: &Entries) -> Vec<&'a str> {
+        let mut formats: Vec<&'a str> = self.rows.iter().map(|row| row.format).collect();
         formats.sort_unstable();
         formats.dedup();
-        let more = |format: &&String| {
+        let more = |format: &&str| {
             let named = |name: &CStr| has_format(name.to_bytes(), format.as_bytes());
             entries
                 .iter()
@@ -64,7 +64,7 @@ impl Rows {
                 .nth(1)
                 .is_some()
         };
-        formats.into_iter().filter(more).cloned().collect()
+        formats.into_iter().filter(more).collect()
     }
 
     /// An entry of exactly this row's name is there.

@@ -9,13 +9,13 @@ use std::{
 };
 
 use calibre_list::place;
-use mbs_hashes::known::{Content, Set};
+use mbs_hashes::known::Content;
 use orphan_scan::{
     classes::Claim,
     needs::{Found, Lost, Need, Record, look_for_all},
+    reserved::in_another_library,
     store::Id,
     tracked::Tracked,
-    zones::in_another_library,
 };
 use rusqlite::Connection;
 
@@ -70,11 +70,11 @@ impl Needed {
     }
 
     /// Takes in what the list knows of the files that are not there.
-    pub(crate) fn with_list(mut self, list: &Tracked, known: Option<&Set>) -> Needed {
+    pub(crate) fn with_list(mut self, list: &Tracked) -> Needed {
         if self.paths.is_empty() {
             return self;
         }
-        let absent = list.all(known).filter(|row| self.was_absent(&row.path()));
+        let absent = list.all().filter(|row| self.was_absent(&row.path()));
         let contents = absent.filter_map(|row| row.content.map(|(content, ..)| content));
         let contents: BTreeSet<Content> = contents.collect();
         self.sizes = contents.iter().map(Content::size).collect();

@@ -6,9 +6,9 @@ use orphan_scan::{classes::Class, report::Report};
 use wire::{Exit, OrFatal, records::Summary, write::ItemError};
 
 use crate::{
-    gate::Database,
     ledger::Ledger,
     list::List,
+    preconditions::Database,
     scan::{Job, Scanned},
 };
 
@@ -75,7 +75,7 @@ impl Ended<'_> {
         let (rows, found) = match self.job.shard {
             None => (tracked.distinct(), tracked.found()),
             Some(shard) => {
-                let ours = tracked.all(None).filter(|row| shard.holds(&row.path()));
+                let ours = tracked.all().filter(|row| shard.holds(&row.path()));
                 ours.fold((0, 0), |(rows, found), row| {
                     (rows + 1, found + u64::from(tracked.is_found(row.number)))
                 })
@@ -87,8 +87,8 @@ impl Ended<'_> {
             found,
             known: self
                 .job
-                .answers
-                .map(|answers| (answers.count(), answers.met(), answers.unmet())),
+                .known
+                .map(|known| (known.count(), known.met(), known.unmet())),
         }
     }
 

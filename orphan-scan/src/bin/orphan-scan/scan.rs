@@ -8,12 +8,12 @@ mod missing;
 use std::{ffi::CStr, io, path::PathBuf};
 
 use orphan_scan::{
-    classes::{Answer, Class, Kind, Verdict},
+    classes::{Class, Classification, Kind, Removable},
     folders::{self, Border, Closed, Entries, Folder, RootError, Visitor, is_mounted},
     names::Likeness,
     report::Part,
+    reserved::{Area, Place},
     tracked::Row,
-    zones::{Place, Zone},
 };
 use rustix::{
     fs::{AtFlags, FileType, Statx, StatxFlags, statx},
@@ -24,7 +24,7 @@ use wire::{Line, crash, path::encode};
 pub(crate) use job::Job;
 
 use crate::{
-    finding::{Finding, Seen, os},
+    finding::{Finding, Stat, os},
     ledger::Counts,
     matching::Rows,
 };
@@ -134,11 +134,11 @@ impl<'a> Walker<'a> {
             return Ok(());
         }
         let bytes = finding.seen.map_or(0, |seen| seen.size);
-        self.counts.told(finding.verdict.class, bytes);
+        self.counts.count(finding.classified.class, bytes);
         if self.job.report {
             self.part.add(
-                finding.verdict.class,
-                finding.verdict.removable,
+                finding.classified.class,
+                finding.classified.removable,
                 below,
                 bytes,
             );
@@ -157,16 +157,16 @@ impl<'a> Walker<'a> {
     fn whole_folder(
         &mut self,
         below: &[u8],
-        verdict: &Verdict,
-        seen: Option<Seen>,
+        classified: &Classification,
+        seen: Option<Stat>,
         failed: Option<(&str, &str)>,
     ) -> io::Result<()> {
         // What is in it is not known, and its own bytes are none of a file's.
-        let seen = seen.map(|seen| Seen { size: 0, ..seen });
+        let seen = seen.map(|seen| Stat { size: 0, ..seen });
         self.counts.walked.add(0);
         let finding = Finding {
             path: &self.path(below),
-            verdict,
+            classified,
             seen,
             content: None,
             row: None,
@@ -185,11 +185,10 @@ impl Visitor<Here> for Walker<'_> {
         enter: &mut dyn FnMut(&CStr),
     ) -> Result<(), Error> {
         let job = self.job;
-        let known = job.answers.map(|answers| &answers.set);
-        let rows = Rows::new(job.tracked.in_folder(&folder.path, known));
+        let rows = Rows::new(job.tracked.in_folder(&folder.path));
         let mut place = folder.context.place;
         // A book's folder without its number is one by what is tracked in it.
-        place.book |= place.zone == Zone::Books && !place.top && !rows.rows.is_empty();
+        place.book |= place.area == Area::Books && !place.top && !rows.rows.is_empty();
         if let Some(why) = job.another_s(place, folder.id, entries) {
             if !job.tracked.any_below(&folder.path) {
                 return Ok(self.whole_folder(
@@ -199,8 +198,8 @@ impl Visitor<Here> for Walker<'_> {
                     None,
                 )?);
             }
-            // Ours reaches into it. What is tracked is told, the rest is the other one's.
-            place.zone = Zone::Foreign(why);
+            // Ours reaches into it. What is tracked has its finding, the rest is the other one's.
+            place.area = Area::Foreign(why);
         }
         folder.context.place = place;
         folder.context.linked |= job.links_to_folder(folder.id);
@@ -229,29 +228,29 @@ impl Visitor<Here> for Walker<'_> {
         why: Closed,
     ) -> Result<(), Error> {
         let below = parent.below(name.to_bytes());
-        let seen = parent.look(name).ok().map(|stat| Seen::of(&stat));
-        let zone = context.place.zone;
-        match (why, zone) {
+        let seen = parent.look(name).ok().map(|stat| Stat::of(&stat));
+        let area = context.place.area;
+        match (why, area) {
             // It was removed, or something else took its place: both while we looked.
             (Closed::Replaced(_), _) => {
                 self.job.not_looked_into(&below);
                 self.counts.vanished += 1;
             }
             (Closed::Border, _) => {
-                let verdict = foreign("another file system, or something is mounted here");
-                self.whole_folder(&below, &verdict, seen, None)?;
+                let classified = foreign("another file system, or something is mounted here");
+                self.whole_folder(&below, &classified, seen, None)?;
             }
-            (Closed::Failed(_), Zone::Foreign(why)) => {
+            (Closed::Failed(_), Area::Foreign(why)) => {
                 self.job.not_looked_into(&below);
                 self.whole_folder(&below, &foreign(why), seen, None)?;
             }
-            (Closed::Failed(_), Zone::Internal(why)) => {
+            (Closed::Failed(_), Area::Internal(why)) => {
                 self.job.not_looked_into(&below);
-                let verdict = Verdict {
+                let classified = Classification {
                     class: Class::Internal,
                     ..foreign(why)
                 };
-                self.whole_folder(&below, &verdict, seen, None)?;
+                self.whole_folder(&below, &classified, seen, None)?;
             }
             (Closed::Failed(error), _) => {
                 self.counts.blind += 1;
@@ -264,30 +263,30 @@ impl Visitor<Here> for Walker<'_> {
     }
 }
 
-fn foreign(why: &'static str) -> Verdict {
-    Verdict {
+fn foreign(why: &'static str) -> Classification {
+    Classification {
         class: Class::Foreign,
         why: why.into(),
-        removable: Answer::No,
+        removable: Removable::No,
     }
 }
 
-fn unreadable() -> Verdict {
-    Verdict {
+fn unreadable() -> Classification {
+    Classification {
         class: Class::Unreadable,
         why: "a folder that cannot be read; what is in it is not known".into(),
-        removable: Answer::Unknown,
+        removable: Removable::Unknown,
     }
 }
 
-fn itself(folder: &Folder<Here>) -> Result<Seen, Errno> {
+fn itself(folder: &Folder<Here>) -> Result<Stat, Errno> {
     let stat = statx(
         &folder.fd,
         c"",
         AtFlags::EMPTY_PATH,
         StatxFlags::BASIC_STATS,
     )?;
-    Ok(Seen::of(&stat))
+    Ok(Stat::of(&stat))
 }
 
 /// What kind of entry it is; nothing for a folder.
@@ -302,4 +301,4 @@ fn kind_of(stat: &Statx) -> Option<Kind> {
 }
 
 /// An entry that is a tracked file.
-type Matched<'r> = Option<(&'r Row, Likeness)>;
+type Matched<'r> = Option<(&'r Row<'r>, Likeness)>;

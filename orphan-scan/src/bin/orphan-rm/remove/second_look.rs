@@ -1,13 +1,13 @@
 //! The second look: after a batch all links of the store are listed again, Calibre's records and the
 //! server's rows and files asked once more, and what should not have gone by now is put back.
 
-use super::{Moved, Run};
-use crate::{
+use orphan_scan::removal::{
     forget::{self, COMMANDS, Forget},
-    proof::{Class, Reason, Told, was_right},
-    prover::Away,
-    report::{End, Outcome},
+    outcome::{FileOutcome, Outcome},
+    proof::{Answer, Away, Reason, was_right},
 };
+
+use super::{Moved, Run};
 
 /// Files of which the databases are asked at once.
 const TOGETHER: usize = 1000;
@@ -25,11 +25,11 @@ enum Fate {
 
 /// Decides. Where there could be no second look (`unseen`), what is not known undoes nothing that was
 /// proven; but what is known to be wrong does.
-fn fate(told: Told, unseen: bool) -> Fate {
-    match told {
-        Told::Yes(_) => Fate::Away,
-        Told::Unknown(_) if unseen => Fate::Unseen,
-        Told::No(why) | Told::Unknown(why) => Fate::Back(why),
+fn fate(answer: Answer, unseen: bool) -> Fate {
+    match answer {
+        Answer::Yes(_) => Fate::Away,
+        Answer::Unknown(_) if unseen => Fate::Unseen,
+        Answer::No(why) | Answer::Unknown(why) => Fate::Back(why),
     }
 }
 
@@ -41,9 +41,9 @@ impl Run<'_, '_> {
     /// The journal cannot be written, or stdout is closed.
     pub(super) fn look_again(&mut self, moved: Vec<Moved>, seq: u64) -> anyhow::Result<()> {
         if moved.is_empty() {
-            // What was begun and not done is told; the run goes on.
-            return match self.quarantine.as_mut().filter(|to| to.seq > seq) {
-                Some(quarantine) => Ok(quarantine.looked()?),
+            // What was begun and not done has its record; the run goes on.
+            return match self.mover.as_mut().filter(|to| to.seq > seq) {
+                Some(mover) => Ok(mover.looked()?),
                 None => Ok(()),
             };
         }
@@ -53,7 +53,7 @@ impl Run<'_, '_> {
         match &listed {
             Err(_) if wire::stop::requested() => {
                 let why = "not looked at again after the last removals, for the run was stopped; \
-                           --restore undoes them";
+                           orphan-restore undoes them";
                 self.out.warn("store", "list links", why);
             }
             Err(why) => self.out.warn("store", "list links", why),
@@ -65,8 +65,8 @@ impl Run<'_, '_> {
     /// By the links as they were listed last, Calibre's records and the server's rows. `unseen` says why
     /// there may be no answers; then what has none stays in the quarantine.
     pub(super) fn decide(&mut self, moved: Vec<Moved>, unseen: Option<&str>) -> anyhow::Result<()> {
-        // Nothing is told before it is on disk. What cannot be told is looked at all the same.
-        let synced = self.quarantine.as_ref().map(|to| to.journal.sync());
+        // No outcome is written before it is on disk. What cannot be synced is looked at all the same.
+        let synced = self.mover.as_ref().map(|to| to.journal.sync());
         let mut moved = moved.into_iter().peekable();
         let mut seen = true;
         let mut ended = synced.unwrap_or(Ok(())).map_err(Into::into);
@@ -78,44 +78,40 @@ impl Run<'_, '_> {
             ended = ended.and(done.map(|_| ()));
         }
         ended?;
-        if let (Some(quarantine), true) = (&mut self.quarantine, seen) {
-            quarantine.looked()?;
+        if let (Some(mover), true) = (&mut self.mover, seen) {
+            mover.looked()?;
         }
         Ok(())
     }
 
     /// Was all of it seen?
     fn decide_some(&mut self, moved: Vec<Moved>, unseen: Option<&str>) -> anyhow::Result<bool> {
-        let sha1s: Vec<&str> = moved
-            .iter()
-            .filter_map(|moved| moved.seen.sha1.as_deref())
-            .collect();
-        self.prover.read_rows(&sha1s);
+        self.prover.read_rows(moved.iter().map(|moved| &moved.file));
         let mut tidy = Vec::new();
-        let mut told = Ok(());
+        let mut written = Ok(());
         let mut seen = true;
         for moved in moved {
-            let Some(quarantine) = &mut self.quarantine else {
+            let Some(mover) = &mut self.mover else {
                 continue;
             };
-            let facts = self.prover.afterwards(
-                &moved.case(&quarantine.trash.tree),
+            let answers = self.prover.afterwards(
+                &moved.case(&mover.trash.tree),
                 Away {
                     stamp: &moved.stamp,
-                    sha1: moved.seen.sha1.as_deref(),
+                    sha1: moved.file.identity.sha1.as_deref(),
                     folders: moved.folders.as_deref(),
                 },
             );
             // Looked at now: a stop that came meanwhile may be why there was no answer.
             let stopped = wire::stop::requested().then_some("the run was stopped");
             let unseen = unseen.or(stopped);
-            let fate = fate(was_right(moved.class, &facts), unseen.is_some());
+            let fate = fate(was_right(moved.file.class, &answers), unseen.is_some());
             seen &= fate != Fate::Unseen;
-            let trash = quarantine.trash.path_of(&moved.relative);
-            let journal = quarantine.journal.path.clone();
+            let trash = mover.trash.path_of(&moved.file.relative);
+            let journal = mover.journal.path.clone();
             let (outcome, reason, in_trash) = match fate {
                 Fate::Away | Fate::Unseen => {
-                    tidy.extend(moved.forget());
+                    tidy.extend(Forget::of(&moved.file));
                     // One of an earlier life of this run that was not found again has had its record.
                     if moved.record.is_none() {
                         continue;
@@ -129,8 +125,8 @@ impl Run<'_, '_> {
                     (Outcome::Removed, Reason::new("", why), true)
                 }
                 Fate::Back(ref why) => {
-                    let (back, noted) = quarantine.put_back(&self.prover, &moved, why);
-                    told = told.and(noted.map_err(anyhow::Error::from));
+                    let (back, noted) = mover.put_back(&self.prover, &moved, why);
+                    written = written.and(noted.map_err(anyhow::Error::from));
                     match back {
                         Ok(()) => {
                             let why = format!("put back: {why}");
@@ -139,7 +135,7 @@ impl Run<'_, '_> {
                         }
                         Err(failed) => {
                             let why = format!(
-                                "{why}, but it could not be put back: {failed}; see --restore"
+                                "{why}, but it could not be put back: {failed}; see orphan-restore"
                             );
                             let kind = "moved, and could not be put back";
                             (Outcome::Failed, Reason::new(kind, why), true)
@@ -147,51 +143,36 @@ impl Run<'_, '_> {
                     }
                 }
             };
-            let end = End {
+            let end = FileOutcome {
+                file: &moved.file,
                 outcome,
-                path: &moved.path,
-                class: Some(moved.class),
                 reason,
                 proof: moved.proof.clone(),
                 trash: in_trash.then_some(&*trash),
                 journal: Some(&journal),
-                size: moved.stamp.size,
                 input: moved.record.as_ref(),
             };
             // That nobody hears of the first is no reason to leave the last where it is not meant to be.
-            match told {
-                Ok(()) => told = end.write(self.out, &mut self.tally).map_err(Into::into),
-                Err(_) => self.tally.count(&end),
+            match written {
+                Ok(()) => written = end.write(self.out, &mut self.stats).map_err(Into::into),
+                Err(_) => self.stats.count(&end),
             }
         }
         self.write_commands(&tidy);
-        told?;
+        written?;
         Ok(seen)
     }
 
     /// The commands that make Calibre forget what is gone.
     fn write_commands(&self, gone: &[Forget]) {
-        let Some(quarantine) = self.quarantine.as_ref().filter(|_| !gone.is_empty()) else {
+        let Some(mover) = self.mover.as_ref().filter(|_| !gone.is_empty()) else {
             return;
         };
-        let run = &quarantine.trash.folder;
+        let run = &mover.trash.folder;
         if let Err(error) = forget::add(run, &self.prover.tree.path, gone) {
             let shown = run.join(COMMANDS).display().to_string();
             self.out.warn(&shown, "write", &error.to_string());
         }
-    }
-}
-
-impl Moved {
-    /// What Calibre has on record of it and should forget.
-    fn forget(&self) -> Option<Forget> {
-        let (book_id, format) = self.tracked.clone()?;
-        let folder = self.path.parent()?.into();
-        (self.class == Class::DuplicateOfServer).then_some(Forget {
-            book_id,
-            format,
-            folder,
-        })
     }
 }
 
@@ -201,13 +182,13 @@ mod tests {
 
     #[test]
     fn what_is_not_known_at_the_second_look_puts_a_file_back() {
-        let unknown = || Told::Unknown("u".into());
+        let unknown = || Answer::Unknown("u".into());
         assert_eq!(fate(unknown(), false), Fate::Back("u".into()));
         // Who asks to stop does not ask for what was proven to be undone.
         assert_eq!(fate(unknown(), true), Fate::Unseen);
         for unseen in [false, true] {
-            assert_eq!(fate(Told::No("n".into()), unseen), Fate::Back("n".into()));
-            assert_eq!(fate(Told::Yes("y".into()), unseen), Fate::Away);
+            assert_eq!(fate(Answer::No("n".into()), unseen), Fate::Back("n".into()));
+            assert_eq!(fate(Answer::Yes("y".into()), unseen), Fate::Away);
         }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use mbs_hashes::known::Content;
 use wire::{Exit, Fatal, Item, OrFatal, Reader, Record, completeness};
 
-/// Rows are handed over so many at a time, and so many times ahead.
+/// Rows that are handed over at a time, and batches that may wait.
 const BATCH: usize = 512;
 const AHEAD: usize = 4;
 
@@ -47,11 +47,11 @@ pub(super) fn read(
         let parser = thread::Builder::new().spawn_scoped(scope, move || parse(source, &rows));
         let parser = parser.or_fatal(Exit::GaveUp, "threads: start one")?;
         let taken = take(parsed, &mut each);
-        let verdict = match parser.join() {
+        let report = match parser.join() {
             Ok(read) => read.or_fatal(Exit::GaveUp, format_args!("{shown}: read"))?,
             Err(panic) => std::panic::resume_unwind(panic),
         };
-        taken.map(|()| verdict)
+        taken.map(|()| report)
     })
 }
 

@@ -13,8 +13,8 @@ use super::{Walker, entry::One};
 
 impl Walker<'_> {
     /// What the server has of a tracked file, by the hash that the list tells.
-    pub(super) fn told(&self, entry: &One<'_>, row: &Row) -> (Server, Option<Content>) {
-        let asked = self.job.answers.is_some();
+    pub(super) fn listed(&self, entry: &One<'_>, row: &Row<'_>) -> (Server, Option<Content>) {
+        let asked = self.job.known.is_some();
         let unless_asked = |server| if asked { server } else { Server::NotAsked };
         let Some((content, place, mtime)) = row.content else {
             let why = "its hash is not known (give the list to hash-files first)";
@@ -27,12 +27,12 @@ impl Walker<'_> {
             let why = "it was changed since it was hashed";
             return (unless_asked(Server::Unknown(why)), None);
         }
-        let Some(answers) = self.job.answers else {
+        let Some(known) = self.job.known else {
             return (Server::NotAsked, Some(content));
         };
         let server = match place {
             Some(place) => {
-                answers.meet(place);
+                known.meet(place);
                 Server::Has
             }
             None => self.lacks(),
@@ -41,18 +41,15 @@ impl Walker<'_> {
     }
 
     /// The same where the list tells of a file of exactly the row's name, which this one is not.
-    pub(super) fn told_of_another(&self) -> Server {
-        match self.job.answers {
+    pub(super) fn listed_for_another(&self) -> Server {
+        match self.job.known {
             None => Server::NotAsked,
             Some(_) => Server::Unknown("the file of exactly the name on record is there, too"),
         }
     }
 
     fn lacks(&self) -> Server {
-        let flawed = self
-            .job
-            .answers
-            .is_some_and(|answers| answers.flaw.is_some());
+        let flawed = self.job.known.is_some_and(|known| known.flaw.is_some());
         match flawed {
             true => Server::Unknown("the list of what the server has may lack it"),
             false => Server::Lacks,
@@ -61,10 +58,10 @@ impl Walker<'_> {
 
     /// What the server has of a file that nobody tracks: by its size, and if need be by its hash.
     pub(super) fn found(&mut self, entry: &One<'_>, path: &Path) -> (Server, Option<Content>) {
-        let (Some(answers), Some(seen)) = (self.job.answers, entry.seen) else {
+        let (Some(known), Some(seen)) = (self.job.known, entry.seen) else {
             return (Server::NotAsked, None);
         };
-        if !answers.has_size(seen.size) && !self.job.needed.has_size(seen.size) {
+        if !known.has_size(seen.size) && !self.job.needed.has_size(seen.size) {
             return (self.lacks(), None);
         }
         let begun = SystemTime::now();
@@ -96,7 +93,7 @@ impl Walker<'_> {
             }
         };
         let content = Content::of(&sha1, seen.size);
-        let server = match answers.find(&content) {
+        let server = match known.find(&content) {
             Some(_) => Server::Has,
             None => self.lacks(),
         };

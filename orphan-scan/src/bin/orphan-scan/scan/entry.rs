@@ -11,13 +11,13 @@ use std::{
 use mbs_hashes::known::Content;
 use orphan_scan::{
     books,
-    classes::{Answer, Claim, Class, Facts, Kind, Linked, Server, Verdict, classify},
+    classes::{Claim, Class, Classification, Facts, Kind, Linked, Server, classify},
     folders::{Entries, Folder},
     links::Lead,
     names::Likeness,
     needs::has_format,
+    reserved::{Area, Place},
     tracked::Row,
-    zones::{Place, Zone},
 };
 use rustix::{
     fs::{Access, AtFlags, FileType, accessat},
@@ -26,7 +26,7 @@ use rustix::{
 
 use super::{Error, Here, Matched, Walker, kind_of};
 use crate::{
-    finding::{Finding, Seen},
+    finding::{Finding, Stat},
     matching::Rows,
 };
 
@@ -37,14 +37,14 @@ enum Looked {
     /// It is a folder.
     Folder,
     /// It is something else.
-    Entry(Kind, Option<Seen>, Option<Errno>),
+    Entry(Kind, Option<Stat>, Option<Errno>),
 }
 
 impl Walker<'_> {
     pub(super) fn entries(
         &mut self,
         folder: &Folder<Here>,
-        mut rows: Rows,
+        mut rows: Rows<'_>,
         entries: &Entries,
         enter: &mut dyn FnMut(&CStr),
     ) -> Result<(), Error> {
@@ -66,7 +66,7 @@ impl Walker<'_> {
             let what = look(folder, entry.name);
             if let Looked::Entry(kind, ..) = &what {
                 let accounted = likeness != Likeness::Case
-                    || *kind == Kind::File && place.file(entry.name.to_bytes()) == Zone::Books;
+                    || *kind == Kind::File && place.file(entry.name.to_bytes()) == Area::Books;
                 if accounted {
                     self.job.tracked.settle(rows.rows[row].number);
                 }
@@ -123,7 +123,7 @@ impl Walker<'_> {
     fn one(
         &mut self,
         entry: &One<'_>,
-        rows: &Rows,
+        rows: &Rows<'_>,
         matched_at: Option<(usize, Likeness)>,
     ) -> Result<(), Error> {
         let name = entry.name.to_bytes();
@@ -137,16 +137,16 @@ impl Walker<'_> {
         // The row's hash is that of the file of its very name, where that one is there, too.
         let hashed = matched_at
             .is_none_or(|(at, likeness)| likeness == Likeness::Same || !rows.is_there(at));
-        let (verdict, content) = self.judge(entry, &path, (matched, hashed), heals.is_some());
+        let (classified, content) = self.judge(entry, &path, (matched, hashed), heals.is_some());
         if let (None, Some(seen), Claim::Tracked) = (matched, entry.seen, self.claim(entry, false))
         {
-            self.job.tell_of((seen.dev, seen.inode));
+            self.job.add_alias((seen.dev, seen.inode));
         }
-        let row = match verdict.class {
+        let row = match classified.class {
             Class::HealCandidate => heals,
             _ => matched.map(|(row, _)| row),
         };
-        if let (Class::HealCandidate, Some(row)) = (verdict.class, row) {
+        if let (Class::HealCandidate, Some(row)) = (classified.class, row) {
             let mut mending = self
                 .job
                 .mending
@@ -156,7 +156,7 @@ impl Walker<'_> {
         }
         let finding = Finding {
             path: &path,
-            verdict: &verdict,
+            classified: &classified,
             seen: entry.seen,
             content,
             row: row.map(|row| (row, self.job.listed_root)),
@@ -173,13 +173,13 @@ impl Walker<'_> {
         path: &Path,
         (matched, hashed): (Matched<'_>, bool),
         heals: bool,
-    ) -> (Verdict, Option<Content>) {
+    ) -> (Classification, Option<Content>) {
         let name = entry.name.to_bytes();
         let mut facts = Facts {
             row: matched.map(|(_, likeness)| likeness),
-            zone: match entry.seen {
+            area: match entry.seen {
                 Some(seen) if self.job.database.contains(&(seen.dev, seen.inode)) => {
-                    Zone::Internal("the library's database")
+                    Area::Internal("the library's database")
                 }
                 _ => entry.place.file(name),
             },
@@ -188,7 +188,7 @@ impl Walker<'_> {
             claim: self.claim(entry, matched.is_some()),
             rival: matched.is_some_and(|(row, _)| entry.has_rival(row)),
             book: books::is_book(name),
-            readable: Answer::Unknown,
+            unreadable: false,
             server: Server::NotAsked,
             linked: Linked::NotAsked,
             shared: entry.seen.is_some_and(|seen| seen.nlink > 1),
@@ -204,16 +204,16 @@ impl Walker<'_> {
         facts.linked = self.linked(entry);
         let mut content = None;
         match matched {
-            Some(_) if !hashed => facts.server = self.told_of_another(),
-            Some((row, _)) => (facts.server, content) = self.told(entry, row),
+            Some(_) if !hashed => facts.server = self.listed_for_another(),
+            Some((row, _)) => (facts.server, content) = self.listed(entry, row),
             None => {
-                facts.readable = readable(entry);
+                facts.unreadable = is_unreadable(entry);
                 let settled = facts.linked == Linked::Yes
                     || facts.partial
                     || facts.late
-                    || facts.readable == Answer::No
+                    || facts.unreadable
                     || !facts.book;
-                facts.server = match (self.job.answers, settled) {
+                facts.server = match (self.job.known, settled) {
                     (None, _) => Server::NotAsked,
                     (Some(_), true) => Server::Unknown("it was not asked"),
                     (Some(_), false) => {
@@ -237,7 +237,7 @@ impl Walker<'_> {
     fn claim(&self, entry: &One<'_>, matched: bool) -> Claim {
         let needed = self.job.needed;
         let cut = "its folder could not be listed to its end";
-        let tracked = |seen: Seen| {
+        let tracked = |seen: Stat| {
             let file = (seen.dev, seen.inode);
             needed.has_twice(file) || !matched && needed.has(file)
         };
@@ -288,17 +288,17 @@ pub(super) struct One<'a> {
     pub(super) name: &'a CStr,
     pub(super) place: Place,
     pub(super) kind: Kind,
-    pub(super) seen: Option<Seen>,
+    pub(super) seen: Option<Stat>,
     pub(super) error: Option<Errno>,
     /// Its folder could not be listed to its end.
     pub(super) cut: bool,
     /// The formats of the rows in its folder of which there is more than one file.
-    pub(super) rivals: &'a [String],
+    pub(super) rivals: &'a [&'a str],
 }
 
 impl One<'_> {
     /// Lies another file with this row's extension in the folder?
-    fn has_rival(&self, row: &Row) -> bool {
+    fn has_rival(&self, row: &Row<'_>) -> bool {
         let own = has_format(self.name.to_bytes(), row.format.as_bytes());
         own && self.rivals.contains(&row.format)
     }
@@ -307,7 +307,7 @@ impl One<'_> {
 fn look(folder: &Folder<Here>, name: &CStr) -> Looked {
     match folder.look(name) {
         Ok(stat) => match kind_of(&stat) {
-            Some(kind) => Looked::Entry(kind, Some(Seen::of(&stat)), None),
+            Some(kind) => Looked::Entry(kind, Some(Stat::of(&stat)), None),
             None => Looked::Folder,
         },
         Err(Errno::NOENT) => Looked::Gone,
@@ -320,15 +320,12 @@ fn is_there(folder: &Folder<Here>, name: &CStr, kind: Kind) -> bool {
     kind != Kind::Link || accessat(&folder.fd, name, Access::EXISTS, AtFlags::empty()).is_ok()
 }
 
-fn readable(entry: &One<'_>) -> Answer {
-    match accessat(
+fn is_unreadable(entry: &One<'_>) -> bool {
+    let access = accessat(
         &entry.folder.fd,
         entry.name,
         Access::READ_OK,
         AtFlags::EACCESS,
-    ) {
-        Ok(()) => Answer::Yes,
-        Err(Errno::ACCESS | Errno::PERM) => Answer::No,
-        Err(_) => Answer::Unknown,
-    }
+    );
+    matches!(access, Err(Errno::ACCESS | Errno::PERM))
 }

@@ -11,13 +11,13 @@ use orphan_scan::{
     folders::Entries,
     links::Links,
     names,
+    reserved::{Area, LIBRARY_MARKS, Place},
     store::{self, Id},
     tracked::Tracked,
-    zones::{LIBRARY_MARKS, Place, Zone},
 };
 use wire::Writer;
 
-use crate::{answers::Answers, needed::Needed, shard::Shard};
+use crate::{known::KnownSet, needed::Needed, shard::Shard};
 
 /// All that a scan needs to know.
 pub(crate) struct Job<'a> {
@@ -29,7 +29,7 @@ pub(crate) struct Job<'a> {
     pub(crate) tracked: &'a Tracked,
     /// What Calibre's records lead to.
     pub(crate) needed: &'a Needed,
-    pub(crate) answers: Option<&'a Answers>,
+    pub(crate) known: Option<&'a KnownSet>,
     /// The store's links, or why they are not known; nothing without `--store`.
     pub(crate) links: Option<Result<Links, &'static str>>,
     /// The library's database and the files beside it, whatever their names.
@@ -49,7 +49,7 @@ pub(crate) struct Job<'a> {
     pub(crate) mending: Mutex<HashMap<u32, PathBuf>>,
     /// Folders, and files on record, that were not looked into or went while the walk was on.
     pub(crate) unlooked: Mutex<Vec<Vec<u8>>>,
-    /// Files that were told of as on record by another path.
+    /// Files that have a finding as on record by another path.
     pub(crate) aliases: Mutex<HashSet<Id>>,
 }
 
@@ -62,14 +62,14 @@ impl Job<'_> {
             .push(below.into());
     }
 
-    /// This file was told of as on record by another path.
-    pub(super) fn tell_of(&self, file: Id) {
+    /// This file has a finding as on record by another path.
+    pub(super) fn add_alias(&self, file: Id) {
         let aliases = self.aliases.lock();
         aliases.unwrap_or_else(PoisonError::into_inner).insert(file);
     }
 
-    /// Was this file told of as on record by another path?
-    pub(super) fn was_told(&self, file: Id) -> bool {
+    /// Has this file a finding as on record by another path?
+    pub(super) fn is_alias(&self, file: Id) -> bool {
         let aliases = self.aliases.lock();
         aliases
             .unwrap_or_else(PoisonError::into_inner)
@@ -108,7 +108,7 @@ impl Job<'_> {
         folder: Id,
         entries: &Entries,
     ) -> Option<&'static str> {
-        if place.top || place.zone != Zone::Books {
+        if place.top || place.area != Area::Books {
             None
         } else if self.store.contains(&folder) {
             Some("the server's store")

@@ -3,7 +3,7 @@
 use std::{io, path::Path, sync::PoisonError};
 
 use orphan_scan::{
-    classes::{Answer, Class, Verdict},
+    classes::{Class, Classification, Removable},
     needs::{Found, find},
 };
 use wire::path::encode;
@@ -28,8 +28,7 @@ impl Walker<'_> {
     /// The rows that nothing accounts for.
     pub(super) fn missing(&mut self) -> io::Result<()> {
         let job = self.job;
-        let known = job.answers.map(|answers| &answers.set);
-        for row in job.tracked.missing(known) {
+        for row in job.tracked.missing() {
             let below = row.path();
             if job.shard.is_some_and(|shard| !shard.holds(&below)) {
                 continue;
@@ -37,7 +36,7 @@ impl Walker<'_> {
             let path = self.path(&below);
             let found = find(&path);
             if let Found::There(file) = found
-                && job.was_told(file)
+                && job.is_alias(file)
             {
                 job.tracked.settle(row.number);
                 continue;
@@ -47,19 +46,19 @@ impl Walker<'_> {
                 let mending = mending.unwrap_or_else(PoisonError::into_inner);
                 mending.get(&row.number).cloned()
             };
-            let verdict = judge(&Unmet {
+            let classified = judge(&Unmet {
                 found,
                 unlooked: job.was_unlooked(&below),
                 // A list of another day says nothing of today's records.
                 was_absent: job.partial || job.needed.was_absent(&below),
                 mends: mends.as_deref(),
             });
-            if verdict.class != Class::Missing {
+            if classified.class != Class::Missing {
                 self.counts.unwalked += 1;
             }
             let finding = Finding {
                 path: &path,
-                verdict: &verdict,
+                classified: &classified,
                 seen: None,
                 content: None,
                 row: Some((&row, job.listed_root)),
@@ -71,11 +70,11 @@ impl Walker<'_> {
 }
 
 /// Missing is only what is known not to be there. A row may be unmet by the walk and be there all the same.
-fn judge(unmet: &Unmet<'_>) -> Verdict {
-    let unknown = |why: String| Verdict {
+fn judge(unmet: &Unmet<'_>) -> Classification {
+    let unknown = |why: String| Classification {
         class: Class::Unknown,
         why: why.into(),
-        removable: Answer::Unknown,
+        removable: Removable::Unknown,
     };
     match (&unmet.found, unmet.mends) {
         (Found::There(_), _) => unknown(
@@ -91,7 +90,7 @@ fn judge(unmet: &Unmet<'_>) -> Verdict {
         (Found::Missing, _) if !unmet.was_absent => {
             unknown("it was there when the scan began, and was moved or removed since".into())
         }
-        (Found::Missing, mends) => Verdict {
+        (Found::Missing, mends) => Classification {
             class: Class::Missing,
             why: match mends {
                 Some(mends) => {
@@ -100,7 +99,7 @@ fn judge(unmet: &Unmet<'_>) -> Verdict {
                 }
                 None => "it is not there".into(),
             },
-            removable: Answer::No,
+            removable: Removable::No,
         },
     }
 }
@@ -143,9 +142,9 @@ mod tests {
                 ..mended
             },
         ] {
-            let verdict = judge(&unmet);
-            assert_eq!(verdict.class, Class::Unknown, "{unmet:?}");
-            assert_eq!(verdict.removable, Answer::Unknown);
+            let classified = judge(&unmet);
+            assert_eq!(classified.class, Class::Unknown, "{unmet:?}");
+            assert_eq!(classified.removable, Removable::Unknown);
         }
     }
 }
