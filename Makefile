@@ -47,7 +47,7 @@ lint: ## formatting, clippy and docs, warnings denied
 	RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --no-deps --document-private-items --locked
 
 # What decides over files, judged by the unit tests alone; it takes hours.
-MUTANTS := '**/classes*' '**/classes/**' '**/proof*' '**/limits*' '**/steps/**' '**/retry/**' '**/resume/**' \
+MUTANTS := '**/classes*' '**/classes/**' '**/proof*' '**/proof/**' '**/limits*' '**/steps/**' '**/retry/**' '**/resume/**' \
     '**/completeness*' '**/scal*' '**/life*' '**/value*'
 
 .PHONY: mutants
