@@ -6,18 +6,17 @@
 //! | [`under_way`] | the files that take long |
 //! | [`metrics`] | figures for Prometheus |
 //! | [`jobs`] | how many files are wanted in flight |
-//! | [`throttle`], [`tuner`] | the number that is best, found out by measuring |
+//! | [`auto`] | the number that suits the server |
 //! | [`gate`] | where the others wait |
 //! | `progress` | what is said of it meanwhile |
 
+pub mod auto;
 pub mod eta;
 pub mod gate;
 pub mod jobs;
 pub mod metrics;
 mod progress;
-pub mod throttle;
 pub mod throughput;
-pub mod tuner;
 pub mod under_way;
 
 use std::{
@@ -35,13 +34,12 @@ use crate::model::{
     job::Job,
     outcome::{Kind, Outcome},
 };
+use auto::Auto;
 use eta::{Bracket, Estimator};
 use gate::{Gate, Permit};
 use jobs::Jobs;
 use metrics::Metrics;
-use throttle::Throttle;
 use throughput::Rate;
-use tuner::Tuner;
 use under_way::UnderWay;
 
 /// What is told of a run.
@@ -70,7 +68,7 @@ struct State {
     bytes: u64,
     input_ended: bool,
     /// Where the number in flight is to be found out.
-    tuner: Option<Tuner>,
+    auto: Option<Auto>,
 }
 
 /// A file under way as long as this lives.
@@ -95,11 +93,11 @@ impl Monitor {
     /// # Errors
     /// It cannot be written.
     pub fn new(slow: Duration, metrics: Option<&Path>, jobs: Jobs) -> Result<Monitor, Fatal> {
-        let tuner = match jobs {
+        let auto = match jobs {
             Jobs::Fixed(_) => None,
-            Jobs::Between(min, max) => Some(Tuner::new(Throttle::new(min.into(), max.into()))),
+            Jobs::Between(min, max) => Some(Auto::new(min.into(), max.into())),
         };
-        let limit = tuner.as_ref().map_or(jobs.most().into(), Tuner::now);
+        let limit = auto.as_ref().map_or(jobs.most().into(), Auto::limit);
         let monitor = Monitor {
             started: Instant::now(),
             slow,
@@ -109,7 +107,7 @@ impl Monitor {
             troubled: AtomicBool::default(),
             gate: Gate::new(limit),
             state: Mutex::new(State {
-                tuner,
+                auto,
                 ..State::default()
             }),
         };
@@ -170,9 +168,9 @@ impl Monitor {
             state.rate.ended(now);
         }
         if outcome.kind == Kind::Uploaded
-            && let Some(tuner) = &mut state.tuner
+            && let Some(auto) = &mut state.auto
         {
-            tuner.uploaded(now, took);
+            auto.uploaded(took);
         }
     }
 
@@ -189,8 +187,8 @@ impl Monitor {
 
 impl State {
     fn strained(&mut self, tries: u32) {
-        if let Some(tuner) = &mut self.tuner {
-            tuner.failed(tries);
+        if let Some(auto) = &mut self.auto {
+            auto.strained(tries);
         }
     }
 }

@@ -1,7 +1,6 @@
 //! What is said of a run while it goes, and how often.
 
 use std::{
-    fs,
     sync::{
         atomic::Ordering,
         mpsc::{Receiver, RecvTimeoutError},
@@ -12,7 +11,7 @@ use std::{
 use bytesize::ByteSize;
 use wire::Writer;
 
-use crate::rate::{Monitor, eta, throttle};
+use crate::rate::{Monitor, eta};
 
 /// Between two looks at the run.
 const TICK: Duration = Duration::from_secs(1);
@@ -40,20 +39,9 @@ impl Monitor {
     /// Looks whether more or fewer should be in flight.
     fn tune(&self, out: &Writer) {
         let mut state = self.lock();
-        if state.tuner.is_none() {
-            return;
-        }
-        let strained = state.under_way.take_strained();
+        let (strained, under_way) = (state.under_way.take_strained(), state.under_way.count());
         state.strained(strained);
-        let under_way = state.under_way.count();
-        let disk = fs::read_to_string("/proc/pressure/io").ok();
-        let disk = disk.as_deref().and_then(throttle::disk_pressure);
-        let now = self.started.elapsed();
-        let Some(jobs) = state
-            .tuner
-            .as_mut()
-            .and_then(|tuner| tuner.look(now, under_way, disk))
-        else {
+        let Some(jobs) = state.auto.as_mut().and_then(|auto| auto.look(under_way)) else {
             return;
         };
         drop(state);
