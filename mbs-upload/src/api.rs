@@ -1,18 +1,18 @@
-//! All that is shared by those who talk to the server.
+//! The server's REST API and its task engine, behind one trait.
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`reach`] | where it is, and the way there |
-//! | [`http`] | requests, and what the server's many kinds of answers mean |
-//! | [`login`], [`rest`] | one login, its token kept alive; requests with it |
+//! | [`client`] | the real server |
+//! | [`http`], [`login`], [`rest`] | requests, the login, requests with its token |
 //! | [`engine`] | the WebSocket to the task engine, shared by all workers |
 //! | [`catalog`] | its languages, genres and series |
-//! | [`upload_check`], [`upload`], [`extract`], [`matching`], [`ebook`] | the steps of an upload |
+//! | [`upload_check`], [`upload`], [`extract`], [`matching`], [`ebook`] | the requests of an upload |
 //! | [`download`] | a stored file, read back |
 //! | [`sample`] | a file that it shows, to know it by |
 //! | [`has`] | whether it has what others say that it has |
 
 pub mod catalog;
+pub mod client;
 pub mod download;
 pub mod ebook;
 pub mod engine;
@@ -21,130 +21,48 @@ pub mod has;
 pub mod http;
 pub mod login;
 pub mod matching;
-pub mod reach;
 pub mod rest;
 pub mod sample;
 pub mod upload;
 pub mod upload_check;
 
 use std::{
-    sync::{Arc, atomic::AtomicI64},
-    time::Duration,
+    fmt,
+    io::{self, Read},
 };
 
-use crate::{
-    input::links::Links,
-    locks::{Locks, concurrent::ConcurrentUploaders},
-    metadata::language::Language,
-    model::failure::Failure,
-    resume::Journal,
-    retry::{
-        attempt::Policy,
-        outage::{Outage, Part},
-        shutdown::Shutdown,
-        timeout::Limits,
-    },
-    steps::recent::RecentEbooks,
-};
-use catalog::Catalog;
-use engine::Engine;
-use reach::Target;
-use rest::Api;
-use upload_check::Batch;
+use serde_json::Value;
 
-/// The server as the workers see it.
-#[derive(Debug)]
-pub struct Server {
-    /// Its REST API.
-    pub api: Api,
-    /// Its task engine; absent in a dry run.
-    pub engine: Option<Engine>,
-    /// Its languages and genres.
-    pub catalog: Catalog,
-    /// Whether it answers many checks at once.
-    pub batch: Batch,
-    /// How long and how often it is asked again.
-    pub policy: Policy,
-    /// How long a file may take.
-    pub limits: Limits,
-    /// Whether the grace is over.
-    pub shutdown: Shutdown,
-    /// How long it may be away.
-    pub absent_for: Duration,
-    /// Whether it is away.
-    pub outage: Arc<Outage>,
-    /// The language of books that have none.
-    pub default_language: Option<Language>,
-    /// Files larger than this are not sent.
-    pub max_size: Option<u64>,
-    /// The newest row of its table `upload` that we heard of; 0 for none.
-    pub newest_upload: AtomicI64,
-    /// What was done in earlier runs, and what is done in this one.
-    pub journal: Journal,
-    /// How it makes links in place of copies, where it is to make them.
-    pub links: Option<Links>,
-    /// What keeps other uploaders off the books and contents under way; with `--db` only.
-    pub claims: Option<Locks>,
-    /// Signs of another uploader.
-    pub concurrent: ConcurrentUploaders,
-    /// Where the last books went.
-    pub recent: RecentEbooks,
-    /// Whose the ebooks are.
-    pub owners: crate::model::owners::Shared,
-}
+use crate::model::failure::Failure;
+use engine::Call;
+use http::Stream;
 
-impl Server {
-    /// The server as it was reached, without a journal and with nobody to keep apart from.
-    pub fn new(
-        target: &Target,
-        catalog: Catalog,
-        engine: Option<Engine>,
-        outage: Arc<Outage>,
-    ) -> Server {
-        Server {
-            api: target.api.clone(),
-            engine,
-            catalog,
-            batch: Batch::default(),
-            policy: target.policy,
-            limits: target.limits,
-            shutdown: target.shutdown.clone(),
-            absent_for: target.outage,
-            outage,
-            default_language: None,
-            max_size: target.max_size,
-            newest_upload: 0.into(),
-            journal: Journal::default(),
-            links: None,
-            claims: None,
-            concurrent: ConcurrentUploaders::default(),
-            recent: RecentEbooks::default(),
-            owners: crate::model::owners::Shared::default(),
-        }
-    }
+type Answer = Result<Value, Failure>;
 
-    /// The engine.
-    ///
-    /// # Errors
-    /// In a dry run, in which nothing may ask for it.
-    pub fn engine(&self) -> Result<&Engine, Failure> {
-        let none = || Failure::Refused("the engine is not asked in a dry run".into());
-        self.engine.as_ref().ok_or_else(none)
-    }
+/// Sends a body by the function that it is given; called again with a new token when one is refused.
+pub type SendBody<'a> = dyn FnMut(&mut dyn FnMut(Stream<'_>) -> Answer) -> Answer + 'a;
 
-    /// The address that stayed away for too long, else the API's.
-    pub fn culprit(&self) -> &str {
-        match (self.outage.culprit(), &self.engine) {
-            (Some(Part::Engine), Some(engine)) => engine.url(),
-            _ => self.api.base(),
-        }
-    }
+/// Takes a file, given its length where the server tells it, and its bytes.
+pub type ReadFile<'a> = dyn FnMut(Option<u64>, &mut dyn Read) -> io::Result<()> + 'a;
 
-    /// Is it there? Asks what needs its database, too.
-    ///
-    /// # Errors
-    /// As [`Api::get`].
-    pub fn is_there(&self) -> Result<(), Failure> {
-        self.api.look("/api/languages").map(drop)
-    }
+/// A MyBookshelf2 server as one user sees it; paths are encoded already.
+pub trait Api: fmt::Debug + Send + Sync {
+    /// Its address, for messages.
+    fn address(&self) -> &str;
+    /// Our user's id, once logged in.
+    fn user_id(&self) -> Option<i64>;
+    /// Is it there?
+    fn ping(&self) -> Result<(), Failure>;
+    /// GET.
+    fn get(&self, path: &str) -> Answer;
+    /// POST of a JSON body.
+    fn post(&self, path: &str, body: &Value) -> Answer;
+    /// DELETE.
+    fn delete(&self, path: &str) -> Answer;
+    /// POST of a body that is streamed.
+    fn stream(&self, path: &str, send: &mut SendBody<'_>) -> Answer;
+    /// GET of a file.
+    fn download(&self, path: &str, read: &mut ReadFile<'_>) -> Result<(), Failure>;
+    /// Starts a task of the engine.
+    fn call(&self, task: &str, args: &Value) -> Result<Call<'_>, Failure>;
 }

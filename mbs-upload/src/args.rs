@@ -1,7 +1,6 @@
 //! The command line.
 
 mod settings;
-mod values;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -11,16 +10,16 @@ use clap::{
 };
 
 use crate::{path_map::Mapping, rate::jobs::JobsArg};
-use values::{size, some_time, time};
+use wire::value::{duration, positive_duration, size};
 
 /// Upload e-book files with their metadata into MyBookshelf2, each once.
 ///
-/// Reads file_hash and finding records on standard input and writes an upload record for each. What
-/// the server has already, by SHA-1 and size, is a duplicate and no error.
+/// Reads file_hash and finding records from standard input and writes one upload record for each. A
+/// file that the server already has, by SHA-1 and size, is a duplicate, not an error.
 #[derive(Clone, Debug, Parser)]
 #[command(version, about, after_help = AFTER, args_override_self = true)]
 pub struct Args {
-    /// The server's REST API
+    /// Address of the server's REST API
     #[arg(
         long,
         env = "MBS_API",
@@ -29,7 +28,7 @@ pub struct Args {
         default_value = "http://localhost:6006"
     )]
     pub api: String,
-    /// The server's task engine
+    /// Address of the server's task engine (WebSocket)
     #[arg(
         long,
         env = "MBS_WS",
@@ -38,10 +37,10 @@ pub struct Args {
         default_value = "ws://localhost:8080/ws"
     )]
     pub ws: String,
-    /// Whom to log in as
+    /// User to log in as
     #[arg(long, env = "MBS_USER", hide_env_values = true, value_name = "NAME")]
     pub user: Option<String>,
-    /// File with the password; else MBS_PASSWORD holds it
+    /// File that holds the password [default: the variable MBS_PASSWORD]
     #[arg(
         long,
         env = "MBS_PASSWORD_FILE",
@@ -49,98 +48,93 @@ pub struct Args {
         value_name = "FILE"
     )]
     pub password_file: Option<PathBuf>,
-    /// What the server has, from mbs-hashes, believed as far as samples are there; a pipe of
-    /// mbs-hashes --follow is read on during the run;
-    /// may be given several times
+    /// Skip the files listed in FILE, the output of mbs-hashes; can be repeated
+    ///
+    /// Some of the listed files are looked up on the server first; the list is believed around those
+    /// that are there. A pipe from mbs-hashes --follow is read during the whole run.
     #[arg(long, value_name = "FILE")]
     pub known: Vec<PathBuf>,
-    /// Write down what is done, and go on from there after an interruption
+    /// Record progress in FILE; a later run with the same FILE resumes
+    ///
+    /// Finished files are skipped; interrupted ones are reconciled with the server.
     #[arg(long, value_name = "FILE")]
     pub journal: Option<PathBuf>,
-    /// What the journal says is about another server, or this one was emptied: believe none of it
+    /// Ignore what the journal says: it is about another server, or this one was emptied
     #[arg(long, requires = "journal")]
     pub new_server: bool,
-    /// Files in flight at a time, or auto to find the best number; the server answers 15 requests at
-    /// most
+    /// Number of parallel uploads, or auto to find the best number; the server answers at most 15
+    /// requests at a time
     #[arg(short, long, value_name = "N|auto", default_value = "4")]
     pub jobs: JobsArg,
-    /// The fewest in flight with -j auto
+    /// Minimum of -j auto
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub min: u8,
-    /// The most in flight with -j auto
+    /// Maximum of -j auto
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub max: u8,
-    /// Language of books that have none, by the server's code
+    /// Language for books without one, as the server's code
     #[arg(long, value_name = "CODE")]
     pub default_language: Option<String>,
-    /// Send no file larger than this, like 100MiB [default: what the server takes]
+    /// Skip files larger than SIZE, for example 100MiB [default: the server's limit]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub max_size: Option<u64>,
-    /// Tries after the first one
+    /// Number of retries per step
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub retries: u32,
-    /// Wait before the first of them; it doubles each time
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time)]
+    /// Pause before the first retry; doubles each time
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
     pub retry_wait: Duration,
-    /// Longest time without a byte sent or a word from the server; then the file is tried again
-    #[arg(long, value_name = "TIME", default_value = "240s", value_parser = some_time)]
+    /// Abort an upload after this long without progress, and retry it
+    #[arg(long, value_name = "TIME", default_value = "240s", value_parser = positive_duration)]
     pub stall: Duration,
-    /// Longest time for one try of a file, the engine's queue left out
-    #[arg(long, value_name = "TIME", default_value = "600s", value_parser = some_time)]
+    /// Abort an upload after this long, not counting the engine's queue, and retry it
+    #[arg(long, value_name = "TIME", default_value = "600s", value_parser = positive_duration)]
     pub max_time: Duration,
-    /// How long a server that is away is waited for, also at the start and whatever its Retry-After says
-    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = time)]
+    /// Wait this long for a server that is away, also at the start; limits its Retry-After too
+    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
     pub outage: Duration,
-    /// How long files under way may take to finish after SIGINT or SIGTERM; a second one ends at once
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    /// Time to finish the current uploads after SIGINT or SIGTERM; a second signal ends at once
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub grace: Duration,
-    /// Tell of files that take longer
-    #[arg(long, value_name = "TIME", default_value = "120s", value_parser = time)]
+    /// Report files that take longer than this
+    #[arg(long, value_name = "TIME", default_value = "120s", value_parser = duration)]
     pub slow: Duration,
-    /// Write figures for Prometheus to this file, every few seconds and at the end
+    /// Write Prometheus metrics to FILE every few seconds and at the end
     ///
     /// OpenMetrics text, replaced as a whole, as node_exporter's textfile collector reads it from
-    /// NAME.prom. All names begin with mbs_upload_: files_total by outcome, duplicates_total by who
-    /// told, duration_seconds (a histogram of uploaded files by their largest size), sent_bytes_total,
-    /// retries_total, slow_total, in_flight, jobs (the most at a time), rate (files a second over the
-    /// last 100), running (0 at the end), and the times start_time_seconds, last_end_time_seconds and
-    /// write_time_seconds.
+    /// NAME.prom. All names begin with mbs_upload_: files_total by outcome, duplicates_total by source,
+    /// duration_seconds (histogram of uploaded files by size), sent_bytes_total, retries_total,
+    /// slow_total, in_flight, jobs (current maximum), rate (files per second, average of the last 100),
+    /// running (0 at the end), start_time_seconds, last_end_time_seconds, write_time_seconds.
     #[arg(long, value_name = "FILE.prom")]
     pub metrics: Option<PathBuf>,
-    /// Have the server keep links to the files in place of copies, if it is one that can
+    /// Make the server store symbolic links to the files instead of copies, if it supports that
     ///
-    /// A file that no --path-map covers, a member of an archive and a symbolic link are failures: they
-    /// are not sent, and not copied instead. The first file goes alone. What each link leads to is read,
-    /// through --store or by downloading it from the server, and a link to other bytes is taken away
-    /// again. With --store a server that made a copy is told of, and nothing more is added to it. What is
-    /// linked to must stay where and as it is: the server has no bytes of its own then.
+    /// Files outside every --path-map, members of archives and symbolic links fail; they are not copied
+    /// instead. The first file is sent alone. Each link is followed, through --store or by a download
+    /// from the server, and removed again if it leads to other bytes. With --store, the run ends when the
+    /// server makes a copy. Keep the linked files where they are, unchanged: the server has no copy.
     #[arg(long, requires = "path_map")]
     pub symlink: bool,
-    /// What a folder is called where the server runs, like /home/me/Books=/calibre; may be given
-    /// several times, the innermost folder counts
+    /// Path of a folder on this host and on the server, for example /home/me/Books=/calibre; can be
+    /// repeated, the innermost folder counts
     #[arg(
         long,
         value_name = "HOST=SERVER",
         value_parser = OsStringValueParser::new().try_map(Mapping::parse)
     )]
     pub path_map: Vec<Mapping>,
-    /// The server's data folder (with books, uploads and thumbs in it), where it is visible here
+    /// The server's data folder (it holds books, uploads and thumbs), if this host can see it
     #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,
-    /// Keep Calibre books of the same title, authors, language and series apart
-    ///
-    /// The server would take them for one book. The first in the input keeps its title, each later one is
-    /// titled "Title (book_id)", with a note. Give it in every run over the library. Books are compared
-    /// within one run: with shards, equal books in different shards are not kept apart.
-    #[arg(long)]
-    pub separate: bool,
-    /// Ask the server, but send and change nothing
+    /// Only show what would be uploaded
     #[arg(long)]
     pub dry_run: bool,
-    /// Look whether all is ready: server, engine, limits, formats, languages, with --db the database and its
-    /// locks, with --store whether it is the server's and its disk, with --symlink whether it makes links,
-    /// with --journal whether it is about this server; then name the files that can never get there, and
-    /// what of the others will be cut. Sends and changes nothing, and only reads the journal
+    /// Test the setup, and list the files that the server will reject; uploads nothing
+    ///
+    /// Tests server, engine, limits, formats and languages; with --db the database and its locks, with
+    /// --store the folder and its free space, with --symlink whether the server makes links, with --journal
+    /// whether it belongs to this server. Lists metadata that will be cut. Only reads the journal.
     #[arg(long, conflicts_with = "dry_run")]
     pub check: bool,
     #[command(flatten)]
@@ -160,24 +154,24 @@ Examples:
   mbs-upload --check --db postgresql://ebooks@db/ebooks <hashed.ndjson | grep -v '\"ok\"'
   mbs-upload --dry-run <hashed.ndjson | jq -r .outcome | sort | uniq -c
 
-Several uploaders on one server double what they send at the same time, unless all
-are given --db (or MBS_DB): then they keep out of each other's way by locks there,
-whatever lists and machines they work on. The role needs SELECT on source, ebook and
-format. Behind a pooler such locks hold for nobody: name the server itself.
+Two uploaders can upload a book twice unless both have --db (or MBS_DB): then locks in
+the database keep them apart, on any number of machines. The role needs SELECT on source,
+ebook and format. Locks do not work behind a connection pooler: give the database server
+itself.
 
-https and wss: trusted is what the system trusts, or SSL_CERT_FILE and SSL_CERT_DIR
-in its place; a self-signed certificate is trusted where it is named there. The
-server is reached directly: http_proxy and its kin are not heeded.
+https and wss trust the system's certificates, or those in SSL_CERT_FILE and SSL_CERT_DIR
+instead; list a self-signed certificate there. Connections are direct: http_proxy and
+similar variables are ignored.
 
 Exit codes:
-  0    done; duplicates, too big and unsupported files included
-  1    some items failed, here or in an earlier step, each with a record that says why
-  2    usage
-  3    refused: the journal is another server's, or another process writes it; --db is not the server's,
-       or locks do not hold there;
-       --symlink, and nothing shows that the server makes links, or it does not see the files
+  0    done, including duplicates, too large and unsupported files
+  1    some files failed, here or in an earlier step; their records say why
+  2    usage error
+  3    refused: the journal belongs to another server or is in use; --db is not the server's
+       database or its locks do not work; --symlink, but the server does not make links or
+       does not see the files
   255  gave up: login refused, server away for longer than --outage, standard output closed,
-       journal's disk full, a file copied that was to be linked to";
+       journal's disk full, a file copied instead of linked";
 
 #[cfg(test)]
 mod tests {

@@ -15,19 +15,24 @@ use anyhow::Error;
 use wire::{Exit, Fatal, Writer, records::Summary};
 
 use crate::{
-    api::{Server, catalog::Catalog, engine::Engine, reach::Target},
+    api::{Api, catalog::Catalog, client::Client, engine::Engine, has::Retrying},
+    input::links::Links,
     known::Known,
     metadata::language,
     model::failure::Failure,
-    resume::{self, Opened},
-    retry::{attempt::with_retries, outage::Outage},
+    resume::{self, Journal, Opened},
+    retry::{
+        attempt::{Policy, with_retries},
+        outage::Outage,
+    },
+    run::session::Target,
 };
 use asked::look_at;
 use inputs::Inputs;
 use report::{Finding, Report};
 
-/// A journal that is only read, and whether what it tells is about another server.
-type Told = Option<(Opened, bool)>;
+/// A journal that is only read, and whether it is about another server.
+type Past = Option<(Opened, bool)>;
 
 /// Looks at the server, then at each record of `input`.
 ///
@@ -36,7 +41,7 @@ type Told = Option<(Opened, bool)>;
 /// fails.
 pub fn run(
     target: Target,
-    journal: Told,
+    journal: Past,
     known: &Known,
     input: impl BufRead,
     out: Writer,
@@ -57,23 +62,27 @@ type Looked = Result<Summary, String>;
 
 fn look(
     mut target: Target,
-    journal: Told,
+    journal: Past,
     known: &Known,
     input: impl BufRead,
     report: &Report<'_>,
 ) -> Result<Looked, Error> {
     let links = target.links.take();
     let Target {
-        api, ws, policy, ..
+        rest, ws, policy, ..
     } = &target;
-    let base = api.base().to_string();
-    if let Err(failure) = with_retries(*policy, || api.token().map(drop)) {
+    let (base, policy) = (rest.base().to_string(), *policy);
+    if let Err(failure) = with_retries(policy, || rest.token().map(drop)) {
         let message = failure.to_string();
         report.say(&Finding::failed("login", &base, &message))?;
         return Ok(Err(format!("{base}: log in: {failure}")));
     }
     report.say(&Finding::ok("login", &base))?;
-    let catalog = match with_retries(*policy, || Catalog::ask(api)) {
+    let mut api = Client {
+        rest: rest.clone(),
+        engine: None,
+    };
+    let mut catalog = match with_retries(policy, || Catalog::ask(&api)) {
         Ok(catalog) => catalog,
         Err(failure) => {
             report.say(&Finding::failed("languages", &base, &failure.to_string()))?;
@@ -83,45 +92,42 @@ fn look(
         }
     };
     let mut gone = None;
-    let outage = Arc::new(Outage::new(
-        Duration::ZERO,
-        *policy,
-        &target.shutdown,
-        |_, _| (),
-    ));
-    let engine = match with_retries(*policy, || Engine::open(ws, api, &outage, &target.shutdown)) {
+    // A preflight waits for no server.
+    let outage = Outage::new(Duration::ZERO, policy, &target.shutdown, |_, _| ());
+    let outage = Arc::new(outage);
+    match with_retries(policy, || Engine::open(ws, rest, &outage, &target.shutdown)) {
         Ok(engine) => {
             report.say(&Finding::ok("websocket", ws))?;
-            Some(engine)
+            api.engine = Some(engine);
         }
         Err(failure) => {
             report.say(&Finding::failed("websocket", ws, &failure.to_string()))?;
             gone = Some(format!("{ws}: connect: {failure}"));
-            None
         }
+    }
+    let code = target.default_language.as_deref();
+    catalog.languages.default =
+        code.and_then(|code| language::find(code, &catalog.languages.offered).cloned());
+    let subject = Subject {
+        api: &api,
+        has_engine: api.engine.is_some(),
+        policy,
+        catalog: &catalog,
+        links: links.as_ref(),
+        max_size: target.max_size,
     };
-    let default_language = target
-        .default_language
-        .as_deref()
-        .and_then(|code| language::find(code, &catalog.languages).cloned());
-    let mut server = Server {
-        links,
-        default_language,
-        // Nobody is waited for here.
-        absent_for: Duration::ZERO,
-        ..Server::new(&target, catalog, engine, outage)
-    };
-    let seen = look_at(&server, &target, report, &mut gone);
-    let seen = match seen {
+    let seen = match look_at(subject, &target, report, &mut gone) {
         Ok(seen) => seen,
         Err(Trouble::Output(error)) => return Err(error),
         Err(Trouble::Server(failure)) => return Ok(Err(format!("{base}: {failure}"))),
     };
+    let mut past = Journal::default();
     if let Some((opened, new_server)) = journal {
         let file = opened.shown.clone();
-        match resume::begin(opened, new_server, &server, report.out()) {
+        let server = Retrying { api: &api, policy };
+        match resume::begin(opened, new_server, &server, policy.wait, report.out()) {
             Ok(journal) => {
-                server.journal = journal;
+                past = journal;
                 report.say(&Finding::ok("journal", file))?;
             }
             Err(fatal) => {
@@ -134,7 +140,7 @@ fn look(
             }
         }
     }
-    let mut inputs = Inputs::new(&server, known, &seen);
+    let mut inputs = Inputs::new(subject, &past, known, &seen);
     let read = match inputs.judge_all(input, report) {
         Ok(summary) => summary,
         Err(Trouble::Output(error)) => return Err(error),
@@ -155,6 +161,17 @@ fn look(
         Some(why) => Err(why),
         None => Ok(read),
     })
+}
+
+/// The server that is looked at.
+#[derive(Clone, Copy, Debug)]
+struct Subject<'a> {
+    api: &'a dyn Api,
+    has_engine: bool,
+    policy: Policy,
+    catalog: &'a Catalog,
+    links: Option<&'a Links>,
+    max_size: Option<u64>,
 }
 
 /// What ends the looking.

@@ -11,7 +11,6 @@
 //! pauses until it is back, each file under way takes its locks again, and asks again what has
 //! become of its content and of its book meanwhile.
 
-pub mod claim;
 pub mod concurrent;
 mod connect;
 mod guard;
@@ -34,12 +33,14 @@ pub use connect::connect;
 pub use guard::{LockGuard, LockState};
 pub use index::{INDEX, SLOW};
 use mbs_hashes::Settings;
-pub use same::{Same, same};
+pub use same::{Same, Sample, same};
 pub use turn::Turn;
 use wire::Diagnostics;
 
 use crate::{
-    known::Content, locks::claim::Claim, model::failure::Failure, retry::shutdown::Shutdown,
+    known::Content,
+    model::{claim::Claim, failure::Failure},
+    retry::shutdown::Shutdown,
 };
 use line::{Backend, Line};
 use waiting::Announced;

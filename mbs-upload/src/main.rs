@@ -4,18 +4,13 @@ use std::{io::BufReader, process::ExitCode};
 
 use clap::Parser;
 use mbs_upload::{
-    api::{
-        has,
-        login::Login,
-        reach::{Target, reach},
-        rest::Api,
-    },
+    api::has,
     args::Args,
     check, known,
     rate::Monitor,
-    resume,
+    resume::{self, Journal},
     retry::shutdown::Shutdown,
-    run,
+    run::{self, session::reach},
 };
 use wire::{
     Exit, Writer,
@@ -43,13 +38,13 @@ fn main() -> ExitCode {
 
 fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
     let shutdown = Shutdown::new()?;
-    let target = target(args, &shutdown)?;
-    let jobs = args.jobs()?;
+    let (target, mode, jobs) = (args.target(&shutdown)?, args.mode()?, args.jobs()?);
     let heard = known::read(&args.known, &out)?;
     let input = BufReader::new(wire::stop::stdin());
     let file = args.journal.as_deref();
-    let opened = file.map(|file| resume::open(file, args.dry_run || args.check));
-    let opened = opened.transpose()?;
+    let opened = file
+        .map(|file| resume::open(file, args.dry_run || args.check))
+        .transpose()?;
     if args.check {
         shutdown.after_signal(args.grace)?;
         let known = heard.believe(&[], &out)?;
@@ -58,41 +53,17 @@ fn upload(args: &Args, out: Writer) -> Result<Exit, anyhow::Error> {
     }
     let monitor = Monitor::new(args.slow, args.metrics.as_deref(), jobs)?;
     shutdown.after_signal(args.grace)?;
-    let mut server = reach(target, &out)?;
-    if let Some(opened) = opened {
-        server.journal = resume::begin(opened, args.new_server, &server, &out)?;
-    }
-    let known = has::believe(heard, &server, &out)?;
-    let manner = run::Mode {
-        jobs: jobs.most(),
-        dry_run: args.dry_run,
-        separate: args.separate,
+    let session = reach(target, &out)?;
+    let journal = match opened {
+        Some(opened) => resume::begin(
+            opened,
+            args.new_server,
+            &session.asked(),
+            args.retry_wait,
+            &out,
+        )?,
+        None => Journal::default(),
     };
-    let end = run::run(&server, known, manner, &monitor, input, out);
-    if end.is_ok() {
-        resume::settle::look_back(&server.journal, &server);
-    }
-    end
-}
-
-/// The server as the command line has it.
-fn target(args: &Args, shutdown: &Shutdown) -> Result<Target, anyhow::Error> {
-    let (base, ws) = args.addresses()?;
-    let (user, password) = args.credentials()?;
-    let limits = args.limits();
-    Ok(Target {
-        api: Api::new(&base, Login::new(&user, &password), limits, shutdown),
-        ws,
-        user,
-        limits,
-        policy: args.policy(),
-        outage: args.outage,
-        shutdown: shutdown.clone(),
-        links: args.links()?,
-        database: args.claims()?,
-        store: args.store.clone(),
-        default_language: args.default_language.clone(),
-        max_size: args.max_size,
-        dry_run: args.dry_run,
-    })
+    let known = has::believe(heard, &session.asked(), &out)?;
+    run::run(&session, &journal, known, mode, &monitor, input, out)
 }

@@ -1,57 +1,54 @@
 //! The journal: what was done, line by line, so that a run that was killed at any moment can be
-//! gone on with, and nothing is lost, doubled, or asked about again.
+//! continued, and nothing is lost, doubled, or asked about again.
 //!
 //! A file of NDJSON that is only appended to. It begins with a `journal` record, which tells the
-//! server from another one. Each file's way leaves a few `journal_step` records and ends with a
+//! server from another one. Each upload leaves a few `journal_step` records and ends with a
 //! `journal_end`, which is on the disk before the outcome is printed. Journals can be joined with
 //! `cat`; lines of unknown types, unknown fields and torn lines are passed by.
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`log`] | the file: locked, appended to, synced |
-//! | [`past`], [`interrupted`] | what it tells of earlier runs, and of files whose way was cut short |
-//! | [`done`] | what is done, as far as it is believed |
-//! | [`identity`] | is this the server that it is about, and has it still what it had? |
-//! | [`terms`], `refusals` | on what terms a refusal holds, and whether it does |
-//! | `ending` | how a file's way ended |
-//! | [`unconfirmed`], [`clock`] | ebooks that may have been made unheard, and by whose clock |
-//! | [`settle`] | what a killed run has left on the server |
+//! | [`past`], [`interrupted`] | earlier runs, and their uploads that were cut short |
+//! | [`done`] | finished files, as far as that is believed |
+//! | [`server`] | what the journal asks of the server that it is about |
+//! | [`identity`] | is this that server, and has it still what it had? |
+//! | `refusal_rule`, `refusals` | by which rules a file was refused, and whether they hold |
+//! | `ending` | how an upload ended |
+//! | `settle` | interrupted uploads, reconciled with the server |
 
-pub mod clock;
 pub mod done;
 pub mod ending;
 mod entry;
 pub mod identity;
 pub mod interrupted;
-pub mod log;
 mod open;
 pub mod past;
+pub mod refusal_rule;
 mod refusals;
-pub mod settle;
-pub mod terms;
-pub mod unconfirmed;
+pub mod server;
+mod settle;
 
-use std::{
-    collections::HashMap,
-    fs::File,
-    sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering},
-};
+use std::{collections::HashMap, fs::File, time::Duration};
 
 use jiff::{Timestamp, Unit};
-use wire::{Exit, Fatal, Line, OrFatal, Writer, records::JournalStep};
+use wire::{
+    Exit, Fatal, Line, OrFatal, Writer,
+    journal::{Journal as Log, WriteError},
+    records::JournalStep,
+};
 
-use crate::{api::Server, known::Content, model::outcome::Outcome};
-use clock::Clock;
+use crate::{
+    known::Content,
+    model::{outcome::Outcome, owners},
+};
 use ending::read_outcome;
 use interrupted::Interrupted;
-use log::Log;
 pub use open::{Opened, open};
 use past::Past;
 use refusals::Refusals;
-pub use terms::Refused;
-use unconfirmed::Unconfirmed;
+use server::Server;
 
-/// A journal that is being written, or none: then what is told to it is forgotten with the run.
+/// A journal that is being written, or none: then what it is given is forgotten with the run.
 #[derive(Debug, Default)]
 pub struct Journal {
     log: Option<Log>,
@@ -59,16 +56,17 @@ pub struct Journal {
     file: Option<File>,
     past: Past,
     refusals: Refusals,
-    /// Ebooks that may have been made unheard, by this run or an earlier one.
-    unconfirmed: Mutex<HashMap<Content, Vec<Unconfirmed>>>,
-    /// What is known of the server's.
-    clock: Clock,
-    /// Files whose way a killed run has begun.
+    /// Uploads that a killed run began.
     interrupted: HashMap<Content, Interrupted>,
+    /// Which book each ebook was first filled by.
+    pub owners: owners::Shared,
+    /// The newest row of the server's table `upload` that earlier runs heard of; 0 for none.
+    pub newest_upload: i64,
 }
 
-/// Holds an opened journal against the server, settles what a killed run has left interrupted done there,
-/// and is ready for what follows. `new_server`: what the journal tells is about another one.
+/// Compares an opened journal with the server, settles what a killed run left unfinished there, and
+/// is ready for what follows. `new_server`: the journal is about another one. `pause` is how long
+/// requests of a killed run may take to come to their end.
 ///
 /// # Errors
 /// Refused when the server is not the journal's; gave up when it does not answer or nothing can be
@@ -76,7 +74,8 @@ pub struct Journal {
 pub fn begin(
     opened: Opened,
     new_server: bool,
-    server: &Server,
+    server: &dyn Server,
+    pause: Duration,
     out: &Writer,
 ) -> Result<Journal, Fatal> {
     let Opened {
@@ -102,44 +101,39 @@ pub fn begin(
     let compared = identity::compare(&journal.past, server).map_err(|why| why.fatal(&shown))?;
     if compared.doubtful.is_empty() {
         let owners = std::mem::take(&mut journal.past.owners);
-        server.owners.begin(owners);
+        journal.owners.begin(owners);
     }
-    journal.past.done.unconfirmed(compared.doubtful);
+    journal.past.done.doubt(compared.doubtful);
     if !begun || new_server {
         let head = identity::head(server, begun).map_err(|why| why.fatal(&shown))?;
         journal.write_head(&head)?;
     }
     journal.refusals = Refusals::ask(&mut journal.past, server)
-        .or_fatal(Exit::GaveUp, format_args!("{}: check", server.api.base()))?;
-    let (done, in_doubt) = journal.past.done.count();
+        .or_fatal(Exit::GaveUp, format_args!("{}: check", server.address()))?;
+    let (done, doubtful) = journal.past.done.count();
     out.verbose(&shown, "read", &format!("{done} contents are done"));
     match compared.missing {
-        0 => {
-            let newest = journal.past.newest_upload;
-            server.newest_upload.fetch_max(newest, Ordering::Relaxed);
-        }
-        missing => {
+        0 => journal.newest_upload = journal.past.newest_upload,
+        missing if doubtful > 0 => {
             let message = format!(
                 "of {} files that it must have, {missing} are not there: it was set back to a backup, or \
-                 ebooks were removed; {in_doubt} files that were done are asked about again",
+                 ebooks were removed; {doubtful} files that were done are asked about again",
                 compared.asked
             );
-            if in_doubt > 0 {
-                out.warn(&shown, "compare with the server", &message);
-            }
+            out.warn(&shown, "compare with the server", &message);
         }
+        _ => {}
     }
     let interrupted = std::mem::take(&mut journal.past.interrupted);
     if journal.log.is_some() {
-        journal.unconfirmed = std::mem::take(&mut journal.past.unconfirmed).into();
-        journal.interrupted = settle::settle(&mut journal, interrupted, server)?;
+        journal.interrupted = settle::settle(&mut journal, interrupted, server, pause)?;
     }
     Ok(journal)
 }
 
 impl Journal {
-    /// The duplicate that this content is, where the server has it, as earlier runs found. What became of
-    /// it then is said again.
+    /// The duplicate that this content is, where the server has it, as earlier runs found; with the
+    /// ids and notes of its upload.
     pub fn done(&self, content: &Content) -> Option<Outcome> {
         let done = &self.past.done;
         let file = self.file.as_ref();
@@ -150,101 +144,51 @@ impl Journal {
         })
     }
 
-    /// What is known of the server's clock.
-    pub fn clock(&self) -> Clock {
-        self.clock
-    }
-
     /// How far a killed run got with this content.
     pub fn interrupted(&self, content: &Content) -> Option<&Interrupted> {
         self.interrupted.get(content)
     }
 
-    /// Writes a step; type and content are put to it, and the time if it has none.
+    /// Writes a step; type, content and time are added to it.
     ///
     /// # Errors
-    /// One line that names the file; the run cannot go on.
-    pub fn step(&self, content: &Content, step: JournalStep) -> Result<(), String> {
+    /// The run cannot go on.
+    pub fn step(&self, content: &Content, step: JournalStep) -> Result<(), WriteError> {
         let Some(log) = &self.log else {
             return Ok(());
-        };
-        let at = match step.at.is_empty() {
-            true => now(),
-            false => step.at,
         };
         let step = JournalStep {
             sha1: content.sha1(),
             size: content.size(),
-            at,
+            at: now(),
             ..step
         };
         log.append(&Line::of(&step)).map(drop)
     }
 
-    /// Writes that no empty ebook is left of this file's way.
+    /// Writes that no request for this file is at work any more.
     ///
     /// # Errors
     /// As [`Journal::step`].
-    pub fn cleared(&self, content: &Content) -> Result<(), String> {
-        self.bare("cleared", content)
-    }
-
-    fn bare(&self, step: &str, content: &Content) -> Result<(), String> {
+    pub fn cleared(&self, content: &Content) -> Result<(), WriteError> {
         let step = JournalStep {
-            step: step.into(),
+            step: "cleared".into(),
             ..JournalStep::default()
         };
         self.step(content, step)
     }
 
-    /// Writes that an ebook may have been made for this content unheard, to be looked for until that is
-    /// [settled](settle::look_back), whatever becomes of the file.
-    ///
-    /// # Errors
-    /// As [`Journal::step`].
-    pub fn note_unconfirmed(
-        &self,
-        content: &Content,
-        unconfirmed: Unconfirmed,
-    ) -> Result<(), String> {
-        let written = self.step(content, unconfirmed.line());
-        self.lock_unconfirmed()
-            .entry(*content)
-            .or_default()
-            .push(unconfirmed);
-        written
-    }
-
-    /// What may have been made for this content unheard.
-    pub fn unconfirmed(&self, content: &Content) -> Vec<Unconfirmed> {
-        self.lock_unconfirmed()
-            .get(content)
-            .cloned()
-            .unwrap_or_default()
-    }
-
-    fn settled(&self, content: &Content) -> Result<(), String> {
-        self.lock_unconfirmed().remove(content);
-        self.bare("settled", content)
-    }
-
-    fn lock_unconfirmed(&self) -> MutexGuard<'_, HashMap<Content, Vec<Unconfirmed>>> {
-        self.unconfirmed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Why nothing can be written any more.
-    pub fn trouble(&self) -> Option<String> {
-        self.log.as_ref().and_then(Log::trouble)
+    pub fn trouble(&self) -> Option<WriteError> {
+        self.log.as_ref().and_then(Log::failure)
     }
 
     fn write_head(&self, head: &Line) -> Result<(), Fatal> {
         let Some(log) = &self.log else {
             return Ok(());
         };
-        let written = log.append(head).and_then(|length| log.sync(length));
-        written.map_err(|why| Fatal::new(Exit::GaveUp, why))
+        let written = log.append_synced(head);
+        written.map_err(|error| Fatal::new(Exit::GaveUp, error.to_string()))
     }
 }
 

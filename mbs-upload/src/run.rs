@@ -1,7 +1,9 @@
-//! The whole run: input in, errands by several workers, a record for each file out.
-//!
+//! The whole run: input in, files uploaded by several workers, a record for each file out.
 
+mod feed;
 pub mod report;
+pub mod session;
+mod worker;
 
 use std::{
     io::{self, BufRead},
@@ -15,13 +17,16 @@ use std::{
 use wire::{Exit, Fatal, OrFatal, Writer, records::Summary};
 
 use crate::{
-    api::Server,
     input::links::Links,
     known::Known,
-    queue::{feed::read, work_queue::WorkQueue},
+    queue::work_queue::WorkQueue,
     rate::Monitor,
+    resume::Journal,
+    steps::{Memory, Tools},
 };
+use feed::read;
 use report::Report;
+use session::Session;
 
 /// What is said where not even one can be started.
 const NO_THREAD: &str = "threads: start one";
@@ -37,18 +42,16 @@ pub struct Mode {
     pub jobs: u8,
     /// Ask, but send nothing.
     pub dry_run: bool,
-    /// Keep Calibre books of equal names apart.
-    pub separate: bool,
+    /// No larger file is sent.
+    pub max_size: Option<u64>,
 }
 
-pub(crate) struct Run<'a> {
-    pub(crate) server: &'a Server,
-    pub(crate) queue: WorkQueue,
-    pub(crate) mode: Mode,
-    pub(crate) out: &'a Writer,
-    pub(crate) report: Report<'a>,
-    pub(crate) monitor: &'a Monitor,
-    pub(crate) broken: Mutex<Option<io::Error>>,
+struct Run<'a> {
+    with: Tools<'a>,
+    out: &'a Writer,
+    report: Report<'a>,
+    monitor: &'a Monitor,
+    broken: Mutex<Option<io::Error>>,
 }
 
 /// Does all that `input` asks for.
@@ -56,17 +59,29 @@ pub(crate) struct Run<'a> {
 /// # Errors
 /// The input cannot be read, stdout is closed, or the server is gone.
 pub fn run(
-    server: &Server,
+    session: &Session,
+    journal: &Journal,
     known: Known,
     mode: Mode,
     monitor: &Monitor,
     input: impl BufRead + Send + 'static,
     out: Writer,
 ) -> Result<Exit, anyhow::Error> {
+    let (queue, memory) = (WorkQueue::new(ROOM, known), Memory::default());
+    memory.newest.saw(journal.newest_upload);
     let run = Run {
-        server,
-        queue: WorkQueue::new(ROOM, known),
-        mode,
+        with: Tools {
+            api: &session.api,
+            catalog: &session.catalog,
+            retry: &session.retry,
+            journal,
+            links: session.links.as_ref(),
+            locks: session.locks.as_ref(),
+            memory: &memory,
+            queue: &queue,
+            max_size: mode.max_size,
+            dry_run: mode.dry_run,
+        },
         out: &out,
         report: Report::new(monitor),
         monitor,
@@ -79,7 +94,7 @@ pub fn run(
         .name("input".into())
         .spawn(move || read(input, &reader_end))
         .or_fatal(Exit::GaveUp, NO_THREAD)?;
-    server.shutdown.begin();
+    session.retry.shutdown.begin();
     let (at_work, over) = channel();
     let completeness = thread::scope(|scope| {
         let run = &run;
@@ -101,12 +116,7 @@ pub fn run(
         drop((sender, at_work));
         run.feed(&feed)
     });
-    let Run {
-        queue,
-        report,
-        broken,
-        ..
-    } = run;
+    let Run { report, broken, .. } = run;
     if let Some(error) = broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error.into());
     }
@@ -136,11 +146,11 @@ pub fn run(
     if wire::stop::requested() {
         return Err(Fatal::new(exit, format!("input: {why}: {rest}")).into());
     }
-    let message = match server.journal.trouble() {
+    let message = match journal.trouble() {
         Some(trouble) => format!("{trouble}; {rest}"),
-        None => format!("{}: {why}; {rest}", server.culprit()),
+        None => format!("{}: {why}; {rest}", session.culprit()),
     };
-    let refused = server.links.as_ref().and_then(Links::refused);
+    let refused = session.links.as_ref().and_then(Links::refused);
     let exit = refused.map_or(Exit::GaveUp, |(_, exit)| exit);
     Err(Fatal::new(exit, message).into())
 }

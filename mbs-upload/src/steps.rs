@@ -7,7 +7,7 @@ mod journaling;
 mod linking;
 mod making;
 mod placing;
-pub mod recent;
+mod recent;
 mod sending;
 mod step;
 mod tries;
@@ -15,9 +15,14 @@ mod tries;
 use std::{sync::MutexGuard, time::Instant};
 
 use crate::{
-    api::{Server, extract::Since},
+    api::{
+        Api,
+        catalog::Catalog,
+        extract::{Extractor, NewestRow, Since},
+        upload_check::Batch,
+    },
     input::{links::Links, unfit::unfit},
-    locks::LockGuard,
+    locks::{LockGuard, Locks, concurrent::ConcurrentUploaders},
     metadata::book::Book,
     model::{
         failure::Failure,
@@ -25,21 +30,73 @@ use crate::{
         outcome::{Kind, Outcome},
     },
     queue::work_queue::{Held, WorkQueue},
-    retry::timeout::{Clock, Late, spell},
+    resume::Journal,
+    retry::{
+        Retry,
+        timeout::{Clock, Late, spell},
+    },
 };
 use making::Names;
+use recent::RecentEbooks;
 use step::Step;
 use tries::{AfterFailure, Tries, UnconfirmedSteps};
 
 /// Additions that fail before the file that the server keeps for them is taken for lost.
 const UNADDED: u32 = 2;
 
+/// What the steps of all files work with.
+#[derive(Clone, Copy, Debug)]
+pub struct Tools<'a> {
+    /// The server.
+    pub api: &'a dyn Api,
+    /// What it has.
+    pub catalog: &'a Catalog,
+    /// How failures are dealt with.
+    pub retry: &'a Retry,
+    /// What is written down.
+    pub journal: &'a Journal,
+    /// How links are made in place of copies, if they are.
+    pub links: Option<&'a Links>,
+    /// What keeps other uploaders off, if they are kept off.
+    pub locks: Option<&'a Locks>,
+    /// What this run has learned.
+    pub memory: &'a Memory,
+    /// What else is under way.
+    pub queue: &'a WorkQueue,
+    /// No larger file is sent.
+    pub max_size: Option<u64>,
+    /// Ask, but send nothing.
+    pub dry_run: bool,
+}
+
+impl<'a> Tools<'a> {
+    /// The metadata task.
+    fn extractor(&self) -> Extractor<'a> {
+        Extractor {
+            api: self.api,
+            retry: self.retry,
+            newest: &self.memory.newest,
+        }
+    }
+}
+
+/// What a run learns of the server, shared by all files.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Whether it answers many checks at once.
+    pub batch: Batch,
+    /// The newest row of its table `upload`.
+    pub newest: NewestRow,
+    /// The ebooks that the last files went to.
+    pub recent: RecentEbooks,
+    /// Signs of other uploaders.
+    pub concurrent: ConcurrentUploaders,
+}
+
 /// A file under way.
 pub struct UploadTask<'a> {
-    server: &'a Server,
-    queue: &'a WorkQueue,
+    with: &'a Tools<'a>,
     job: &'a Job,
-    dry_run: bool,
     /// Its claims among all uploaders.
     guard: Option<LockGuard<'a>>,
     sent: &'a dyn Fn(u64),
@@ -70,7 +127,7 @@ pub struct UploadTask<'a> {
     put_off: bool,
 }
 
-/// How an task ended.
+/// How an upload task ended.
 #[derive(Debug)]
 pub struct TaskEnd {
     /// For the record.
@@ -105,18 +162,14 @@ impl TaskEnd {
 impl<'a> UploadTask<'a> {
     /// The way of `job`, off which `guard` keeps other uploaders; `sent` is told the bytes as they go.
     pub fn new(
-        server: &'a Server,
-        queue: &'a WorkQueue,
+        with: &'a Tools<'a>,
         job: &'a Job,
-        dry_run: bool,
         guard: Option<LockGuard<'a>>,
         sent: &'a dyn Fn(u64),
     ) -> UploadTask<'a> {
         UploadTask {
-            server,
-            queue,
+            with,
             job,
-            dry_run,
             guard,
             sent,
             book: job.book.clone(),
@@ -128,7 +181,7 @@ impl<'a> UploadTask<'a> {
             series: None,
             names: None,
             failures: 0,
-            clock: Clock::new(server.limits, Instant::now()),
+            clock: Clock::new(with.retry.limits, Instant::now()),
             late: None,
             unconfirmed: UnconfirmedSteps::default(),
             unadded: 0,
@@ -153,20 +206,17 @@ impl<'a> UploadTask<'a> {
         if self.made.is_some() && outcome.kind != Kind::Uploaded {
             self.clear_away(&mut outcome);
         }
-        if self.unconfirmed.create {
-            self.clear_twins(&mut outcome);
-        }
         outcome
             .notes
             .splice(0..0, std::mem::take(&mut self.book.notes));
         outcome.attempts += self.failures;
         if matches!(outcome.kind, Kind::Uploaded | Kind::Duplicate) {
-            self.queue.now_known(self.job.content);
+            self.with.queue.now_known(self.job.content);
         }
         TaskEnd {
             outcome,
             // A server that makes copies in place of links is to make no more of them.
-            gone: (self.server.links.as_ref().and_then(Links::refused)).map(|(why, _)| why),
+            gone: (self.with.links.and_then(Links::refused)).map(|(why, _)| why),
             put_off: self.put_off,
         }
     }
@@ -190,7 +240,7 @@ impl<'a> UploadTask<'a> {
                     self.note_doubt(&failure);
                     match self.judge(&failure, &mut tries) {
                         AfterFailure::Again => {
-                            self.clock = Clock::new(self.server.limits, Instant::now());
+                            self.clock = Clock::new(self.with.retry.limits, Instant::now());
                         }
                         AfterFailure::Failed => return self.give_up(failure),
                         AfterFailure::Gone(why) => return Err(why),
@@ -201,13 +251,13 @@ impl<'a> UploadTask<'a> {
     }
 
     fn without_asking(&self) -> Option<Outcome> {
-        if self.queue.is_known(&self.job.content) {
+        if self.with.queue.is_known(&self.job.content) {
             return Some(Outcome::duplicate("known"));
         }
-        if let Some(outcome) = self.server.journal.engine_refusal(self.job) {
+        if let Some(outcome) = self.with.journal.engine_refusal(self.job) {
             return Some(outcome);
         }
-        unfit(self.job, self.server.max_size)
+        unfit(self.job, self.with.max_size)
     }
 
     /// Takes the next step; an outcome ends the task.
@@ -216,7 +266,7 @@ impl<'a> UploadTask<'a> {
         let now = Instant::now();
         self.clock.moves(now);
         if let Some(Late::Over) = self.clock.late(now) {
-            let limit = spell(self.server.limits.max_time);
+            let limit = spell(self.with.retry.limits.max_time);
             let next = self.step.waits_for();
             // The step that waits was not begun: there is nothing to doubt about it.
             return Err(Failure::NotReached(format!(
@@ -243,7 +293,7 @@ impl<'a> UploadTask<'a> {
         if let Err(why) = self.note(&step)
             && matches!(step, Step::Send)
         {
-            return Ok(Some(Outcome::because(Kind::Failed, why)));
+            return Ok(Some(Outcome::because(Kind::Failed, why.to_string())));
         }
         self.step = step;
         self.is_unconfirmed = false;
@@ -271,7 +321,7 @@ impl<'a> UploadTask<'a> {
                 _ => {}
             }
             // It went away over the question.
-            if let Some(gone) = self.server.outage.gone() {
+            if let Some(gone) = self.with.retry.outage.gone() {
                 return Err(gone);
             }
         }

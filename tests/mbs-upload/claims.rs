@@ -8,7 +8,8 @@ use harness::Pooler;
 
 use mbs_upload::{
     known::Content,
-    locks::{self, LockState, Locks, claim},
+    locks::{self, LockState, Locks},
+    model::claim,
 };
 use postgres::Client;
 

@@ -1,5 +1,5 @@
 use super::*;
-use mbs_upload::locks::claim;
+use mbs_upload::model::claim;
 use std::{
     io::{Read, Write},
     os::unix::process::ExitStatusExt,

@@ -1,4 +1,4 @@
-use mbs_upload::locks::claim;
+use mbs_upload::model::claim;
 
 use super::{
     claims::{both, ended, lock, started},

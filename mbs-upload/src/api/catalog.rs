@@ -1,4 +1,4 @@
-//! What the server has to catalog: its languages and genres, asked once; its series and the genres
+//! What the server has: its languages and genres, asked once; its series and the genres
 //! behind other names, learned on the way.
 
 use std::{
@@ -8,7 +8,11 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{api::rest::Api, metadata::language::Language, model::failure::Failure};
+use crate::{
+    api::Api,
+    metadata::language::{Language, Languages},
+    model::failure::Failure,
+};
 
 /// Names remembered at most; a library may have any number of tags.
 const REMEMBERED: usize = 100_000;
@@ -17,7 +21,7 @@ const REMEMBERED: usize = 100_000;
 #[derive(Debug)]
 pub struct Catalog {
     /// All its languages.
-    pub languages: Vec<Language>,
+    pub languages: Languages,
     learned: Mutex<Learned>,
 }
 
@@ -34,7 +38,7 @@ impl Catalog {
     ///
     /// # Errors
     /// As [`Api::get`].
-    pub fn ask(api: &Api) -> Result<Catalog, Failure> {
+    pub fn ask(api: &dyn Api) -> Result<Catalog, Failure> {
         let languages = rows(&api.get("/api/languages")?)?
             .iter()
             .filter_map(|row| {
@@ -59,7 +63,10 @@ impl Catalog {
             ..Learned::default()
         };
         Ok(Catalog {
-            languages,
+            languages: Languages {
+                offered: languages,
+                default: None,
+            },
             learned: learned.into(),
         })
     }

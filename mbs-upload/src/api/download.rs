@@ -1,10 +1,10 @@
 //! A stored file, read back from the server to know it by its bytes.
 
 use crate::{
-    api::rest::Api,
+    api::Api,
     input::{
+        bytes::{other_bytes, sha1_of},
         links::Leads,
-        origin::{other_bytes, sha1_of},
     },
     known::Content,
     model::failure::Failure,
@@ -14,20 +14,24 @@ use crate::{
 ///
 /// # Errors
 /// As [`Api::get`].
-pub fn leads(api: &Api, source: i64, content: &Content) -> Result<Leads, Failure> {
+pub fn leads(api: &dyn Api, source: i64, content: &Content) -> Result<Leads, Failure> {
     let path = format!("/api/download/{source}");
-    let size = content.size();
-    let read = api.download(&path, |length, body| match length {
-        Some(length) if length != size => Ok(Leads::Elsewhere(format!(
-            "a file of {length} bytes, not {size}"
-        ))),
-        _ => Ok(match other_bytes(&sha1_of(body, size)?, content) {
-            None => Leads::Here,
-            Some(what) => Leads::Elsewhere(what),
-        }),
+    let (size, mut leads) = (content.size(), Leads::Nowhere);
+    let read = api.download(&path, &mut |length, body| {
+        leads = match length {
+            Some(length) if length != size => {
+                Leads::Elsewhere(format!("a file of {length} bytes, not {size}"))
+            }
+            _ => match other_bytes(&sha1_of(body, size)?, content) {
+                None => Leads::Here,
+                Some(what) => Leads::Elsewhere(what),
+            },
+        };
+        Ok(())
     });
     match read {
+        Ok(()) => Ok(leads),
         Err(Failure::NotFound(_)) => Ok(Leads::Nowhere),
-        other => other,
+        Err(other) => Err(other),
     }
 }

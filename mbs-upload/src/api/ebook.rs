@@ -1,9 +1,13 @@
 //! An ebook of the server: made, given a file, looked at, removed again while it is empty.
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{api::rest::Api, known::Content, model::failure::Failure};
+use crate::{
+    api::Api,
+    known::Content,
+    metadata::{book::Author, wanted::Wanted},
+    model::failure::Failure,
+};
 
 /// One stored file of an ebook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,10 +27,6 @@ pub struct Source {
 pub struct Ebook {
     /// Who made it.
     pub created_by: Option<i64>,
-    /// When, in the local time of the server's database, which it calls UTC.
-    pub created: Option<Timestamp>,
-    /// Somebody has changed it since.
-    pub changed: bool,
     /// Its files.
     pub sources: Vec<Source>,
 }
@@ -45,12 +45,17 @@ pub enum Added {
     },
 }
 
-/// Makes an ebook; gives its row.
+/// Makes an ebook; gives its row. A series without a row of its own is made along with it.
 ///
 /// # Errors
 /// As [`Api::post`]. The server checks nothing for being unique: never repeat it without asking.
-pub fn create(api: &Api, body: &Value) -> Result<i64, Failure> {
-    match api.post("/api/ebooks", body) {
+pub fn create(
+    api: &dyn Api,
+    wanted: &Wanted,
+    series: Option<i64>,
+    genres: &[i64],
+) -> Result<i64, Failure> {
+    match api.post("/api/ebooks", &body(wanted, series, genres)) {
         // The database was in trouble, or a row that we named is gone: it may be better next time.
         Err(Failure::Said { error, details }) if error == "Database error" => {
             Err(Failure::Server(format!("{error}: {details}")))
@@ -59,12 +64,40 @@ pub fn create(api: &Api, body: &Value) -> Result<i64, Failure> {
     }
 }
 
+fn body(wanted: &Wanted, series: Option<i64>, genres: &[i64]) -> Value {
+    let mut body = json!({
+        "title": wanted.title,
+        "language": {"id": wanted.language},
+        "authors": authors(&wanted.authors),
+        "genres": genres.iter().map(|id| json!({"id": id})).collect::<Vec<_>>(),
+    });
+    if let Some(place) = &wanted.series {
+        body["series"] = match series {
+            Some(id) => json!({"id": id}),
+            None => json!({"title": place.title}),
+        };
+        if let Some(index) = place.index {
+            body["series_index"] = index.into();
+        }
+    }
+    body
+}
+
+/// Authors as the server has them; an empty first name would be another author than none.
+pub fn authors(authors: &[Author]) -> Value {
+    let author = |author: &Author| match &author.first {
+        Some(first) => json!({"last_name": author.last, "first_name": first}),
+        None => json!({"last_name": author.last}),
+    };
+    authors.iter().map(author).collect()
+}
+
 /// Gives an ebook the file of an upload row; the server keeps a link to `link` in place of a copy, if
 /// it can.
 ///
 /// # Errors
 /// As [`Api::post`]; [`Failure::NotFound`] when either of the two is not there.
-pub fn add(api: &Api, ebook: i64, upload: i64, link: Option<&str>) -> Result<Added, Failure> {
+pub fn add(api: &dyn Api, ebook: i64, upload: i64, link: Option<&str>) -> Result<Added, Failure> {
     let mut body = json!({"upload_id": upload, "quality": null});
     if let Some(link) = link {
         body["use_symlink"] = true.into();
@@ -86,7 +119,7 @@ pub fn add(api: &Api, ebook: i64, upload: i64, link: Option<&str>) -> Result<Add
 ///
 /// # Errors
 /// As [`Api::get`].
-pub fn get(api: &Api, ebook: i64) -> Result<Option<Ebook>, Failure> {
+pub fn get(api: &dyn Api, ebook: i64) -> Result<Option<Ebook>, Failure> {
     match api.get(&format!("/api/ebooks/{ebook}")) {
         Ok(answer) => read(&answer)
             .map(Some)
@@ -101,7 +134,7 @@ pub fn get(api: &Api, ebook: i64) -> Result<Option<Ebook>, Failure> {
 ///
 /// # Errors
 /// As [`Api::get`] and [`Api::delete`].
-pub fn remove_if_empty(api: &Api, ebook: i64) -> Result<bool, Failure> {
+pub fn remove_if_empty(api: &dyn Api, ebook: i64) -> Result<bool, Failure> {
     match get(api, ebook)? {
         None => Ok(true),
         Some(found) if !found.sources.is_empty() => Ok(false),
@@ -116,7 +149,7 @@ pub fn remove_if_empty(api: &Api, ebook: i64) -> Result<bool, Failure> {
 ///
 /// # Errors
 /// As [`Api::delete`].
-pub fn remove_file(api: &Api, source: i64) -> Result<(), Failure> {
+pub fn remove_file(api: &dyn Api, source: i64) -> Result<(), Failure> {
     match api.delete(&format!("/api/sources/{source}")) {
         Ok(_) | Err(Failure::NotFound(_)) => Ok(()),
         Err(other) => Err(other),
@@ -165,11 +198,8 @@ fn read(answer: &Value) -> Option<Ebook> {
                 .into(),
         })
     });
-    let time = |name| answer.get(name).and_then(Value::as_str);
     Some(Ebook {
         created_by: answer.get("created_by").and_then(Value::as_i64),
-        created: time("created").and_then(|at| at.parse().ok()),
-        changed: time("modified") != time("created"),
         sources: sources.collect::<Option<_>>()?,
     })
 }
@@ -191,6 +221,7 @@ fn existing(details: &str) -> (Option<i64>, Option<i64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metadata::book::Series;
 
     #[test]
     fn the_existing_file_is_found_in_the_words() {
@@ -217,5 +248,27 @@ mod tests {
         assert_eq!(ebook.source_like(&content, "mobi"), None);
         let larger = Content::new(&"a".repeat(40), 11).unwrap();
         assert_eq!(ebook.source_like(&larger, "epub"), None);
+    }
+
+    #[test]
+    fn the_body_is_what_the_server_takes() {
+        let wanted = Wanted {
+            title: "T".into(),
+            authors: vec![Author {
+                last: "A".into(),
+                first: None,
+            }],
+            series: Some(Series {
+                title: "S".into(),
+                index: Some(0),
+            }),
+            language: 2,
+        };
+        assert_eq!(
+            body(&wanted, None, &[14]),
+            json!({"title": "T", "language": {"id": 2}, "authors": [{"last_name": "A"}],
+                   "genres": [{"id": 14}], "series": {"title": "S"}, "series_index": 0})
+        );
+        assert_eq!(body(&wanted, Some(7), &[])["series"], json!({"id": 7}));
     }
 }

@@ -23,7 +23,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    api::rest::Api,
+    api::rest::Rest,
     model::failure::Failure,
     retry::{attempt::chance, outage::Outage, shutdown::Shutdown},
 };
@@ -74,8 +74,8 @@ pub struct Engine {
 /// One call under way; dropped, it is forgotten.
 #[derive(Debug)]
 pub struct Call<'a> {
-    engine: &'a Engine,
-    id: u64,
+    /// The engine to forget it, and its number there.
+    engine: Option<(&'a Engine, u64)>,
     events: Receiver<Event>,
 }
 
@@ -86,7 +86,7 @@ impl Engine {
     /// [`Failure::NotReached`] with the reason, [`Failure::Denied`] when the token is not accepted.
     pub fn open(
         url: &str,
-        api: &Api,
+        api: &Rest,
         outage: &Arc<Outage>,
         shutdown: &Shutdown,
     ) -> Result<Engine, Failure> {
@@ -144,8 +144,7 @@ impl Engine {
         drop(commands);
         self.nudge();
         Call {
-            engine: self,
-            id,
+            engine: Some((self, id)),
             events,
         }
     }
@@ -192,7 +191,9 @@ impl Call<'_> {
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        self.engine.order(Command::Forget(self.id));
+        if let Some((engine, id)) = self.engine {
+            engine.order(Command::Forget(id));
+        }
     }
 }
 

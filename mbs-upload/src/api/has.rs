@@ -3,68 +3,135 @@
 
 use std::ops::Range;
 
+use serde_json::Value;
 use wire::{Exit, Fatal, OrFatal, Writer};
 
 use crate::{
-    api::{
-        Server, ebook,
-        upload_check::{self, CheckAnswer, Question},
-    },
+    api::{Api, ebook, upload_check},
     known::{
         Claimed, Content, Heard, Known,
         samples::{Sampled, doubtful},
     },
-    model::failure::Failure,
-    retry::attempt::with_retries,
+    model::{
+        check::{CheckAnswer, Question},
+        failure::Failure,
+    },
+    resume::server::Server,
+    retry::attempt::{Policy, with_retries},
 };
 
-/// Has the server this content, in this row of that ebook where they are known? By ids and size alone it
-/// might be another one's, since a server that was set back gives the same ids again.
-///
-/// # Errors
-/// It does not answer.
-pub fn is_there(
-    server: &Server,
-    content: &Content,
-    ids: Option<(i64, i64)>,
-) -> Result<bool, Failure> {
-    if let Some((ebook, source)) = ids {
-        let ebook = with_retries(server.policy, || ebook::get(&server.api, ebook))?;
-        let is_it = |s: &ebook::Source| s.id == source && s.size == content.size();
-        if !ebook.is_some_and(|ebook| ebook.sources.iter().any(is_it)) {
-            return Ok(false);
-        }
-    }
-    let question = Question {
-        content: *content,
-        extension: "epub".into(),
-    };
-    let verdict = with_retries(server.policy, || upload_check::one(&server.api, &question))?;
-    Ok(verdict == CheckAnswer::Exists)
+/// A server whose answers are waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Retrying<'a> {
+    /// The server.
+    pub api: &'a dyn Api,
+    /// How often it is asked.
+    pub policy: Policy,
 }
 
-/// Asks for some of what was heard that the server has, and believes what is not in doubt then.
+impl Retrying<'_> {
+    fn check(&self, content: Content, extension: &str) -> Result<CheckAnswer, Failure> {
+        let question = Question {
+            content,
+            extension: extension.into(),
+        };
+        with_retries(self.policy, || upload_check::one(self.api, &question))
+    }
+}
+
+impl Server for Retrying<'_> {
+    fn address(&self) -> &str {
+        self.api.address()
+    }
+
+    fn user_id(&self) -> Option<i64> {
+        self.api.user_id()
+    }
+
+    /// By ids and size alone it might be another content, since a server that was set back gives the
+    /// same ids again.
+    fn has(&self, content: &Content, ids: Option<(i64, i64)>) -> Result<bool, Failure> {
+        if let Some((ebook, source)) = ids {
+            let ebook = with_retries(self.policy, || ebook::get(self.api, ebook))?;
+            let is_it = |s: &ebook::Source| s.id == source && s.size == content.size();
+            if !ebook.is_some_and(|ebook| ebook.sources.iter().any(is_it)) {
+                return Ok(false);
+            }
+        }
+        Ok(self.check(*content, "epub")? == CheckAnswer::Exists)
+    }
+
+    fn refuses(&self, size: u64, extension: &str) -> Result<bool, Failure> {
+        let Some(content) = Content::new(&"0".repeat(40), size) else {
+            return Ok(false);
+        };
+        let answer = self.check(content, extension)?;
+        Ok(matches!(
+            answer,
+            CheckAnswer::TooBig(_) | CheckAnswer::Unsupported(_)
+        ))
+    }
+
+    fn some_ebooks(&self, most: usize) -> Result<Vec<i64>, Failure> {
+        let path = format!("/api/ebooks?page=1&page_size={most}");
+        let list = with_retries(self.policy, || self.api.get(&path))?;
+        let items = list.get("items").and_then(Value::as_array);
+        let id = |item: &Value| item.get("id").and_then(Value::as_i64);
+        Ok(items.into_iter().flatten().filter_map(id).collect())
+    }
+
+    fn created(&self, ebook: i64) -> Result<Option<String>, Failure> {
+        let path = format!("/api/ebooks/{ebook}");
+        let answer = with_retries(self.policy, || match self.api.get(&path) {
+            Err(Failure::NotFound(_)) => Ok(Value::Null),
+            other => other,
+        })?;
+        let created = answer.get("created").and_then(Value::as_str);
+        Ok(created.map(String::from))
+    }
+
+    fn file_in(
+        &self,
+        ebook: i64,
+        content: &Content,
+        extension: &str,
+    ) -> Result<Option<i64>, Failure> {
+        let ebook = with_retries(self.policy, || ebook::get(self.api, ebook))?;
+        let source = ebook.and_then(|ebook| ebook.source_like(content, extension));
+        Ok(match source {
+            Some(_) if self.check(*content, extension)? != CheckAnswer::Exists => None,
+            other => other,
+        })
+    }
+}
+
+/// Asks for some of what the files of --known say that the server has, and believes the rest of those
+/// that are right.
 ///
 /// # Errors
 /// Gave up when the server does not answer.
-pub fn believe(heard: Heard, server: &Server, out: &Writer) -> Result<Known, Fatal> {
-    let mut in_doubt = Vec::new();
+pub fn believe(heard: Heard, server: &dyn Server, out: &Writer) -> Result<Known, Fatal> {
+    let mut all = Vec::new();
     for claimed in heard.claims() {
-        let doubted = compare(claimed, server, out).or_fatal(
+        let doubtful = compare(claimed, server, out).or_fatal(
             Exit::GaveUp,
             format_args!("{}: compare with the server", claimed.file),
         )?;
-        in_doubt.extend(doubted);
+        all.extend(doubtful);
     }
-    heard.believe(&in_doubt, out)
+    heard.believe(&all, out)
 }
 
-fn compare(claimed: &Claimed, server: &Server, out: &Writer) -> Result<Vec<Range<u64>>, Failure> {
+fn compare(
+    claimed: &Claimed,
+    server: &dyn Server,
+    out: &Writer,
+) -> Result<Vec<Range<u64>>, Failure> {
     let samples = claimed.samples.kept().map(|row| {
         Ok(Sampled {
             from: row.at,
             at: row.at,
-            there: is_there(server, &row.content, row.ids)?,
+            there: server.has(&row.content, row.ids)?,
         })
     });
     let samples = samples.collect::<Result<Vec<_>, Failure>>()?;

@@ -15,13 +15,14 @@ use ureq::{
 };
 
 use crate::{
+    api::ReadFile,
     model::failure::Failure,
     retry::{
         shutdown::Shutdown,
         timeout::{Limits, spell},
     },
 };
-use answer::{Reader, answer, file};
+use answer::{answer, file};
 
 /// Nobody waits longer for a connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
@@ -35,7 +36,7 @@ pub struct Http {
     agent: Agent,
     base: String,
     /// An answer that does not come within this never will.
-    patience: Duration,
+    answer_within: Duration,
     limits: Limits,
 }
 
@@ -57,7 +58,7 @@ impl Http {
     /// For requests to paths below `base`, a URL with http or https and without a slash at its end.
     /// Whatever stands still for longer than `limits` say is given up, and all when `shutdown` is requested.
     pub fn new(base: &str, limits: Limits, shutdown: &Shutdown) -> Http {
-        let patience = limits.stall.min(limits.max_time);
+        let answer_within = limits.stall.min(limits.max_time);
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
@@ -65,19 +66,19 @@ impl Http {
             .max_redirects_will_error(false)
             .user_agent(concat!("mbs-upload/", env!("CARGO_PKG_VERSION")))
             .accept_encoding(AutoHeaderValue::None)
-            .timeout_connect(Some(CONNECT_WITHIN.min(patience)));
+            .timeout_connect(Some(CONNECT_WITHIN.min(answer_within)));
         let connector = ().chain(tcp::Tcp(shutdown.clone())).chain(Https);
         Http {
             agent: Agent::with_parts(config.build(), connector, DefaultResolver::default()),
             base: base.into(),
-            patience,
+            answer_within,
             limits,
         }
     }
 
     /// An answer that does not come within this never will.
-    pub fn patience(&self) -> Duration {
-        self.patience
+    pub fn answer_within(&self) -> Duration {
+        self.answer_within
     }
 
     /// The address that it asks.
@@ -90,15 +91,15 @@ impl Http {
     /// # Errors
     /// As the answer or the connection has it.
     pub fn get(&self, path: &str, token: &str) -> Result<Value, Failure> {
-        self.get_within(self.patience, path, token)
+        self.get_within(self.answer_within, path, token)
     }
 
     /// GET for a sign of life.
     ///
     /// # Errors
     /// As [`Http::get`].
-    pub fn look(&self, path: &str, token: &str) -> Result<Value, Failure> {
-        self.get_within(self.patience.min(SIGN_WITHIN), path, token)
+    pub fn ping(&self, path: &str, token: &str) -> Result<Value, Failure> {
+        self.get_within(self.answer_within.min(SIGN_WITHIN), path, token)
     }
 
     fn get_within(&self, time: Duration, path: &str, token: &str) -> Result<Value, Failure> {
@@ -116,7 +117,12 @@ impl Http {
     ///
     /// # Errors
     /// As [`Http::get`].
-    pub fn download<T>(&self, path: &str, token: &str, read: &Reader<'_, T>) -> Result<T, Failure> {
+    pub fn download(
+        &self,
+        path: &str,
+        token: &str,
+        read: &mut ReadFile<'_>,
+    ) -> Result<(), Failure> {
         let Limits { stall, max_time } = self.limits;
         let request = self
             .agent
@@ -143,9 +149,11 @@ impl Http {
             .delete(self.url(path))
             .header(header::AUTHORIZATION, bearer(token))
             .config()
-            .timeout_global(Some(self.patience))
+            .timeout_global(Some(self.answer_within))
             .build();
-        answer(request.call(), |_| no_answer(self.patience, "DELETE", path))
+        answer(request.call(), |_| {
+            no_answer(self.answer_within, "DELETE", path)
+        })
     }
 
     /// POST of a JSON body; without a token for the login.
@@ -160,10 +168,10 @@ impl Http {
         let request = request
             .header(header::CONTENT_TYPE, "application/json")
             .config()
-            .timeout_global(Some(self.patience))
+            .timeout_global(Some(self.answer_within))
             .build();
         answer(request.send(body.to_string()), |_| {
-            no_answer(self.patience, "POST", path)
+            no_answer(self.answer_within, "POST", path)
         })
     }
 

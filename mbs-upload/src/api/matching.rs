@@ -13,8 +13,9 @@ use serde_json::Value;
 
 use crate::{
     api::{
-        matching::same::{best, folded, is, words},
-        rest::{Api, segment},
+        Api,
+        matching::same::{best, folded, words},
+        rest::segment,
     },
     metadata::{
         book::{Author, Series},
@@ -44,7 +45,7 @@ struct Listed {
 ///
 /// # Errors
 /// As [`Api::get`].
-pub fn find(api: &Api, wanted: &Wanted) -> Result<Option<i64>, Failure> {
+pub fn find(api: &dyn Api, wanted: &Wanted) -> Result<Option<i64>, Failure> {
     if let Some((listed, all)) = by_title(api, wanted)? {
         let found = best(&listed, wanted);
         if found.is_some() || all {
@@ -72,26 +73,13 @@ pub fn find(api: &Api, wanted: &Wanted) -> Result<Option<i64>, Failure> {
     Ok(None)
 }
 
-/// All ebooks that this book could be, as far as one page of the index shows them.
-///
-/// # Errors
-/// As [`Api::get`].
-pub fn twins(api: &Api, wanted: &Wanted) -> Result<Vec<i64>, Failure> {
-    let (listed, _) = by_title(api, wanted)?.unwrap_or_default();
-    Ok(listed
-        .iter()
-        .filter(|ebook| is(ebook, wanted))
-        .map(|ebook| ebook.id)
-        .collect())
-}
-
 /// The row of a series, in whatever letters the server has it; the same to the letter comes first.
 /// Nothing also when more series begin like it than an index shows: then the server, which looks for
 /// the exact title, decides.
 ///
 /// # Errors
 /// As [`Api::get`].
-pub fn series(api: &Api, title: &str) -> Result<Option<i64>, Failure> {
+pub fn series(api: &dyn Api, title: &str) -> Result<Option<i64>, Failure> {
     let path = format!("/api/series/index/{}", segment(&prefix(title)));
     let answer = or_none(api.get(&path))?.unwrap_or_default();
     Ok(series_like(&answer, title))
@@ -108,7 +96,7 @@ fn series_like(answer: &Value, title: &str) -> Option<i64> {
 
 /// The ebooks whose titles begin like this one, and whether these are all; nothing when the index
 /// cannot be asked for it.
-fn by_title(api: &Api, wanted: &Wanted) -> Result<Option<(Vec<Listed>, bool)>, Failure> {
+fn by_title(api: &dyn Api, wanted: &Wanted) -> Result<Option<(Vec<Listed>, bool)>, Failure> {
     let prefix = prefix(&wanted.title);
     let answer = or_none(api.get(&format!("/api/ebooks/index/{}", segment(&prefix))))?;
     Ok(answer.map(|answer| {

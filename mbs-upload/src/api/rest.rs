@@ -1,33 +1,26 @@
 //! The REST API as a user who is logged in: each request with a token that holds.
 
-use std::{
-    io::{self, Read},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 
 use crate::{
-    api::{
-        http::{Http, Stream},
-        login::Login,
-    },
+    api::{ReadFile, SendBody, http::Http, login::Login},
     model::failure::Failure,
     retry::{shutdown::Shutdown, timeout::Limits},
 };
 
 /// The server for one user; may be shared by all threads.
 #[derive(Clone, Debug)]
-pub struct Api {
+pub struct Rest {
     http: Arc<Http>,
     login: Arc<Login>,
 }
 
-impl Api {
+impl Rest {
     /// This server for this user; nothing is asked yet.
-    pub fn new(base: &str, login: Login, limits: Limits, shutdown: &Shutdown) -> Api {
-        Api {
+    pub fn new(base: &str, login: Login, limits: Limits, shutdown: &Shutdown) -> Rest {
+        Rest {
             http: Arc::new(Http::new(base, limits, shutdown)),
             login: Arc::new(login),
         }
@@ -39,8 +32,8 @@ impl Api {
     }
 
     /// An answer that does not come within this never will.
-    pub fn patience(&self) -> Duration {
-        self.http.patience()
+    pub fn answer_within(&self) -> Duration {
+        self.http.answer_within()
     }
 
     /// Our user's id on the server, once logged in.
@@ -76,8 +69,8 @@ impl Api {
     ///
     /// # Errors
     /// As [`Http::get`].
-    pub fn look(&self, path: &str) -> Result<Value, Failure> {
-        self.with_token(|token| self.http.look(path, token))
+    pub fn ping(&self, path: &str) -> Result<Value, Failure> {
+        self.with_token(|token| self.http.ping(path, token))
     }
 
     /// POST of a JSON body.
@@ -100,26 +93,13 @@ impl Api {
     ///
     /// # Errors
     /// As [`Http::get`].
-    pub fn stream(
-        &self,
-        path: &str,
-        mut send: impl FnMut(
-            &mut dyn FnMut(Stream<'_>) -> Result<Value, Failure>,
-        ) -> Result<Value, Failure>,
-    ) -> Result<Value, Failure> {
+    pub fn stream(&self, path: &str, send: &mut SendBody<'_>) -> Result<Value, Failure> {
         self.with_token(|token| send(&mut |stream| self.http.send(path, token, stream)))
     }
 
     /// GET of a file: `read` is given the length that the server tells, and the bytes.
-    ///
-    /// # Errors
-    /// As [`Http::get`].
-    pub fn download<T>(
-        &self,
-        path: &str,
-        read: impl Fn(Option<u64>, &mut dyn Read) -> io::Result<T>,
-    ) -> Result<T, Failure> {
-        self.with_token(|token| self.http.download(path, token, &read))
+    pub fn download(&self, path: &str, read: &mut ReadFile<'_>) -> Result<(), Failure> {
+        self.with_token(|token| self.http.download(path, token, read))
     }
 
     /// A refused token is replaced once; it may have ended before its time.

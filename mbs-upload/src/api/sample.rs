@@ -2,31 +2,19 @@
 
 use serde_json::Value;
 
-use crate::{api::rest::Api, model::failure::Failure};
+use crate::{
+    api::Api,
+    model::{failure::Failure, sample::SampleFile},
+};
 
 /// Ebooks that are looked at for one with a file.
 const LOOKED_AT: u32 = 10;
-
-/// A file as the API shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SampleFile {
-    /// Its row.
-    pub source: i64,
-    /// Its ebook.
-    pub ebook: i64,
-    /// Its size in bytes.
-    pub size: i64,
-    /// Its format, an extension.
-    pub format: String,
-    /// Its path below the server's books, where it is told.
-    pub location: String,
-}
 
 /// One file of the newest ebooks, if there is any.
 ///
 /// # Errors
 /// As [`Api::get`].
-pub fn newest(api: &Api) -> Result<Option<SampleFile>, Failure> {
+pub fn newest(api: &dyn Api) -> Result<Option<SampleFile>, Failure> {
     let list = api.get(&format!(
         "/api/ebooks?page=1&page_size={LOOKED_AT}&sort=-created"
     ))?;

@@ -9,10 +9,10 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    api::{http::Stream, rest::Api, upload_check},
-    input::origin::{Guarded, Origin},
+    api::{Api, http::Stream, upload_check},
+    input::bytes::Guarded,
     known::Content,
-    model::failure::Failure,
+    model::{failure::Failure, origin::Origin},
 };
 
 /// A larger file is announced first, so that a proxy's 413 comes before the bytes and not instead of
@@ -64,7 +64,7 @@ impl Form {
     /// [`Failure::Local`] when the file is not what `content` says; else as [`Api::stream`].
     pub fn send(
         &self,
-        api: &Api,
+        api: &dyn Api,
         origin: &Origin,
         content: &Content,
         (ask_first, within): (bool, Duration),
@@ -72,7 +72,7 @@ impl Form {
     ) -> Result<String, Failure> {
         let kind = format!("multipart/form-data; boundary={}", self.boundary);
         let mut broken = None;
-        let answer = api.stream("/api/upload", |send| {
+        let answer = api.stream("/api/upload", &mut |send| {
             let mut body = Body {
                 head: &self.head,
                 bytes: Guarded::open(origin, content)?,

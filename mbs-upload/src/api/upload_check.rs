@@ -8,32 +8,17 @@ use std::sync::{
 use serde_json::{Value, json};
 use wire::secret::redact;
 
-use crate::{api::rest::Api, known::Content, model::failure::Failure};
+use crate::{
+    api::Api,
+    known::Content,
+    model::{
+        check::{CheckAnswer, Question},
+        failure::Failure,
+    },
+};
 
 /// Objects that the fork's batch takes at most.
 pub const BATCH: usize = 200;
-
-/// What the server says to a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CheckAnswer {
-    /// It would take it.
-    Wanted,
-    /// It has these bytes.
-    Exists,
-    /// It takes none as large.
-    TooBig(String),
-    /// It does not know the format.
-    Unsupported(String),
-}
-
-/// A file as the server is asked about it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Question {
-    /// Its identity; without a hash the server compares sizes alone, so there is always one.
-    pub content: Content,
-    /// Its extension in lower case, without a dot.
-    pub extension: String,
-}
 
 /// Does the server answer many questions at once? Found out by asking.
 #[derive(Debug, Default)]
@@ -51,7 +36,7 @@ const LACKS: u8 = 2;
 ///
 /// # Errors
 /// As [`Api::post`].
-pub fn one(api: &Api, question: &Question) -> Result<CheckAnswer, Failure> {
+pub fn one(api: &dyn Api, question: &Question) -> Result<CheckAnswer, Failure> {
     match api.post(
         "/api/upload/check",
         &body(question, question.content.size()),
@@ -67,7 +52,7 @@ pub fn one(api: &Api, question: &Question) -> Result<CheckAnswer, Failure> {
 ///
 /// # Errors
 /// As [`Api::post`].
-pub fn body_fits(api: &Api, question: &Question, length: u64) -> Result<bool, Failure> {
+pub fn body_fits(api: &dyn Api, question: &Question, length: u64) -> Result<bool, Failure> {
     match api.post("/api/upload/check", &body(question, length)) {
         Err(Failure::Said { error, .. }) => Ok(!matches!(verdict(&error)?, CheckAnswer::TooBig(_))),
         Err(other) => Err(other),
@@ -85,7 +70,7 @@ impl Batch {
     ///
     /// # Errors
     /// As [`Api::post`].
-    pub fn is_there(&self, api: &Api) -> Result<bool, Failure> {
+    pub fn is_there(&self, api: &dyn Api) -> Result<bool, Failure> {
         if let Some(content) = Content::new(&"0".repeat(40), 1) {
             let extension = "epub".into();
             self.ask(api, &[Question { content, extension }])?;
@@ -99,7 +84,7 @@ impl Batch {
     /// As [`Api::post`].
     pub fn ask(
         &self,
-        api: &Api,
+        api: &dyn Api,
         questions: &[Question],
     ) -> Result<Option<Vec<CheckAnswer>>, Failure> {
         let probing = (self.state.load(Ordering::Relaxed) == UNKNOWN)

@@ -2,22 +2,62 @@
 
 use std::fs;
 
-use wire::{Exit, Fatal};
+use wire::{Exit, Fatal, value::url};
 
 use crate::{
-    args::{Args, values::address},
+    api::{login::Login, rest::Rest},
+    args::Args,
     input::links::Links,
     path_map::PathMap,
     rate::jobs::{Jobs, JobsArg},
-    retry::{attempt::Policy, timeout::Limits},
+    retry::{attempt::Policy, shutdown::Shutdown, timeout::Limits},
+    run::{Mode, session::Target},
 };
 
 impl Args {
+    /// The server, and how it is to be dealt with.
+    ///
+    /// # Errors
+    /// A flag's value is none.
+    pub fn target(&self, shutdown: &Shutdown) -> Result<Target, Fatal> {
+        let (base, ws) = self.addresses()?;
+        let (user, password) = self.credentials()?;
+        let limits = self.limits();
+        let login = Login::new(&user, &password);
+        Ok(Target {
+            rest: Rest::new(&base, login, limits, shutdown),
+            ws,
+            user,
+            limits,
+            policy: self.policy(),
+            outage: self.outage,
+            shutdown: shutdown.clone(),
+            links: self.links()?,
+            database: self.database()?,
+            store: self.store.clone(),
+            default_language: self.default_language.clone(),
+            max_size: self.max_size,
+            dry_run: self.dry_run,
+        })
+    }
+
+    /// How the run is to go.
+    ///
+    /// # Errors
+    /// As [`Args::jobs`].
+    pub fn mode(&self) -> Result<Mode, Fatal> {
+        Ok(Mode {
+            jobs: self.jobs()?.most(),
+            dry_run: self.dry_run,
+            max_size: self.max_size,
+        })
+    }
+
     /// How links are to be made, if they are.
     ///
     /// # Errors
     /// The store is none.
-    pub fn links(&self) -> Result<Option<Links>, Fatal> {
+    fn links(&self) -> Result<Option<Links>, Fatal> {
         if let Some(store) = self
             .store
             .as_ref()
@@ -38,14 +78,14 @@ impl Args {
     ///
     /// # Errors
     /// As [`mbs_hashes::Database::settings`].
-    pub fn claims(&self) -> Result<Option<mbs_hashes::Settings>, Fatal> {
+    fn database(&self) -> Result<Option<mbs_hashes::Settings>, Fatal> {
         let named = self.database.db.is_some()
             || std::env::var_os("MBS_DB").is_some_and(|value| !value.is_empty());
         named.then(|| self.database.settings()).transpose()
     }
 
     /// How long a file may take.
-    pub fn limits(&self) -> Limits {
+    fn limits(&self) -> Limits {
         Limits {
             stall: self.stall,
             max_time: self.max_time,
@@ -53,7 +93,7 @@ impl Args {
     }
 
     /// When what failed is tried again.
-    pub fn policy(&self) -> Policy {
+    fn policy(&self) -> Policy {
         Policy {
             retries: self.retries,
             wait: self.retry_wait,
@@ -65,7 +105,7 @@ impl Args {
     ///
     /// # Errors
     /// One of them is missing, or the file cannot be read.
-    pub fn credentials(&self) -> Result<(String, String), Fatal> {
+    fn credentials(&self) -> Result<(String, String), Fatal> {
         let usage = |message: &str| Fatal::new(Exit::Usage, message);
         let user = self
             .user
@@ -105,9 +145,9 @@ impl Args {
     ///
     /// # Errors
     /// They are none, or there is a password in them.
-    pub fn addresses(&self) -> Result<(String, String), Fatal> {
-        let api = address("--api", &self.api, ["http://", "https://"])?;
-        let ws = address("--ws", &self.ws, ["ws://", "wss://"])?;
+    fn addresses(&self) -> Result<(String, String), Fatal> {
+        let api = url("--api", &self.api, ["http", "https"])?;
+        let ws = url("--ws", &self.ws, ["ws", "wss"])?;
         Ok((api.trim_end_matches('/').into(), ws.into()))
     }
 }

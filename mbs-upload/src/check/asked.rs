@@ -3,9 +3,9 @@
 use std::{path::Path, time::Duration};
 
 use crate::{
-    api::{Server, reach::Target, rest::Api, sample, upload_check::Question},
+    api::{Api, sample, upload_check::Batch},
     check::{
-        Trouble,
+        Subject, Trouble,
         engine::{self, Knows},
         limits,
         report::{Finding, Report},
@@ -14,8 +14,9 @@ use crate::{
     input::links::Links,
     known::Content,
     locks::{self, Locks, Same},
-    model::failure::Failure,
+    model::{check::Question, failure::Failure},
     retry::attempt::{chance, with_retries},
+    run::session::Target,
 };
 
 /// Extensions that libraries have, whether servers know them or not.
@@ -36,18 +37,18 @@ pub(super) struct ServerLimits {
 
 /// All about the server but its reach.
 pub(super) fn look_at(
-    server: &Server,
+    server: Subject<'_>,
     target: &Target,
     report: &Report<'_>,
     gone: &mut Option<String>,
 ) -> Result<ServerLimits, Trouble> {
-    let (api, policy) = (&server.api, server.policy);
-    if server.engine.is_some() {
+    let (api, policy) = (server.api, server.policy);
+    if server.has_engine {
         report.say(&one_server(server, &target.ws)?)?;
     }
     let limit = with_retries(policy, || limits::checked(api, &unknown("epub")))?;
     let passed = with_retries(policy, || limits::passed(api, limit))?;
-    let mut finding = Finding::ok("limit", api.base());
+    let mut finding = Finding::ok("limit", api.address());
     finding.max_size = Some(passed);
     if passed < limit {
         finding.message = Some(format!(
@@ -102,10 +103,10 @@ pub(super) fn unknown(extension: &str) -> Question {
     }
 }
 
-fn one_server(server: &Server, ws: &str) -> Result<Finding, Trouble> {
+fn one_server(server: Subject<'_>, ws: &str) -> Result<Finding, Trouble> {
     const CHECK: &str = "one_server";
-    let base = server.api.base();
-    let shown = with_retries(server.policy, || sample::newest(&server.api))?;
+    let base = server.api.address();
+    let shown = with_retries(server.policy, || sample::newest(server.api))?;
     let Some(file) = shown else {
         let why = format!("{base} has no file yet to compare by");
         return Ok(Finding::warning(CHECK, ws, &why));
@@ -125,25 +126,30 @@ fn one_server(server: &Server, ws: &str) -> Result<Finding, Trouble> {
     })
 }
 
-fn languages(server: &Server, target: &Target) -> Finding {
-    let codes = server.catalog.languages.iter().map(|l| l.code.clone());
-    let mut finding = match (&target.default_language, &server.default_language) {
+fn languages(server: Subject<'_>, target: &Target) -> Finding {
+    let codes = server
+        .catalog
+        .languages
+        .offered
+        .iter()
+        .map(|l| l.code.clone());
+    let mut finding = match (&target.default_language, &server.catalog.languages.default) {
         (Some(code), None) => {
             let why = format!("--default-language {code}: the server does not have it");
-            Finding::failed("languages", server.api.base(), &why)
+            Finding::failed("languages", server.api.address(), &why)
         }
-        _ => Finding::ok("languages", server.api.base()),
+        _ => Finding::ok("languages", server.api.address()),
     };
     finding.languages = Some(codes.collect());
     finding
 }
 
 /// The run is refused where neither the server nor the store shows what became of a link.
-fn links(server: &Server) -> Result<Finding, Trouble> {
+fn links(server: Subject<'_>) -> Result<Finding, Trouble> {
     const CHECK: &str = "links";
-    let base = server.api.base();
-    let known_to_link = with_retries(server.policy, || server.batch.is_there(&server.api))?;
-    let sees = server.links.as_ref().is_some_and(Links::sees);
+    let base = server.api.address();
+    let known_to_link = with_retries(server.policy, || Batch::default().is_there(server.api))?;
+    let sees = server.links.is_some_and(Links::sees);
     Ok(match (known_to_link, sees) {
         (true, true) => Finding::ok(CHECK, base),
         (true, false) => Finding::warning(CHECK, base, "nobody looks whether it does: --store"),
@@ -157,9 +163,9 @@ fn links(server: &Server) -> Result<Finding, Trouble> {
 }
 
 /// Just then the file that is compared may be removed, so that what is not there is asked for twice.
-fn same_store(server: &Server, folder: &Path) -> Result<Finding, Trouble> {
+fn same_store(server: Subject<'_>, folder: &Path) -> Result<Finding, Trouble> {
     let look = || -> Result<Finding, Failure> {
-        let shown = with_retries(server.policy, || sample::newest(&server.api))?;
+        let shown = with_retries(server.policy, || sample::newest(server.api))?;
         Ok(store::look(folder, shown.as_ref()))
     };
     let found = look()?;
@@ -167,36 +173,36 @@ fn same_store(server: &Server, folder: &Path) -> Result<Finding, Trouble> {
 }
 
 /// The formats that the server takes, and whether the engine said that it lacks LibreOffice.
-fn formats(server: &Server) -> Result<(Finding, bool), Trouble> {
+fn formats(server: Subject<'_>) -> Result<(Finding, bool), Trouble> {
     let mut takes = Vec::new();
     for extension in EXTENSIONS {
         if with_retries(server.policy, || {
-            limits::takes(&server.api, &unknown(extension))
+            limits::takes(server.api, &unknown(extension))
         })? {
             takes.push(extension.to_string());
         }
     }
-    let office = server.engine.is_some()
+    let office = server.has_engine
         && takes.iter().any(|extension| extension == "doc")
         && engine::lacks_office(server).unwrap_or(false);
     let mut finding = match office {
         true => Finding::warning(
             "formats",
-            server.api.base(),
+            server.api.address(),
             "no doc: the engine lacks LibreOffice",
         ),
-        false => Finding::ok("formats", server.api.base()),
+        false => Finding::ok("formats", server.api.address()),
     };
     takes.retain(|extension| !office || extension != "doc");
     finding.formats = Some(takes);
     Ok((finding, office))
 }
 
-fn same_database(api: &Api, claims: &Locks) -> Result<Finding, Trouble> {
-    Ok(match locks::same(api, claims)? {
+fn same_database(api: &dyn Api, claims: &Locks) -> Result<Finding, Trouble> {
+    Ok(match locks::same(&|| sample::newest(api), claims)? {
         Same::Yes => Finding::ok("database", claims.database()),
         Same::No(why) => {
-            let why = format!("not the database of {}: {why}", api.base());
+            let why = format!("not the database of {}: {why}", api.address());
             Finding::failed("database", claims.database(), &why)
         }
         Same::Unknown(why) => Finding::warning("database", claims.database(), why),

@@ -5,13 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::{
-    api::{
-        Server,
-        engine::{Engine, Event},
-    },
-    model::failure::Failure,
-};
+use crate::{api::engine::Event, check::Subject, model::failure::Failure};
 
 /// A format that nobody converts to, so that the engine looks at the file's row and then refuses.
 const NO_FORMAT: &str = "none";
@@ -30,8 +24,8 @@ pub(super) enum Knows {
 /// Asks the engine for the row of a file of that format; nothing is converted or changed.
 ///
 /// # Errors
-/// As [`Server::engine`]; [`Failure::NoEngine`] when it does not answer.
-pub(super) fn knows(server: &Server, source: i64, format: &str) -> Result<Knows, Failure> {
+/// [`Failure::NoEngine`] when it does not answer.
+pub(super) fn knows(server: Subject<'_>, source: i64, format: &str) -> Result<Knows, Failure> {
     let said = refusal(server, "convert", &json!([source, NO_FORMAT]))?;
     // Formats that are not converted at all are named, and so is the absence of one.
     let named = said.strip_prefix("Cannot convert from format ");
@@ -49,15 +43,14 @@ pub(super) fn knows(server: &Server, source: i64, format: &str) -> Result<Knows,
 ///
 /// # Errors
 /// As [`knows`].
-pub(super) fn lacks_office(server: &Server) -> Result<bool, Failure> {
+pub(super) fn lacks_office(server: Subject<'_>) -> Result<bool, Failure> {
     let said = refusal(server, "metadata", &json!(["none/none.doc", {}]))?;
     Ok(said.contains("soffice"))
 }
 
-fn refusal(server: &Server, task: &str, args: &Value) -> Result<String, Failure> {
-    let engine: &Engine = server.engine()?;
-    let call = engine.call(task, args);
-    let deadline = Instant::now() + server.policy.patience() * 10;
+fn refusal(server: Subject<'_>, task: &str, args: &Value) -> Result<String, Failure> {
+    let call = server.api.call(task, args)?;
+    let deadline = Instant::now() + server.policy.confirm_within() * 10;
     loop {
         match call.next(Some(deadline)) {
             Some(Event::Failed(why) | Event::Refused(why)) => return Ok(why),

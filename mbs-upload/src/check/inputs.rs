@@ -5,14 +5,14 @@ use std::{collections::HashMap, io::BufRead};
 use wire::{Item, Reader, records::Summary, write::ItemError as Wrong};
 
 use crate::{
-    api::{Server, upload::Form},
+    api::upload::Form,
     check::{
-        Trouble,
+        Subject, Trouble,
         asked::{ServerLimits, unknown},
         limits,
         report::Report,
     },
-    input::unfit::unfit,
+    input::{bytes, unfit::unfit},
     known::Known,
     metadata::language::{self, Choice},
     model::{
@@ -20,6 +20,7 @@ use crate::{
         job::Job,
         outcome::{Kind, Outcome},
     },
+    resume::Journal,
     retry::attempt::with_retries,
 };
 
@@ -28,7 +29,8 @@ const DOC: &str = "doc";
 
 /// Judges files one by one; asks the server once for each extension.
 pub(super) struct Inputs<'a> {
-    server: &'a Server,
+    server: Subject<'a>,
+    journal: &'a Journal,
     known: &'a Known,
     seen: &'a ServerLimits,
     takes: HashMap<String, bool>,
@@ -40,9 +42,15 @@ pub(super) struct Inputs<'a> {
 
 impl<'a> Inputs<'a> {
     /// By what the server said of itself.
-    pub(super) fn new(server: &'a Server, known: &'a Known, seen: &'a ServerLimits) -> Inputs<'a> {
+    pub(super) fn new(
+        server: Subject<'a>,
+        journal: &'a Journal,
+        known: &'a Known,
+        seen: &'a ServerLimits,
+    ) -> Inputs<'a> {
         Inputs {
             server,
+            journal,
             known,
             seen,
             takes: HashMap::new(),
@@ -85,7 +93,7 @@ impl<'a> Inputs<'a> {
                     continue;
                 }
             };
-            let journal = &self.server.journal;
+            let journal = self.journal;
             if self.known.has(&job.content) || journal.done(&job.content).is_some() {
                 continue;
             }
@@ -115,7 +123,7 @@ impl<'a> Inputs<'a> {
 
     fn judge(&mut self, job: &Job) -> Result<Option<Outcome>, Failure> {
         let server = self.server;
-        let refused = server.journal.refusal(job, server);
+        let refused = self.journal.refusal(job, &server.catalog.languages);
         if let Some(outcome) = refused.or_else(|| unfit(job, server.max_size)) {
             return Ok(Some(outcome));
         }
@@ -137,7 +145,7 @@ impl<'a> Inputs<'a> {
             return Ok(Some(Outcome::because(Kind::Unsupported, why)));
         }
         let languages = &job.book.languages;
-        if let Choice::Lacking = language::choose(languages, &server.catalog.languages) {
+        if let Choice::Lacking = language::choose(languages, &server.catalog.languages.offered) {
             let why = format!(
                 "language {}: the server does not have it",
                 languages.join(", ")
@@ -145,10 +153,10 @@ impl<'a> Inputs<'a> {
             return Ok(Some(Outcome::because(Kind::Unsupported, why)));
         }
         let failed = |why: String| Ok(Some(Outcome::because(Kind::Failed, why)));
-        if let Err(failure) = job.origin.look(&job.content) {
+        if let Err(failure) = bytes::look(&job.origin, &job.content) {
             return failed(failure.to_string());
         }
-        match server.links.as_ref().map(|links| links.target(&job.origin)) {
+        match server.links.map(|links| links.target(&job.origin)) {
             Some(Err(why)) => failed(why),
             _ => Ok(None),
         }
@@ -160,7 +168,7 @@ impl<'a> Inputs<'a> {
         }
         let question = unknown(extension);
         let takes = with_retries(self.server.policy, || {
-            limits::takes(&self.server.api, &question)
+            limits::takes(self.server.api, &question)
         })?;
         self.takes.insert(extension.into(), takes);
         Ok(takes)

@@ -6,12 +6,11 @@ use std::{
 };
 
 use crate::{
-    api::{
-        http::Stream,
-        rest::Api,
-        upload_check::{self, CheckAnswer, Question},
+    api::{Api, http::Stream, upload_check},
+    model::{
+        check::{CheckAnswer, Question},
+        failure::Failure,
     },
-    model::failure::Failure,
 };
 
 /// The limits that servers usually have: the official one's and the fork's.
@@ -25,7 +24,7 @@ const MOST: u64 = i32::MAX as u64;
 ///
 /// # Errors
 /// As [`Api::post`].
-pub(super) fn checked(api: &Api, question: &Question) -> Result<u64, Failure> {
+pub(super) fn checked(api: &dyn Api, question: &Question) -> Result<u64, Failure> {
     largest(|size| upload_check::body_fits(api, question, size))
 }
 
@@ -34,7 +33,7 @@ pub(super) fn checked(api: &Api, question: &Question) -> Result<u64, Failure> {
 ///
 /// # Errors
 /// As [`Api::stream`].
-pub(super) fn passed(api: &Api, most: u64) -> Result<u64, Failure> {
+pub(super) fn passed(api: &dyn Api, most: u64) -> Result<u64, Failure> {
     let fits = |length| match announce(api, length) {
         Ok(()) => Ok(true),
         Err(Failure::TooLarge(_)) => Ok(false),
@@ -50,7 +49,7 @@ pub(super) fn passed(api: &Api, most: u64) -> Result<u64, Failure> {
 ///
 /// # Errors
 /// As [`Api::post`].
-pub(super) fn takes(api: &Api, question: &Question) -> Result<bool, Failure> {
+pub(super) fn takes(api: &dyn Api, question: &Question) -> Result<bool, Failure> {
     Ok(!matches!(
         upload_check::one(api, question)?,
         CheckAnswer::Unsupported(_)
@@ -91,9 +90,9 @@ fn between(
     Ok(low)
 }
 
-fn announce(api: &Api, length: u64) -> Result<(), Failure> {
+fn announce(api: &dyn Api, length: u64) -> Result<(), Failure> {
     let mut body = Never { asked: false };
-    let answer = api.stream("/api/upload", |send| {
+    let answer = api.stream("/api/upload", &mut |send| {
         send(Stream {
             kind: "multipart/form-data; boundary=none",
             length,

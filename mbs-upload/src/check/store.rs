@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use crate::{api::sample::SampleFile, check::report::Finding};
+use crate::{check::report::Finding, model::sample::SampleFile};
 
 const CHECK: &str = "store";
 

@@ -17,11 +17,7 @@ use std::{
 
 use wire::{Exit, Fatal};
 
-use crate::{
-    input::origin::{self, Origin},
-    known::Content,
-    path_map::PathMap,
-};
+use crate::{input::bytes, known::Content, model::origin::Origin, path_map::PathMap};
 
 /// Bytes in the target of a link on Linux, `PATH_MAX` without its NUL. The server keeps the path
 /// nowhere else; its columns hold only names of its own.
@@ -181,7 +177,7 @@ impl Links {
     /// Where the stored file at `location` leads, followed from here; nothing where it cannot be.
     pub fn follow(&self, location: &str, content: &Content) -> Option<Leads> {
         let stored = self.store.as_ref()?.join("books").join(location);
-        origin::differs(&stored, content).map(|differs| match differs {
+        bytes::differs(&stored, content).map(|differs| match differs {
             None => Leads::Here,
             Some(what) => Leads::Elsewhere(what),
         })

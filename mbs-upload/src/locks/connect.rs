@@ -6,8 +6,7 @@ use mbs_hashes::Settings;
 use wire::{Exit, Fatal, Writer};
 
 use crate::{
-    api::rest::Api,
-    locks::{INDEX, Locks, SLOW, Same, same},
+    locks::{INDEX, Locks, SLOW, Same, Sample, same},
     retry::{
         attempt::{Policy, with_retries},
         shutdown::Shutdown,
@@ -20,7 +19,7 @@ use crate::{
 /// Refused when it is another server's; gave up when it, or the server, is out of reach.
 pub fn connect(
     settings: Settings,
-    api: &Api,
+    (address, sample): (&str, Sample<'_>),
     policy: Policy,
     (outage, shutdown): (Duration, &Shutdown),
     out: &Writer,
@@ -29,27 +28,24 @@ pub fn connect(
     if let Some(oddity) = &settings.oddity {
         out.warn("password file", "read", oddity);
     }
-    let claims = Locks::open(settings, outage, shutdown, out.diagnostics())
+    let locks = Locks::open(settings, outage, shutdown, out.diagnostics())
         .map_err(|failure| failure.fatal(&object, "connect"))?;
-    match with_retries(policy, || same(api, &claims)) {
+    match with_retries(policy, || same(sample, &locks)) {
         Ok(Same::Yes | Same::Unknown(_)) => {
             // Who may not know does not keep us from working.
-            if let Ok(false) = with_retries(policy, || claims.indexed()) {
+            if let Ok(false) = with_retries(policy, || locks.indexed()) {
                 let advice = format!("{}: {}", SLOW, INDEX);
                 out.warn(&object, "index", &advice);
             }
-            Ok(claims)
+            Ok(locks)
         }
         Ok(Same::No(why)) => Err(Fatal::new(
             Exit::Refused,
-            format!(
-                "{object}: compare: not the database of {}: {why}",
-                api.base()
-            ),
+            format!("{object}: compare: not the database of {}: {why}", address),
         )),
         Err(failure) => Err(Fatal::new(
             Exit::GaveUp,
-            format!("{object}: compare with {}: {failure}", api.base()),
+            format!("{object}: compare with {}: {failure}", address),
         )),
     }
 }

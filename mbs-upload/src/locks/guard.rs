@@ -4,8 +4,8 @@ use std::{sync::atomic::Ordering, time::Instant};
 
 use crate::{
     known::Content,
-    locks::{AGAIN, Locks, OTHERS_WITHIN, There, claim::Claim},
-    model::failure::Failure,
+    locks::{AGAIN, Locks, OTHERS_WITHIN, There},
+    model::{claim::Claim, failure::Failure},
 };
 
 /// Locks held as long as this lives and the connection does.

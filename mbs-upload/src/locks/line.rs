@@ -9,7 +9,8 @@ use mbs_hashes::{
 
 use crate::{
     known::Content,
-    locks::{There, claim::Claim, probe::probe},
+    locks::{There, probe::probe},
+    model::claim::Claim,
 };
 
 const TERMS: Terms = Terms {

@@ -119,7 +119,7 @@ fn ends_with_its_connection(first: &Session, rival: Session) -> Result<(), Failu
 /// A number that nobody else takes.
 fn key(round: u32) -> i64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    super::claim::probe(
+    crate::model::claim::probe(
         std::process::id(),
         now.unwrap_or_default().as_nanos(),
         round,

@@ -2,12 +2,8 @@
 //! has would be left out here as if the server had it.
 
 use crate::{
-    api::{
-        rest::Api,
-        sample::{self, SampleFile},
-    },
     locks::Locks,
-    model::failure::Failure,
+    model::{failure::Failure, sample::SampleFile},
 };
 
 /// Whether API and database are of one server.
@@ -21,22 +17,25 @@ pub enum Same {
     Unknown(&'static str),
 }
 
+/// Asks the API for one of its newest files.
+pub type Sample<'a> = &'a dyn Fn() -> Result<Option<SampleFile>, Failure>;
+
 /// Compares one of the newest files that the API shows with the database.
 ///
 /// # Errors
-/// As [`Api::get`] and [`Locks::take`].
-pub fn same(api: &Api, claims: &Locks) -> Result<Same, Failure> {
-    let mut verdict = compare(api, claims)?;
+/// The API or the database does not answer.
+pub fn same(sample: Sample<'_>, locks: &Locks) -> Result<Same, Failure> {
+    let mut verdict = compare(sample, locks)?;
     if matches!(verdict, Same::No(_)) {
         // Just then it may have been removed.
-        verdict = compare(api, claims)?;
+        verdict = compare(sample, locks)?;
     }
     Ok(verdict)
 }
 
-fn compare(api: &Api, claims: &Locks) -> Result<Same, Failure> {
-    let rows = |sql: &str| claims.ask(|line| line.query(sql)).map(|(rows, _)| rows);
-    let Some(shown) = sample::newest(api)? else {
+fn compare(sample: Sample<'_>, locks: &Locks) -> Result<Same, Failure> {
+    let rows = |sql: &str| locks.ask(|line| line.query(sql)).map(|(rows, _)| rows);
+    let Some(shown) = sample()? else {
         return Ok(match rows("SELECT 1 FROM source LIMIT 1")?.is_empty() {
             true => Same::Unknown("the server has no files to compare by"),
             false => Same::No("the API shows no files, and the database has some".into()),

@@ -1,8 +1,8 @@
 //! Whose turn a file is.
 
 use crate::{
-    locks::{LockGuard, Locks, OTHERS_WITHIN, claim},
-    model::{failure::Failure, job::Job},
+    locks::{LockGuard, Locks, OTHERS_WITHIN},
+    model::{claim, failure::Failure, job::Job},
     retry::attempt::{Policy, with_retries},
 };
 

@@ -3,7 +3,10 @@
 
 use std::{collections::HashSet, sync::PoisonError, time::Duration};
 
-use crate::locks::{Locks, claim::Claim, line::Holder};
+use crate::{
+    locks::{Locks, line::Holder},
+    model::claim::Claim,
+};
 
 /// So long nothing is said.
 pub(super) const QUIET: Duration = Duration::from_secs(10);

@@ -11,6 +11,15 @@ pub struct Language {
     pub code: String,
 }
 
+/// The languages that the server has.
+#[derive(Clone, Debug, Default)]
+pub struct Languages {
+    /// All of them.
+    pub offered: Vec<Language>,
+    /// The one of books that name none.
+    pub default: Option<Language>,
+}
+
 /// What a record's languages come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice<'a> {

@@ -11,6 +11,9 @@ pub enum Failure {
     /// No connection came about: the server did nothing.
     #[error("{0}")]
     NotReached(String),
+    /// What answers there is no server for us: no certificate that we trust, no engine. It did nothing.
+    #[error("{0}")]
+    Unusable(String),
     /// The connection broke or stayed silent: the server may have done it or not.
     #[error("{0}")]
     NoAnswer(String),
@@ -25,7 +28,10 @@ pub enum Failure {
         /// What it said.
         message: String,
     },
-    /// 5xx, or an answer that cannot be read: done or not, nobody knows.
+    /// 5xx: done or not, nobody knows.
+    #[error("{0}")]
+    Down(String),
+    /// An answer that cannot be read: done or not, nobody knows.
     #[error("{0}")]
     Server(String),
     /// 404: the thing named is not there.
@@ -74,8 +80,8 @@ impl Failure {
     pub fn may_pass(&self) -> bool {
         use Failure::*;
         match self {
-            NotReached(_) | NoAnswer(_) | Interrupted(_) => true,
-            Busy { .. } | Server(_) | Task(_) => true,
+            NotReached(_) | Unusable(_) | NoAnswer(_) | Interrupted(_) => true,
+            Busy { .. } | Down(_) | Server(_) | Task(_) => true,
             NotFound(_) | TooLarge(_) | Refused(_) | Said { .. } | Denied(_) => false,
             NoEngine(_) | NoDatabase(_) => false,
             Local(_) => false,
@@ -85,13 +91,13 @@ impl Failure {
     /// Is it unknown whether the server did what it was asked?
     pub fn is_unconfirmed(&self) -> bool {
         use Failure::*;
-        matches!(self, NoAnswer(_) | Interrupted(_) | Server(_))
+        matches!(self, NoAnswer(_) | Interrupted(_) | Down(_) | Server(_))
     }
 
     /// Does it tell of a server with too much to do?
     pub fn is_strain(&self) -> bool {
         use Failure::*;
-        matches!(self, NoAnswer(_) | Busy { .. } | Server(_))
+        matches!(self, NoAnswer(_) | Busy { .. } | Down(_) | Server(_))
     }
 
     /// Could it mean that the server is away for all?
@@ -102,10 +108,12 @@ impl Failure {
         matches!(
             self,
             NotReached(_)
+                | Unusable(_)
                 | NoAnswer(_)
                 | Denied(_)
                 | NoEngine(_)
                 | NoDatabase(_)
+                | Down(_)
                 | Server(_)
                 | Task(_)
         )

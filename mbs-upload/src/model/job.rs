@@ -5,12 +5,15 @@ use std::{path::PathBuf, time::Instant};
 use wire::Record;
 
 use crate::{
-    api::upload_check::{CheckAnswer, Question},
-    input::origin::{Origin, stem_and_extension},
     known::Content,
-    locks::claim::{self, Claim},
-    metadata::{book::Book, fit, wanted},
-    model::{owners::Owner, stage::Stage},
+    metadata::book::Book,
+    model::{
+        check::{CheckAnswer, Question},
+        claim::{self, Claim},
+        origin::{Origin, stem_and_extension},
+        owners::Owner,
+        stage::Stage,
+    },
 };
 
 /// A file, its identity and its book.
@@ -91,21 +94,9 @@ impl Job {
     /// Makes the book of what the record tells of it.
     pub fn read_book(&mut self) {
         self.book = Book::of(&self.record, &self.stem(), &self.extension);
-        self.claim_book();
-    }
-
-    /// Gives its book another title.
-    pub fn rename(&mut self, title: String) {
-        self.book.title = Some(title);
-        let stem = self.stem();
-        fit::make_fit(&mut self.book, &stem, &self.extension);
-        self.claim_book();
-    }
-
-    fn claim_book(&mut self) {
-        self.claims.truncate(1);
         if self.book.stated && !self.book.authors.is_empty() {
-            self.claims.extend(wanted::claims(&self.book));
+            let title = self.book.title.as_deref().unwrap_or_default();
+            (self.claims).extend(claim::of_book(title, &self.book.authors));
         }
     }
 

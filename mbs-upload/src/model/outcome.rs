@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wire::Line;
 
-use crate::{model::job::Job, resume::Refused};
+use crate::model::job::Job;
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,19 @@ impl Kind {
             Kind::Unfinished => "unfinished",
         }
     }
+}
+
+/// What a file was refused for, where that may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Its size; the server was asked about so many bytes.
+    Size(u64),
+    /// Its format.
+    Format,
+    /// Its format, by the engine.
+    Engine,
+    /// Its language, or that it has none.
+    Language,
 }
 
 /// The end of one file's way.

@@ -6,10 +6,10 @@ use std::{
     time::Instant,
 };
 
-use crate::{
-    api::upload_check::{CheckAnswer, Question},
-    locks::claim::Claim,
-    model::job::Job,
+use crate::model::{
+    check::{CheckAnswer, Question},
+    claim::Claim,
+    job::Job,
 };
 
 /// Jobs that wait, and claims that are held.

@@ -6,10 +6,12 @@ use std::{
 };
 
 use crate::{
-    api::upload_check::{CheckAnswer, Question},
     known::{Content, Known},
-    locks::claim::Claim,
-    model::job::{Job, PutOff},
+    model::{
+        check::{CheckAnswer, Question},
+        claim::Claim,
+        job::{Job, PutOff},
+    },
     queue::scheduler::Scheduler,
     retry::shutdown::STOPPED,
 };

@@ -60,7 +60,7 @@ impl Done {
     }
 
     /// From now on nothing is believed that stands there.
-    pub fn unconfirmed(&mut self, places: Vec<Range<Place>>) {
+    pub fn doubt(&mut self, places: Vec<Range<Place>>) {
         self.doubtful.extend(places);
     }
 
@@ -118,7 +118,7 @@ mod tests {
         assert!((7..10).all(|size| done.has(&content(size))) && !done.has(&content(6)));
         assert_eq!(done.ends(&content(7)).collect::<Vec<_>>(), [5 << 33, 300]);
         assert_eq!(done.ends(&content(8)).collect::<Vec<_>>(), [20, 10]);
-        done.unconfirmed(vec![20..21, 301..Place::MAX]);
+        done.doubt(vec![20..21, 301..Place::MAX]);
         assert!(!done.has(&content(7)) && !done.has(&content(8)) && done.has(&content(9)));
         assert_eq!(done.count(), (1, 2));
         assert!(done.is_newest(&content(8), 20) && !done.is_newest(&content(8), 10));

@@ -2,22 +2,18 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt, time::Duration};
 
-use wire::{Line, records::JournalEnd};
+use wire::{Line, journal::WriteError, records::JournalEnd};
 
 use crate::{
-    api::Server,
     known::Content,
+    metadata::language::Languages,
     model::{
         job::Job,
-        outcome::{Kind, Outcome, short},
+        outcome::{Kind, Outcome, Refused, short},
     },
     resume::{
-        Journal,
-        done::Place,
-        entry::JournalLine,
-        now,
-        past::LONGEST_LINE,
-        terms::{RefusalRule, Refused},
+        Journal, done::Place, entry::JournalLine, now, past::LONGEST_LINE,
+        refusal_rule::RefusalRule,
     },
 };
 
@@ -33,8 +29,8 @@ impl Journal {
         job: &Job,
         outcome: &Outcome,
         took: Duration,
-        server: &Server,
-    ) -> Result<(), String> {
+        languages: &Languages,
+    ) -> Result<(), WriteError> {
         let looked_up = matches!(outcome.by, Some("known" | "journal"));
         let is_end = !looked_up && outcome.kind != Kind::Unfinished;
         let Some(log) = self.log.as_ref().filter(|_| is_end) else {
@@ -66,7 +62,7 @@ impl Journal {
                     book,
                     server,
                     default,
-                } = RefusalRule::of_language(job, server)
+                } = RefusalRule::of_language(job, languages)
                 {
                     end.refused = Some("language".into());
                     (end.languages, end.server_languages) = (Some(book), Some(server));
@@ -75,11 +71,15 @@ impl Journal {
             }
             None => {}
         }
-        log.sync(log.append(&Line::of(&end))?)
+        log.append_synced(&Line::of(&end))
     }
 
     /// An earlier run's file turned out to be on the server.
-    pub(super) fn arrived(&mut self, content: &Content, outcome: &Outcome) -> Result<(), String> {
+    pub(super) fn arrived(
+        &mut self,
+        content: &Content,
+        outcome: &Outcome,
+    ) -> Result<(), WriteError> {
         if let Some(log) = &self.log {
             let line = Line::of(&ended(content, outcome));
             let length = log.append(&line)?;

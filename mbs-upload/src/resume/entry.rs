@@ -4,14 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::{
-    known::Content,
-    metadata::{
-        book::{Author, Series},
-        wanted::Wanted,
-    },
-    resume::terms::RefusalRule,
-};
+use crate::{known::Content, resume::refusal_rule::RefusalRule};
 
 /// Any line of a journal, as far as it is understood.
 #[derive(Deserialize)]
@@ -32,12 +25,6 @@ pub(super) struct JournalLine<'a> {
     pub(super) file: Option<String>,
     pub(super) since: Option<i64>,
     pub(super) upload_id: Option<i64>,
-    pub(super) title: Option<String>,
-    pub(super) last_names: Option<Vec<String>>,
-    pub(super) first_names: Option<Vec<String>>,
-    pub(super) series: Option<String>,
-    pub(super) series_index: Option<f64>,
-    pub(super) language_id: Option<i64>,
     pub(super) ebook_id: Option<i64>,
     pub(super) source_id: Option<i64>,
     pub(super) made: Option<bool>,
@@ -74,23 +61,5 @@ impl JournalLine<'_> {
             },
             _ => return None,
         })
-    }
-
-    /// The ebook that it describes.
-    pub(super) fn wanted(self) -> Option<Box<Wanted>> {
-        let firsts = self.first_names.unwrap_or_default();
-        let authors = self.last_names?.into_iter().zip(firsts);
-        let index = self.series_index.map(|index| index as i64);
-        Some(Box::new(Wanted {
-            title: self.title?,
-            authors: authors
-                .map(|(last, first)| Author {
-                    last,
-                    first: Some(first).filter(|first| !first.is_empty()),
-                })
-                .collect(),
-            series: self.series.map(|title| Series { title, index }),
-            language: self.language_id?,
-        }))
     }
 }

@@ -6,19 +6,17 @@
 
 use std::ops::Range;
 
-use serde_json::Value;
 use wire::{Exit, Fatal, Line, records::Journal};
 
 use crate::{
-    api::{Server, has::is_there},
     known::samples::{Sampled, doubtful},
     model::failure::Failure,
     resume::{
         done::{Done, Place},
         now,
         past::{Part, Past},
+        server::Server,
     },
-    retry::attempt::with_retries,
 };
 
 /// Ebooks of the server that a header names: for journals of runs that had nothing to send.
@@ -73,7 +71,7 @@ pub struct Compared {
 ///
 /// # Errors
 /// It has none of it, or did not answer.
-pub fn compare(past: &Past, server: &Server) -> Result<Compared, Mismatch> {
+pub fn compare(past: &Past, server: &dyn Server) -> Result<Compared, Mismatch> {
     let mut compared = Compared::default();
     for part in &past.parts {
         know(part, &past.done, server, &mut compared)?;
@@ -84,7 +82,7 @@ pub fn compare(past: &Past, server: &Server) -> Result<Compared, Mismatch> {
 fn know(
     part: &Part,
     done: &Done,
-    server: &Server,
+    server: &dyn Server,
     compared: &mut Compared,
 ) -> Result<(), Mismatch> {
     let sampled = |from, at, there| Sampled { from, at, there };
@@ -92,14 +90,14 @@ fn know(
     let sent = part.sent.kept();
     let sent = sent.filter(|s| done.is_newest(&s.content, s.at));
     let sent = sent.map(|s| {
-        let there = is_there(server, &s.content, Some((s.ebook, s.source)))?;
+        let there = server.has(&s.content, Some((s.ebook, s.source)))?;
         Ok(sampled(s.from, s.at, there))
     });
     let sent = sent.collect::<Result<Vec<_>, Failure>>()?;
     let had = part.had.kept();
     let had = had.filter(|(content, at)| done.is_newest(content, *at));
     let had = had.map(|(content, at)| {
-        let there = is_there(server, content, None)?;
+        let there = server.has(content, None)?;
         Ok(sampled(*at, *at, there))
     });
     let had = had.collect::<Result<Vec<_>, Failure>>()?;
@@ -136,10 +134,12 @@ fn mostly(had: &[Sampled]) -> Result<(), Mismatch> {
 }
 
 /// One of the ebooks that it had at first is there.
-fn some(anchors: &[String], server: &Server) -> Result<(), Mismatch> {
+fn some(anchors: &[String], server: &dyn Server) -> Result<(), Mismatch> {
     for named in anchors {
-        let id = named.split(' ').next().unwrap_or_default();
-        if name(server, id)?.as_ref() == Some(named) {
+        let id = named.split(' ').next().and_then(|id| id.parse().ok());
+        if let Some(id) = id
+            && name(server, id)?.as_ref() == Some(named)
+        {
             return Ok(());
         }
     }
@@ -152,36 +152,25 @@ fn some(anchors: &[String], server: &Server) -> Result<(), Mismatch> {
 ///
 /// # Errors
 /// The server does not answer.
-pub fn head(server: &Server, again: bool) -> Result<Line, Mismatch> {
-    let path = format!("/api/ebooks?page=1&page_size={NAMED}");
-    let list = with_retries(server.policy, || server.api.get(&path))?;
-    let items = list.get("items").and_then(Value::as_array);
+pub fn head(server: &dyn Server, again: bool) -> Result<Line, Mismatch> {
     let mut anchors = Vec::new();
-    for item in items.into_iter().flatten() {
-        if let Some(id) = item.get("id").and_then(Value::as_i64) {
-            anchors.extend(name(server, &id.to_string())?);
-        }
+    for ebook in server.some_ebooks(NAMED)? {
+        anchors.extend(name(server, ebook)?);
     }
     Ok(Line::of(&Journal {
         tool: env!("CARGO_PKG_NAME").into(),
         version: env!("CARGO_PKG_VERSION").into(),
         at: now(),
-        api: server.api.base().into(),
-        user_id: server.api.user_id(),
+        api: server.address().into(),
+        user_id: server.user_id(),
         anchors,
         new_server: again.then_some(true),
     }))
 }
 
 /// An ebook with the time of its making, which an ebook of the same id elsewhere does not share.
-fn name(server: &Server, id: &str) -> Result<Option<String>, Failure> {
-    let answer = with_retries(server.policy, || {
-        match server.api.get(&format!("/api/ebooks/{id}")) {
-            Err(Failure::NotFound(_)) => Ok(Value::Null),
-            other => other,
-        }
-    })?;
-    let created = answer.get("created").and_then(Value::as_str);
+fn name(server: &dyn Server, id: i64) -> Result<Option<String>, Failure> {
+    let created = server.created(id)?;
     Ok(created.map(|created| format!("{id} {created}")))
 }
 

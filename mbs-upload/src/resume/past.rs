@@ -7,7 +7,7 @@ use std::{
     ops::Range,
 };
 
-use wire::read::{LineEnd, next_line};
+use wire::journal::{Entry, Reader};
 
 use crate::{
     known::{Content, samples::Samples},
@@ -16,8 +16,7 @@ use crate::{
         done::{Done, Place},
         entry::JournalLine,
         interrupted::Interrupted,
-        terms::RefusalRule,
-        unconfirmed::Unconfirmed,
+        refusal_rule::RefusalRule,
     },
 };
 
@@ -37,9 +36,6 @@ pub struct Past {
     pub formats: BTreeSet<String>,
     /// Files whose way was cut short.
     pub interrupted: HashMap<Content, Interrupted>,
-    /// Ebooks that may still have been made after all; apart from the interrupted, since a file may have
-    /// come to its end without them.
-    pub unconfirmed: HashMap<Content, Vec<Unconfirmed>>,
     /// Whose the ebooks are.
     pub owners: Owners,
     /// One for each header.
@@ -48,8 +44,6 @@ pub struct Past {
     pub newest_upload: i64,
     /// Lines that could not be read.
     pub unusable: u64,
-    /// The last line has no end.
-    pub torn: bool,
 }
 
 /// A header and what is known of its server.
@@ -90,32 +84,20 @@ impl Past {
     /// It cannot be read, or (as invalid data) it is none.
     pub fn read(input: impl BufRead) -> io::Result<Past> {
         let mut past = Past::default();
-        let mut line = Vec::with_capacity(1024);
-        let mut input = Counted { input, at: 0 };
-        loop {
-            line.clear();
-            let at = input.at;
-            let Some(LineEnd { fits, torn, .. }) = next_line(&mut input, LONGEST_LINE, &mut line)?
-            else {
-                break;
-            };
-            past.torn = torn;
-            // A torn line is that of a crash, and so are the zeros that a power cut may leave.
-            let entry = serde_json::from_slice::<JournalLine<'_>>(&line).ok();
-            let entry = entry.filter(|_| fits);
-            match entry {
-                Some(entry) => {
-                    let begins = entry.kind.0 == "journal";
-                    if past.parts.is_empty() && !begins {
-                        return Err(io::Error::new(io::ErrorKind::InvalidData, NO_JOURNAL));
-                    }
-                    past.take(entry, at);
+        let mut reader = Reader::new(input);
+        let no_journal = || io::Error::new(io::ErrorKind::InvalidData, NO_JOURNAL);
+        while let Some(Entry { at, text, .. }) = reader.next_entry()? {
+            let text = text.ok();
+            match text.and_then(|text| serde_json::from_slice::<JournalLine<'_>>(text).ok()) {
+                Some(line) if past.parts.is_empty() && line.kind.0 != "journal" => {
+                    return Err(no_journal());
                 }
-                None if past.parts.is_empty() && !(fits && may_be_head(&line)) => {
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, NO_JOURNAL));
-                }
-                None => past.unusable += u64::from(!fits || !line.trim_ascii().is_empty()),
+                Some(line) => past.take(line, at),
+                None => past.unusable += 1,
             }
+        }
+        if past.parts.is_empty() && past.unusable > 0 {
+            return Err(no_journal());
         }
         past.done.sort();
         if let Some(part) = past.parts.last_mut() {
@@ -130,7 +112,6 @@ impl Past {
                 if entry.new_server == Some(true) {
                     *self = Past {
                         unusable: self.unusable,
-                        torn: self.torn,
                         ..Past::default()
                     };
                 }
@@ -165,24 +146,13 @@ impl Past {
         let at = entry.at.as_deref().and_then(|at| at.parse().ok());
         match step {
             "cleared" => {
-                // It may come after the file's end.
                 if let Some(interrupted) = self.interrupted.get_mut(&content) {
                     interrupted.close();
                 }
                 return;
             }
-            "doubtful" => {
-                if let (Some(wanted), Some(at)) = (entry.wanted(), at) {
-                    let wanted = *wanted;
-                    let unconfirmed = self.unconfirmed.entry(content).or_default();
-                    unconfirmed.push(Unconfirmed { wanted, at });
-                }
-                return;
-            }
-            "settled" => {
-                self.unconfirmed.remove(&content);
-                return;
-            }
+            // Of older versions, which looked for ebooks that were made twice.
+            "doubtful" | "settled" => return,
             _ => {}
         }
         let interrupted = self.interrupted.entry(content).or_default();
@@ -191,16 +161,13 @@ impl Past {
         match step {
             "claimed" => interrupted.format = entry.format.unwrap_or_default(),
             "sent" => interrupted.file = entry.file.map(|file| (file, entry.since.unwrap_or(0))),
-            "row" => (interrupted.upload, interrupted.heard) = (entry.upload_id, at),
-            "making" => {
-                interrupted.close();
-                interrupted.making = entry.wanted();
-            }
+            "row" => interrupted.upload = entry.upload_id,
+            "making" => (interrupted.making, interrupted.adding) = (true, None),
             "adding" => {
+                interrupted.making = false;
                 interrupted.adding = entry.ebook_id.map(|id| (id, entry.made == Some(true)));
                 interrupted.owner = Owner::new(entry.book_id, entry.uuid.as_deref());
                 interrupted.notes = entry.notes.unwrap_or_default();
-                interrupted.made = interrupted.making.take().or(interrupted.made.take());
             }
             _ => {}
         }
@@ -248,50 +215,5 @@ impl Past {
             }
             _ => {}
         }
-        // An ebook that could not be cleared away is still to be looked at.
-        match interrupted {
-            Some(interrupted) if interrupted.has_made() && outcome != "uploaded" => {
-                let rest = Interrupted {
-                    file: None,
-                    upload: None,
-                    heard: None,
-                    ..interrupted
-                };
-                self.interrupted.insert(content, rest);
-            }
-            _ => {}
-        }
     }
-}
-
-/// Counts the bytes that were read.
-struct Counted<R> {
-    input: R,
-    at: Place,
-}
-
-impl<R: BufRead> io::Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.input.read(buffer)?;
-        self.at += read as Place;
-        Ok(read)
-    }
-}
-
-impl<R: BufRead> BufRead for Counted<R> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.input.fill_buf()
-    }
-
-    fn consume(&mut self, amount: usize) {
-        self.at += amount as Place;
-        self.input.consume(amount);
-    }
-}
-
-/// May this be a header that a crash has cut short?
-fn may_be_head(line: &[u8]) -> bool {
-    const HEAD: &[u8] = b"{\"type\":\"journal\",";
-    let length = line.len().min(HEAD.len());
-    line[..length] == HEAD[..length] || line.iter().all(|&byte| byte == 0 || byte == b'\n')
 }

@@ -6,18 +6,13 @@ use std::{
 };
 
 use crate::{
-    api::{
-        Server,
-        upload_check::{self, CheckAnswer, Question},
-    },
-    known::Content,
+    metadata::language::Languages,
     model::{
         failure::Failure,
         job::Job,
         outcome::{Kind, Outcome},
     },
-    resume::{Journal, past::Past, terms::RefusalRule},
-    retry::attempt::with_retries,
+    resume::{Journal, past::Past, refusal_rule::RefusalRule, server::Server},
 };
 
 /// Formats that are asked about at the start. Names of more are no formats.
@@ -40,29 +35,13 @@ impl Refusals {
     ///
     /// # Errors
     /// It does not answer.
-    pub(super) fn ask(past: &mut Past, server: &Server) -> Result<Refusals, Failure> {
+    pub(super) fn ask(past: &mut Past, server: &dyn Server) -> Result<Refusals, Failure> {
         let mut holding = Refusals::default();
-        let refuses = |size, extension: &str| {
-            let nobody_s = Content::new(&"0".repeat(40), size);
-            let Some(content) = nobody_s else {
-                return Ok(false);
-            };
-            let question = Question {
-                content,
-                extension: extension.into(),
-            };
-            let verdict =
-                with_retries(server.policy, || upload_check::one(&server.api, &question))?;
-            Ok(matches!(
-                verdict,
-                CheckAnswer::TooBig(_) | CheckAnswer::Unsupported(_)
-            ))
-        };
         if let Some(smallest) = past.smallest {
-            holding.sizes_hold = refuses(smallest, "epub")?;
+            holding.sizes_hold = server.refuses(smallest, "epub")?;
         }
         for format in std::mem::take(&mut past.formats) {
-            if holding.formats_hold.len() < FORMATS && refuses(1, &format)? {
+            if holding.formats_hold.len() < FORMATS && server.refuses(1, &format)? {
                 holding.formats_hold.insert(format);
             }
         }
@@ -82,7 +61,7 @@ impl Refusals {
 
 impl Journal {
     /// The refusal that earlier runs heard for this file, where it still holds: nothing is asked.
-    pub fn refusal(&self, job: &Job, server: &Server) -> Option<Outcome> {
+    pub fn refusal(&self, job: &Job, languages: &Languages) -> Option<Outcome> {
         if self.past.refused.is_empty() {
             return None;
         }
@@ -102,7 +81,7 @@ impl Journal {
             let why = format!("the server does not take {}", job.extension);
             return because(Kind::Unsupported, &why);
         }
-        if refused(&RefusalRule::of_language(job, server)) {
+        if refused(&RefusalRule::of_language(job, languages)) {
             return because(Kind::Unsupported, "in no language that the server has");
         }
         None

@@ -57,7 +57,7 @@ impl Policy {
     }
 
     /// How long an answer may fail to come that should come at once.
-    pub fn patience(&self) -> Duration {
+    pub fn confirm_within(&self) -> Duration {
         self.wait.saturating_mul(5).max(SHORTEST)
     }
 }

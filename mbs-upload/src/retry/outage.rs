@@ -266,19 +266,10 @@ impl Outage {
     }
 }
 
-/// Is a server that has not been seen yet away, rather than none of ours?
+/// Is a server that has not been seen yet away, rather than another one, which it will be later, too?
 fn is_away(failure: &Failure) -> bool {
-    match failure {
-        // A certificate that is not trusted, or none that are, will not be so later either.
-        // Nor does another address begin to be the engine's.
-        Failure::NotReached(why) => {
-            let answers = why.starts_with("HTTP 4") || why.contains("HTTP version must be");
-            !answers && !why.contains("TLS: ")
-        }
-        Failure::NoAnswer(_) | Failure::Busy { .. } => true,
-        Failure::Server(why) => why.starts_with("HTTP 5"),
-        _ => false,
-    }
+    use Failure::*;
+    matches!(failure, NotReached(_) | NoAnswer(_) | Busy { .. } | Down(_))
 }
 
 #[cfg(test)]
@@ -308,17 +299,12 @@ mod tests {
 
     #[test]
     fn what_answers_and_is_no_such_server_is_not_waited_for() {
-        for (why, away) in [
-            ("connection refused", true),
-            ("HTTP 502 instead of a WebSocket", true),
-            ("HTTP 404 instead of a WebSocket", false),
-            (
-                "WebSocket protocol error: HTTP version must be 1.1 or higher",
-                false,
-            ),
-            ("TLS: SSL_CERT_FILE /x: No such file", false),
-        ] {
-            assert_eq!(is_away(&Failure::NotReached(why.into())), away, "{why}");
+        let why = || "why".to_string();
+        for failure in [Failure::NotReached(why()), Failure::Down(why())] {
+            assert!(is_away(&failure), "{failure:?}");
+        }
+        for failure in [Failure::Unusable(why()), Failure::Server(why())] {
+            assert!(!is_away(&failure), "{failure:?}");
         }
     }
 

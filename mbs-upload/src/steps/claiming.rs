@@ -2,8 +2,8 @@
 
 use crate::{
     locks::{LockGuard, LockState, There},
-    metadata::wanted::{self, Wanted},
-    model::{failure::Failure, outcome::Outcome},
+    metadata::wanted::Wanted,
+    model::{claim, failure::Failure, outcome::Outcome},
     steps::{Step, Stepped, UploadTask},
 };
 
@@ -30,7 +30,7 @@ impl UploadTask<'_> {
                 ..Outcome::duplicate("add")
             }),
             Some(LockState::Shaken) => {
-                self.server.recent.forget(wanted);
+                self.with.memory.recent.forget(wanted);
                 let wanted = wanted.clone();
                 self.then(Step::Place { upload, wanted })?;
                 Sure::Elsewhere
@@ -57,13 +57,14 @@ impl UploadTask<'_> {
         if self.job.knows_its_book() || self.late.is_some() {
             return Ok(());
         }
-        let books = wanted::claims(&self.book);
-        self.late = self.queue.try_hold(&books);
+        let title = self.book.title.as_deref().unwrap_or_default();
+        let books = claim::of_book(title, &self.book.authors);
+        self.late = self.with.queue.try_hold(&books);
         if self.late.is_none() {
             if let Some(guard) = &mut self.guard {
                 guard.let_go();
             }
-            self.late = Some(self.queue.hold(books.clone()));
+            self.late = Some(self.with.queue.hold(books.clone()));
         }
         match &mut self.guard {
             Some(guard) => guard.widen(&books),

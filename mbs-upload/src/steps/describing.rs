@@ -9,16 +9,15 @@ use crate::{
     metadata::wanted::Wanted,
     model::{
         failure::Failure,
-        outcome::{Kind, Outcome},
+        outcome::{Kind, Outcome, Refused},
     },
-    resume::Refused,
     steps::{Step, Stepped, UploadTask},
 };
 
 impl UploadTask<'_> {
     /// Completes the book by what the engine found, where something is missing that only it knows.
     pub(super) fn describe(&mut self, upload: i64) -> Stepped {
-        let catalog = &self.server.catalog;
+        let catalog = self.with.catalog;
         let series = self.book.series.as_ref();
         let known = self.book.stated
             && !self.book.authors.is_empty()
@@ -27,7 +26,7 @@ impl UploadTask<'_> {
             && series.is_none_or(|series| catalog.series(&series.title).is_some())
             && self.genre_names().all(|tag| catalog.genre(tag).is_some());
         if !known {
-            let row = match extract::read(self.server, upload) {
+            let row = match extract::read(self.with.api, upload) {
                 Ok(row) => row,
                 Err(Failure::NotFound(_)) => {
                     return self.extract_again("its row of metadata is gone");
@@ -63,7 +62,7 @@ impl UploadTask<'_> {
 
     /// Takes over what the engine found and resolved.
     pub(super) fn learn(&mut self, meta: &Value) {
-        let catalog = &self.server.catalog;
+        let catalog = self.with.catalog;
         let id = |value: &Value| value.get("id").and_then(Value::as_i64);
         let proposed: Vec<String> = self.genre_names().map(String::from).collect();
         let made_up = upload::made_up_name(&self.job.content);
@@ -93,7 +92,7 @@ impl UploadTask<'_> {
 
     /// Looks up genres and series; what is no genre is left out and noted.
     pub(super) fn resolve(&mut self) {
-        let catalog = &self.server.catalog;
+        let catalog = self.with.catalog;
         let mut lacking = Vec::new();
         self.genres.clear();
         for tag in self.book.tags.iter().filter(|tag| !tag.trim().is_empty()) {

@@ -1,19 +1,13 @@
 //! The task and the journal: each step written down before it is taken, and gone on from where a
 //! killed run was.
 
-use std::sync::atomic::Ordering;
-
 use serde_json::Value;
-use wire::records::JournalStep;
+use wire::{journal::WriteError, records::JournalStep};
 
 use crate::{
     api::extract::{self, Since},
-    metadata::wanted::Wanted,
     model::failure::Failure,
-    resume::{
-        ending::listed,
-        unconfirmed::{Unconfirmed, describe},
-    },
+    resume::ending::listed,
     steps::{Step, Stepped, UploadTask},
 };
 
@@ -25,7 +19,7 @@ const UUID: usize = 64;
 
 impl UploadTask<'_> {
     /// Writes down the step that is next.
-    pub(super) fn note(&self, next: &Step) -> Result<(), String> {
+    pub(super) fn note(&self, next: &Step) -> Result<(), WriteError> {
         let mut line = JournalStep::default();
         line.step = match next {
             // What is made is written down for each try by itself.
@@ -37,7 +31,7 @@ impl UploadTask<'_> {
                 "claimed"
             }
             Step::Extract { file, since } => {
-                (line.file, line.since) = (Some(file.clone()), Some(since.row()));
+                (line.file, line.since) = (Some(file.clone()), Some(since.0));
                 "sent"
             }
             Step::Describe { upload } => {
@@ -57,41 +51,35 @@ impl UploadTask<'_> {
             }
         }
         .into();
-        self.server.journal.step(&self.job.content, line)
+        self.with.journal.step(&self.job.content, line)
     }
 
     /// Its ebook is about to be made.
-    pub(super) fn note_making(&self, wanted: &Wanted) {
+    pub(super) fn note_making(&self) {
         let line = JournalStep {
             step: "making".into(),
-            ..describe(wanted)
+            ..JournalStep::default()
         };
         // With what is under way already, the run ends.
-        let _ = self.server.journal.step(&self.job.content, line);
-    }
-
-    /// An ebook like this may stand there, empty, or may yet come to.
-    pub(super) fn note_doubtful(&self, wanted: Wanted) {
-        let journal = &self.server.journal;
-        let _ = journal.note_unconfirmed(&self.job.content, Unconfirmed::now(wanted));
+        let _ = self.with.journal.step(&self.job.content, line);
     }
 
     /// The ebook that was made for this file is gone, or not empty.
     pub(super) fn note_cleared(&self) {
         // A journal that is broken ends the run; the next one will look at the ebook once more.
-        let _ = self.server.journal.cleared(&self.job.content);
+        let _ = self.with.journal.cleared(&self.job.content);
     }
 
     /// Goes on after the check: what a killed run has sent is not sent again.
     pub(super) fn set_out(&mut self) -> Stepped {
-        let Some(interrupted) = self.server.journal.interrupted(&self.job.content) else {
+        let Some(interrupted) = self.with.journal.interrupted(&self.job.content) else {
             return self.then(Step::Send);
         };
         if let Some((file, since)) = &interrupted.file {
-            self.uploaded = Some((file.clone(), Since::at(*since)));
+            self.uploaded = Some((file.clone(), Since(*since)));
         }
         if let Some(upload) = interrupted.upload {
-            let row = match extract::read(self.server, upload) {
+            let row = match extract::read(self.with.api, upload) {
                 Err(Failure::NotFound(_)) => Value::Null,
                 other => other?,
             };
@@ -105,8 +93,8 @@ impl UploadTask<'_> {
         };
         let stepped = self.then(Step::Extract { file, since });
         // The engine may have heard the call for it, and made its row.
-        let newest = self.server.newest_upload.load(Ordering::Relaxed);
-        self.is_unconfirmed = since.row() > 0 && newest - since.row() <= NEAR;
+        let Since(newest) = self.with.memory.newest.now();
+        self.is_unconfirmed = since.0 > 0 && newest - since.0 <= NEAR;
         stepped
     }
 }

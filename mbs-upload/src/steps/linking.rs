@@ -24,7 +24,7 @@ impl UploadTask<'_> {
     /// The path that the server is to link to, where links are wanted.
     pub(super) fn link(&self) -> Result<Option<String>, Failure> {
         let target = |links: &Links| links.target(&self.job.origin);
-        let target = self.server.links.as_ref().map(target).transpose();
+        let target = self.with.links.map(target).transpose();
         target.map_err(|why| Failure::Local(format!("{why}; nothing was sent")))
     }
 
@@ -34,7 +34,7 @@ impl UploadTask<'_> {
         if self.turn.is_some() {
             return None;
         }
-        match self.server.links.as_ref().map(Links::turn)? {
+        match self.with.links.map(Links::turn)? {
             Turn::Open => None,
             Turn::First(turn) => {
                 self.turn = Some(turn);
@@ -51,7 +51,7 @@ impl UploadTask<'_> {
     /// Looks at what the server made of a file that is there now, and where that leads. What leads
     /// elsewhere is not there: it is taken away again, where it is `ours` for certain.
     pub(super) fn look_at_link(&mut self, outcome: &mut Outcome, ours: bool) {
-        let Some(links) = &self.server.links else {
+        let Some(links) = self.with.links else {
             return;
         };
         let (Ok(Some(target)), Some(ebook), Some(source)) =
@@ -59,7 +59,7 @@ impl UploadTask<'_> {
         else {
             return self.unseen(outcome, "which file of the ebook it is");
         };
-        let found = self.insist(|task| ebook::get(&task.server.api, ebook));
+        let found = self.insist(|task| ebook::get(task.with.api, ebook));
         let location = match &found {
             Ok(Some(found)) => found.location(source).map(String::from),
             _ => None,
@@ -69,7 +69,7 @@ impl UploadTask<'_> {
             .as_deref()
             .and_then(|at| links.follow(at, &content));
         let leads = here.unwrap_or_else(|| {
-            let asked = self.insist(|task| download::leads(&task.server.api, source, &content));
+            let asked = self.insist(|task| download::leads(task.with.api, source, &content));
             asked.unwrap_or_else(|failure| Leads::Unseen(failure.to_string()))
         });
         let why = match leads {
@@ -111,7 +111,7 @@ impl UploadTask<'_> {
 
     /// Nobody knows what the file is now: it does not count.
     fn unseen(&self, outcome: &mut Outcome, why: &str) {
-        outcome.kind = match self.server.outage.gone() {
+        outcome.kind = match self.with.retry.outage.gone() {
             Some(_) => Kind::Unfinished,
             None => Kind::Failed,
         };
@@ -120,7 +120,7 @@ impl UploadTask<'_> {
 
     /// Takes a link away that this task has just made.
     fn take_away(&mut self, source: i64) -> (Kind, Option<String>) {
-        let gone = self.insist(|task| ebook::remove_file(&task.server.api, source));
+        let gone = self.insist(|task| ebook::remove_file(task.with.api, source));
         let left = |failure| format!("the link stays as file {source}, remove it: {failure}");
         (Kind::Failed, gone.err().map(left))
     }
@@ -128,17 +128,13 @@ impl UploadTask<'_> {
     /// Is this failure to add the file the path map's fault, before any link has worked? Then no other
     /// file is sent.
     pub(super) fn is_astray(&self, failure: &Failure, finally: bool) -> Option<Outcome> {
-        let links = self
-            .server
-            .links
-            .as_ref()
-            .filter(|links| links.are_untried())?;
+        let links = self.with.links.filter(|links| links.are_untried())?;
         let text = failure.to_string();
         let small = text.to_lowercase();
         let tells = NO_FILE.iter().any(|words| small.contains(words));
         let about_it = match failure {
             Failure::Refused(_) | Failure::Said { .. } => true,
-            Failure::Server(_) | Failure::NotFound(_) => tells || finally,
+            Failure::Down(_) | Failure::Server(_) | Failure::NotFound(_) => tells || finally,
             _ => false,
         };
         let target = self.link().ok().flatten().filter(|_| about_it)?;

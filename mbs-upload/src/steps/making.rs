@@ -4,8 +4,12 @@
 use std::time::Instant;
 
 use crate::{
-    api::matching, locks::LockGuard, metadata::wanted::Wanted, model::failure::Failure,
-    queue::work_queue::Held, steps::UploadTask,
+    api::matching,
+    locks::LockGuard,
+    metadata::wanted::Wanted,
+    model::{claim, failure::Failure},
+    queue::work_queue::Held,
+    steps::UploadTask,
 };
 
 /// Names that nobody else makes meanwhile, among all uploaders and in this run. Held after book and
@@ -20,11 +24,11 @@ impl<'a> UploadTask<'a> {
     /// whose requests may still be at work on the server. Says whether the claims on book and content
     /// are held still.
     pub(super) fn hold_names(&mut self, wanted: &Wanted) -> Result<bool, Failure> {
-        let names = wanted.names();
+        let names = claim::names(wanted);
         if self.names.is_none() && !names.is_empty() {
             self.clock.waits(Instant::now());
-            let _here = self.queue.hold(names.clone());
-            let claims = self.server.claims.as_ref().filter(|_| self.guard.is_some());
+            let _here = self.with.queue.hold(names.clone());
+            let claims = self.with.locks.filter(|_| self.guard.is_some());
             let among_all = claims.map(|claims| claims.wait_for(&names)).transpose()?;
             self.clock.moves(Instant::now());
             self.names = Some(Names { among_all, _here });
@@ -47,9 +51,9 @@ impl<'a> UploadTask<'a> {
     /// does so for authors, by their exact names, but takes a series in other letters for another one.
     pub(super) fn find_series(&mut self, wanted: &Wanted) -> Result<(), Failure> {
         if let (Some(series), None) = (&wanted.series, self.series) {
-            self.series = matching::series(&self.server.api, &series.title)?;
+            self.series = matching::series(self.with.api, &series.title)?;
             if let Some(id) = self.series {
-                self.server.catalog.learn_series(&series.title, id);
+                self.with.catalog.learn_series(&series.title, id);
             }
         }
         Ok(())

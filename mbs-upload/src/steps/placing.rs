@@ -3,24 +3,23 @@
 use crate::{
     api::{
         ebook::{self, Added},
-        extract, matching,
-        upload_check::{self, CheckAnswer},
+        extract, matching, upload_check,
     },
     input::links::Links,
     metadata::wanted::Wanted,
     model::{
+        check::CheckAnswer,
         failure::Failure,
         outcome::{Kind, Outcome},
     },
-    resume::settle::remove_empty,
     steps::{LEFT, Step, Stepped, UNADDED, UploadTask, claiming::Sure},
 };
 
 impl UploadTask<'_> {
     pub(super) fn place(&mut self, upload: i64, wanted: Wanted) -> Stepped {
-        let there = match self.server.recent.get(&wanted) {
+        let there = match self.with.memory.recent.get(&wanted) {
             Some(ebook) => Some(ebook),
-            None => matching::find(&self.server.api, &wanted)?,
+            None => matching::find(self.with.api, &wanted)?,
         };
         self.then(match there {
             Some(ebook) => Step::Add {
@@ -33,14 +32,18 @@ impl UploadTask<'_> {
     }
 
     pub(super) fn create(&mut self, upload: i64, wanted: Wanted) -> Stepped {
-        if self.is_unconfirmed
-            && let Some(ebook) = self.created(&wanted)?
-        {
-            return self.then(Step::Add {
-                upload,
-                wanted,
-                ebook,
-            });
+        if self.is_unconfirmed {
+            if let Some(ebook) = self.created(&wanted)? {
+                return self.then(Step::Add {
+                    upload,
+                    wanted,
+                    ebook,
+                });
+            }
+            // The earlier request may still be at work.
+            if !self.book.notes.iter().any(|note| note == LEFT) {
+                self.book.notes.push(LEFT.into());
+            }
         }
         if self.guard.is_some() {
             // What follows may wait for book and content, should their claims be lost.
@@ -58,9 +61,8 @@ impl UploadTask<'_> {
         }
         self.find_series(&wanted)?;
         // From here on it may be done without our hearing of it.
-        self.note_making(&wanted);
-        let body = wanted.body(self.series, &self.genres);
-        match ebook::create(&self.server.api, &body) {
+        self.note_making();
+        match ebook::create(self.with.api, &wanted, self.series, &self.genres) {
             Ok(ebook) => {
                 self.made = Some(ebook);
                 self.then(Step::Add {
@@ -72,7 +74,7 @@ impl UploadTask<'_> {
             Err(failure) => {
                 if let (Some(series), true) = (&wanted.series, failure.is_unconfirmed()) {
                     // A series that was merged away in the meantime makes the server answer 500.
-                    self.server.catalog.forget_series(&series.title);
+                    self.with.catalog.forget_series(&series.title);
                     self.series = None;
                 }
                 Err(failure)
@@ -82,13 +84,13 @@ impl UploadTask<'_> {
 
     /// The ebook that an earlier try made without our hearing of it. Before that try there was none.
     pub(super) fn created(&mut self, wanted: &Wanted) -> Result<Option<i64>, Failure> {
-        let Some(ebook) = matching::find(&self.server.api, wanted)? else {
+        let Some(ebook) = matching::find(self.with.api, wanted)? else {
             return Ok(None);
         };
-        let Some(found) = ebook::get(&self.server.api, ebook)? else {
+        let Some(found) = ebook::get(self.with.api, ebook)? else {
             return Ok(None);
         };
-        let ours = found.created_by.is_some() && found.created_by == self.server.api.user_id();
+        let ours = found.created_by.is_some() && found.created_by == self.with.api.user_id();
         if ours && found.sources.is_empty() {
             self.made = Some(ebook);
         }
@@ -111,11 +113,11 @@ impl UploadTask<'_> {
             (self.sent_again, self.unadded) = (true, 0);
             return self.then(Step::Send);
         }
-        if let Some((why, _)) = self.server.links.as_ref().and_then(Links::refused) {
+        if let Some((why, _)) = self.with.links.and_then(Links::refused) {
             return Ok(Some(Outcome::because(Kind::Failed, why)));
         }
         let link = self.link()?;
-        match ebook::add(&self.server.api, ebook, upload, link.as_deref()) {
+        match ebook::add(self.with.api, ebook, upload, link.as_deref()) {
             Ok(Added::Source(source)) => Ok(Some(self.arrived(&wanted, ebook, Some(source), true))),
             Ok(Added::Exists {
                 source,
@@ -125,7 +127,7 @@ impl UploadTask<'_> {
             }
             Ok(Added::Exists { source, ebook }) => {
                 if !self.unconfirmed.add {
-                    self.server.concurrent.overtaken();
+                    self.with.memory.concurrent.overtaken();
                 }
                 Ok(Some(Outcome {
                     ebook,
@@ -143,10 +145,10 @@ impl UploadTask<'_> {
 
     /// Did an earlier try add the file without our hearing of it?
     pub(super) fn added(&mut self, wanted: &Wanted, ebook: i64) -> Stepped {
-        if upload_check::one(&self.server.api, &self.job.question())? != CheckAnswer::Exists {
+        if upload_check::one(self.with.api, &self.job.question())? != CheckAnswer::Exists {
             return Ok(None);
         }
-        let there = ebook::get(&self.server.api, ebook)?;
+        let there = ebook::get(self.with.api, ebook)?;
         let source = there.and_then(|e| e.source_like(&self.job.content, &self.job.extension));
         Ok(Some(match source {
             Some(_) => self.arrived(wanted, ebook, source, false),
@@ -169,12 +171,12 @@ impl UploadTask<'_> {
         };
         self.look_at_link(&mut outcome, ours);
         if outcome.kind == Kind::Uploaded {
-            self.server.recent.put(wanted, ebook);
+            self.with.memory.recent.put(wanted, ebook);
             // Before all others: a record does not hold many.
             let joins = self.joins(wanted, ebook);
             self.book.notes.splice(0..0, joins);
             let made = self.made == Some(ebook);
-            self.server.owners.put(ebook, self.job.owner(), made);
+            self.with.journal.owners.put(ebook, self.job.owner(), made);
         }
         outcome
     }
@@ -184,7 +186,7 @@ impl UploadTask<'_> {
         if self.made == Some(ebook) {
             return None;
         }
-        let first = self.server.owners.other(ebook, self.job.owner())?;
+        let first = self.with.journal.owners.other(ebook, self.job.owner())?;
         let title = &wanted.title;
         Some(format!(
             "joined the ebook of book {first}, which has the same title, author and language: {title}"
@@ -193,7 +195,7 @@ impl UploadTask<'_> {
 
     /// The ebook or the upload's row is not there: which?
     fn missing(&mut self, wanted: Wanted, upload: i64, ebook: i64, why: String) -> Stepped {
-        if ebook::get(&self.server.api, ebook)?.is_some() {
+        if ebook::get(self.with.api, ebook)?.is_some() {
             // An addition that was done unheard takes the row with it.
             if self.unconfirmed.add
                 && let Some(outcome) = self.added(&wanted, ebook)?
@@ -201,41 +203,21 @@ impl UploadTask<'_> {
                 return Ok(Some(outcome));
             }
             // Both are there: it misses the file that it is to link to.
-            if self.server.links.is_some()
-                && extract::read(self.server, upload).is_ok()
+            if self.with.links.is_some()
+                && extract::read(self.with.api, upload).is_ok()
                 && let Some(outcome) = self.is_astray(&Failure::NotFound(why), true)
             {
                 return Ok(Some(outcome));
             }
             return self.extract_again("its row of metadata is gone");
         }
-        self.server.recent.forget(&wanted);
+        self.with.memory.recent.forget(&wanted);
         self.made = None;
         self.step = Step::Place { upload, wanted };
         self.is_unconfirmed = false;
         Err(Failure::Server(format!(
             "ebook {ebook} has been removed meanwhile"
         )))
-    }
-
-    /// A creation that was not heard of may have come to its end only after we asked for it and tried
-    /// again: then a second ebook, empty, stands beside the right one. There was none before.
-    pub(super) fn clear_twins(&mut self, outcome: &mut Outcome) {
-        let (kept, server) = (outcome.ebook, self.server);
-        let doubts = server.journal.unconfirmed(&self.job.content);
-        let cleared = self.insist(|task| {
-            if !task.is_alone()? {
-                return Ok(false);
-            }
-            for doubt in &doubts {
-                remove_empty(doubt, server.journal.clock(), server, kept)?;
-            }
-            Ok(true)
-        });
-        // What comes later still is looked for at the end of the run.
-        if !cleared.unwrap_or(false) {
-            outcome.notes.push(LEFT.into());
-        }
     }
 
     /// Removes the ebook that we made and that got no file.
@@ -246,7 +228,7 @@ impl UploadTask<'_> {
         let cleared = self.insist(|task| {
             let alone = task.is_alone()?;
             if alone {
-                ebook::remove_if_empty(&task.server.api, ebook)?;
+                ebook::remove_if_empty(task.with.api, ebook)?;
             }
             Ok(alone)
         });
@@ -257,8 +239,5 @@ impl UploadTask<'_> {
         };
         let note = format!("ebook {ebook} may be left without a file: {why}");
         outcome.notes.push(note);
-        if let Step::Create { wanted, .. } | Step::Add { wanted, .. } = &self.step {
-            self.note_doubtful(wanted.clone());
-        }
     }
 }

@@ -5,20 +5,14 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::{
-    api::{
-        extract::{self, Since},
-        upload::Form,
-        upload_check::{self, CheckAnswer},
-    },
-    metadata::{
-        language::{self, Choice},
-        wanted,
-    },
+    api::{ebook, extract::Since, upload::Form, upload_check},
+    input::bytes,
+    metadata::language::{self, Choice, Languages},
     model::{
+        check::CheckAnswer,
         failure::Failure,
-        outcome::{Kind, Outcome},
+        outcome::{Kind, Outcome, Refused},
     },
-    resume::Refused,
     retry::attempt::chance,
     steps::{Step, Stepped, UploadTask},
 };
@@ -35,14 +29,14 @@ fn lacks_for_good(why: &str) -> bool {
 
 impl UploadTask<'_> {
     pub(super) fn check(&mut self) -> Stepped {
-        self.job.origin.look(&self.job.content)?;
+        bytes::look(&self.job.origin, &self.job.content)?;
         if let Some(outcome) = self.there_by_now("check")? {
             return Ok(Some(outcome));
         }
         let question = self.job.question();
         let verdict = match &self.job.checked {
             Some(verdict) if self.failures == 0 => verdict.clone(),
-            _ => upload_check::one(&self.server.api, &question)?,
+            _ => upload_check::one(self.with.api, &question)?,
         };
         match verdict {
             CheckAnswer::Wanted => {}
@@ -58,19 +52,19 @@ impl UploadTask<'_> {
         }
         if self.job.content.size() >= LARGE {
             let length = self.form().length(self.job.content.size());
-            if !upload_check::body_fits(&self.server.api, &question, length)? {
+            if !upload_check::body_fits(self.with.api, &question, length)? {
                 let why = format!("with the form around it, {length} bytes, too big");
                 let refused = Refused::Size(length);
                 return Ok(Some(Outcome::refused(Kind::TooBig, why, refused)));
             }
         }
         if let Choice::Lacking =
-            language::choose(&self.book.languages, &self.server.catalog.languages)
+            language::choose(&self.book.languages, &self.with.catalog.languages.offered)
         {
             return Ok(Some(self.lacking_language()));
         }
         let link = self.link()?;
-        if self.dry_run {
+        if self.with.dry_run {
             return Ok(Some(Outcome {
                 link,
                 ..Outcome::new(Kind::WouldUpload)
@@ -92,32 +86,27 @@ impl UploadTask<'_> {
 
     pub(super) fn lacking_language(&self) -> Outcome {
         let named = self.book.languages.join(", ");
-        let has: Vec<_> = self
-            .server
-            .catalog
-            .languages
-            .iter()
-            .map(|l| l.code.as_str())
-            .collect();
+        let offered = self.with.catalog.languages.offered.iter();
+        let has: Vec<_> = offered.map(|l| l.code.as_str()).collect();
         let why = format!("language {named}: the server has {}", has.join(", "));
         Outcome::refused(Kind::Unsupported, why, Refused::Language)
     }
 
     pub(super) fn send(&mut self) -> Stepped {
         let form = self.form();
-        let (api, job) = (&self.server.api, self.job);
+        let (api, job) = (self.with.api, self.job);
         // A second try asks before it sends: the first may have broken on a refusal.
         let mode = (self.is_unconfirmed, self.clock.left(Instant::now()));
         match form.send(api, &job.origin, &job.content, mode, self.sent) {
             Ok(file) => {
-                let since = Since::now(self.server);
+                let since = self.with.memory.newest.now();
                 self.uploaded = Some((file.clone(), since));
                 self.then(Step::Extract { file, since })
             }
             Err(Failure::Said { error, .. }) => Ok(Some(match error.as_str() {
                 "file already exists" => {
                     if !self.unconfirmed.add {
-                        self.server.concurrent.overtaken();
+                        self.with.memory.concurrent.overtaken();
                     }
                     Outcome::duplicate("upload")
                 }
@@ -134,16 +123,16 @@ impl UploadTask<'_> {
 
     pub(super) fn extract(&mut self, file: String, since: Since) -> Stepped {
         let found = match self.is_unconfirmed {
-            true => extract::find(self.server, &file, since)?,
+            true => self.with.extractor().find(&file, since)?,
             false => None,
         };
         let upload = match found {
             Some(upload) => Ok(upload),
             None => {
                 let meta = self.proposal();
-                let task = self.server.concurrent.task();
-                let clock = &mut self.clock;
-                let made = extract::extract(self.server, &file, &meta, since, clock);
+                let task = self.with.memory.concurrent.task();
+                let (extractor, clock) = (self.with.extractor(), &mut self.clock);
+                let made = extractor.extract(&file, &meta, since, clock);
                 made.inspect(|&row| task.made(row))
             }
         };
@@ -170,9 +159,9 @@ impl UploadTask<'_> {
             meta["title"] = title.as_str().into();
         }
         if !self.book.authors.is_empty() {
-            meta["authors"] = wanted::authors(&self.book.authors);
+            meta["authors"] = ebook::authors(&self.book.authors);
         }
-        let offered = &self.server.catalog.languages;
+        let offered = &self.with.catalog.languages.offered;
         if let Choice::Found(language) = language::choose(&self.book.languages, offered) {
             meta["language"] = json!({"code": language.code});
         }
@@ -191,7 +180,7 @@ impl UploadTask<'_> {
 
     /// The tags that are genres or may be.
     pub(super) fn genre_names(&self) -> impl Iterator<Item = &str> {
-        let catalog = &self.server.catalog;
+        let catalog = self.with.catalog;
         let tags = self
             .book
             .tags
@@ -202,8 +191,8 @@ impl UploadTask<'_> {
     }
 
     pub(super) fn language(&self) -> Option<&language::Language> {
-        let (catalog, default) = (&self.server.catalog, &self.server.default_language);
-        language::settle(&self.book.languages, &catalog.languages, default.as_ref())
+        let Languages { offered, default } = &self.with.catalog.languages;
+        language::settle(&self.book.languages, offered, default.as_ref())
     }
 
     pub(super) fn extract_again(&mut self, why: &str) -> Stepped {

@@ -35,15 +35,14 @@ pub(super) struct Tries {
 /// Steps of which one try may have been done unheard.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct UnconfirmedSteps {
-    pub(super) create: bool,
     pub(super) add: bool,
 }
 
 impl UploadTask<'_> {
     /// What is to be done after a failure; when it is to be tried again, the time has come.
     pub(super) fn judge(&mut self, failure: &Failure, tries: &mut Tries) -> AfterFailure {
-        let server = self.server;
-        match server.outage.standing(failure, || server.is_there()) {
+        let retry = self.with.retry;
+        match retry.outage.standing(failure, || self.with.api.ping()) {
             Standing::Gone(why) => return AfterFailure::Gone(why),
             Standing::Back if tries.absences < ABSENCES => {
                 tries.absences += 1;
@@ -51,16 +50,16 @@ impl UploadTask<'_> {
             }
             Standing::Back | Standing::There => tries.failed += 1,
         }
-        let in_all = self.failures >= server.policy.retries.saturating_mul(IN_ALL);
-        match server.policy.next(failure, tries.failed, chance()) {
+        let in_all = self.failures >= retry.policy.retries.saturating_mul(IN_ALL);
+        match retry.policy.next(failure, tries.failed, chance()) {
             Next::Wait(pause) if !in_all => {
                 self.failures += 1;
                 let _waiting = wire::waiting::announce(&failure.to_string(), pause);
-                match server.shutdown.sleep(pause) {
+                match retry.shutdown.sleep(pause) {
                     false => AfterFailure::Again,
                     true => {
                         // Who only insisted on an answer must see that the run is over, too.
-                        server.outage.give_up(STOPPED);
+                        retry.outage.give_up(STOPPED);
                         AfterFailure::Gone(STOPPED.into())
                     }
                 }
@@ -98,13 +97,9 @@ impl UploadTask<'_> {
         }
         if failure.is_unconfirmed() {
             self.is_unconfirmed = true;
-            if let Step::Create { wanted, .. } = &self.step {
-                self.unconfirmed.create = true;
-                self.note_doubtful(wanted.clone());
-            }
             if let Step::Add { .. } = self.step {
                 self.unconfirmed.add = true;
-                self.unadded += u32::from(matches!(failure, Failure::Server(_)));
+                self.unadded += u32::from(matches!(failure, Failure::Down(_) | Failure::Server(_)));
             }
         }
     }

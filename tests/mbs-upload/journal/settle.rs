@@ -1,6 +1,4 @@
 use super::*;
-use crate::claims::lock;
-use std::io::Write;
 
 /// Runs until the server has had `count` requests of a kind, whose answers do not come, and kills
 /// the run there; then the server goes on as if nothing had been.
@@ -61,38 +59,17 @@ fn a_run_killed_after_adding_has_added() {
 }
 
 #[test]
-fn a_run_killed_after_making_an_ebook_leaves_no_empty_one() {
+fn an_ebook_made_by_a_killed_run_is_filled_by_the_next() {
     let bench = Bench::new();
     let books = bench.books(1);
     killed_at(&bench, &books, "POST", "/api/ebooks", "delay_answer");
-    // Its metadata has been put right meanwhile, so the file does not belong to what was made.
-    let mut other = books.clone();
-    other[0]["title"] = json!("Another title");
-    let ran = bench.journaled(&other).ok();
+    // Without the file nothing is done about it: it might be anybody's.
+    bench.journaled(&[]).ok();
+    assert_eq!(bench.ebooks(), 1);
+    let ran = bench.journaled(&books).ok();
     assert_eq!(counts(&ran)["uploaded"], 1, "{}", ran.report());
     bench.holds(&books);
-    assert_eq!(bench.ebooks(), 1);
-}
-
-#[test]
-fn an_ebook_left_empty_is_removed_also_when_its_file_does_not_come_again() {
-    let bench = Bench::new();
-    let books = bench.books(1);
-    killed_at(&bench, &books, "POST", "/api/ebooks", "delay_answer");
-    bench.journaled(&[]).ok();
-    assert_eq!(bench.ebooks(), 0);
-}
-
-#[test]
-fn an_empty_ebook_of_somebody_else_stays() {
-    let bench = Bench::new();
-    let books = bench.books(1);
-    killed_at(&bench, &books, "POST", "/api/ebooks", "delay_answer");
-    let sql =
-        "update ebook set created_by_id = (select id from \"user\" where user_name = 'admin')";
-    bench.server.execute(sql);
-    bench.journaled(&[]).ok();
-    assert_eq!(bench.ebooks(), 1);
+    assert_eq!((bench.ebooks(), bench.posts()[1]), (1, 1));
 }
 
 #[test]
@@ -170,171 +147,6 @@ fn a_row_that_is_another_file_s_by_now_is_not_taken() {
 }
 
 #[test]
-fn an_ebook_made_while_the_next_run_works_is_removed_at_its_end() {
-    let bench = Bench::new();
-    let books = bench.books(2);
-    bench.write_journal(&[head(), making(&books[0])]);
-    // The run waits for the rest of its input, while the request of the killed one comes to its end.
-    let mut child = at_work(&bench, &books[0]);
-    come_late(&bench);
-    drop(child.stdin.take());
-    assert_eq!(child.wait().unwrap().code(), Some(0));
-    bench.holds(&books[..1]);
-    assert_eq!(bench.ebooks(), 1);
-}
-
-/// A killed run was about to make this record's ebook.
-fn making(record: &Value) -> Value {
-    let now = jiff::Timestamp::now().to_string();
-    step(
-        "making",
-        record,
-        json!({"title": record["title"], "last_names": ["Novák"], "first_names": ["Jan"],
-            "language_id": 2, "at": now}),
-    )
-}
-
-/// A run that has uploaded this record's file and waits for more.
-fn at_work(bench: &Bench, record: &Value) -> std::process::Child {
-    let mut child = bench.journaled(&[]).spawn();
-    let first = format!("{record}\n");
-    child
-        .stdin
-        .as_mut()
-        .unwrap()
-        .write_all(first.as_bytes())
-        .unwrap();
-    harness::wait_for("the file's end", DEADLINE, || {
-        let journal = bench.journal();
-        (journal.exists() && !ends(&journal).is_empty()).then_some(())
-    });
-    child
-}
-
-/// An earlier request to make the ebook comes to its end.
-fn come_late(bench: &Bench) {
-    let late = "insert into ebook (version_id, created, modified, title, language_id, base_dir,
-            created_by_id, modified_by_id)
-        select 1, now(), now(), title, language_id, base_dir, created_by_id, modified_by_id from ebook
-        returning id";
-    let late = bench.server.query(late)[0][0].clone().unwrap();
-    let author = format!(
-        "insert into ebook_authors select {late}, author_id from ebook_authors returning 1"
-    );
-    assert_eq!(bench.server.query(&author).len(), 1);
-}
-
-#[test]
-fn an_ebook_made_late_is_looked_for_by_each_run_until_one_comes_to_its_end() {
-    let bench = Bench::new();
-    let books = bench.books(1);
-    bench.write_journal(&[head(), making(&books[0])]);
-    let mut child = at_work(&bench, &books[0]);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    come_late(&bench);
-    bench.journaled(&[]).arg("--dry-run").ok();
-    assert_eq!(bench.ebooks(), 2);
-    bench.journaled(&[]).ok();
-    bench.holds(&books);
-    let settled = fs::read(bench.journal()).unwrap();
-    bench.journaled(&[]).ok();
-    assert_eq!(fs::read(bench.journal()).unwrap(), settled);
-}
-
-#[test]
-fn an_ebook_whose_making_was_not_answered_is_looked_for_after_its_file_s_end() {
-    for kill in [false, true] {
-        let bench = Bench::new();
-        let books = bench.books(1);
-        bench.fault(json!({"on": "POST /api/ebooks", "kind": 500}));
-        let mut child = at_work(&bench, &books[0]);
-        if kill {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            come_late(&bench);
-            bench.journaled(&[]).ok();
-        } else {
-            come_late(&bench);
-            drop(child.stdin.take());
-            assert_eq!(child.wait().unwrap().code(), Some(0));
-        }
-        bench.holds(&books);
-    }
-}
-
-#[test]
-fn an_empty_ebook_of_another_day_is_somebody_s_own() {
-    let bench = Bench::new();
-    let books = bench.books(1);
-    killed_at(&bench, &books, "POST", "/api/ebooks", "delay_answer");
-    let later = "update ebook set (created, modified) =
-        (created + interval '2 days', created + interval '2 days')";
-    bench.server.execute(later);
-    bench.journaled(&[]).ok();
-    assert_eq!(bench.ebooks(), 1);
-    bench.journaled(&books).ok();
-    assert_eq!(bench.ebooks(), 1);
-    // Nor is it looked for for ever.
-    assert_eq!(
-        entries(&bench.journal()).last().unwrap()["outcome"],
-        "uploaded"
-    );
-    bench.holds(&books);
-}
-
-#[test]
-fn an_empty_ebook_of_another_hour_is_somebody_s_own() {
-    // Hours that the database's clock is ahead, and hours that passed before the ebook was made.
-    for (ahead, passed, left) in [(5, 0, 0), (5, 3, 1), (0, 3, 1), (-7, 7, 1)] {
-        let bench = Bench::new();
-        let books = bench.books(1);
-        killed_at(&bench, &books, "POST", "/api/ebooks", "delay_answer");
-        let later = |table: &str, hours: i32| {
-            let time = format!("created + interval '{hours} hours'");
-            format!("update {table} set (created, modified) = ({time}, {time})")
-        };
-        bench.server.execute(&later("upload", ahead));
-        bench.server.execute(&later("ebook", ahead + passed));
-        bench.journaled(&[]).ok();
-        assert_eq!(bench.ebooks(), left, "{ahead} {passed}");
-        // The file goes into what is left.
-        bench.journaled(&books).ok();
-        bench.holds(&books);
-        assert_eq!(bench.ebooks(), 1);
-    }
-}
-
-#[test]
-fn an_empty_ebook_that_somebody_has_changed_stays() {
-    let bench = Bench::new();
-    let books = bench.books(1);
-    killed_at(&bench, &books, "POST", "/api/ebooks", "delay_answer");
-    let change = "update ebook set modified = now(), version_id = version_id + 1";
-    bench.server.execute(change);
-    bench.journaled(&[]).ok();
-    assert_eq!(bench.ebooks(), 1);
-}
-
-#[test]
-fn an_empty_ebook_that_another_uploader_may_be_filling_stays() {
-    let bench = Bench::new();
-    let books = bench.books(1);
-    killed_at(&bench, &books, "POST", "/api/ebooks", "delay_answer");
-    let mut rival = bench.rival();
-    lock(
-        &mut rival,
-        mbs_upload::locks::claim::book("Book 0", "Novák"),
-    );
-    let claiming = || bench.claiming(&[]).arg("--journal").arg(bench.journal());
-    claiming().ok();
-    assert_eq!(bench.ebooks(), 1);
-    drop(rival);
-    claiming().ok();
-    assert_eq!(bench.ebooks(), 0);
-}
-
-#[test]
 fn an_ebook_made_late_by_a_killed_run_is_no_second_one() {
     let bench = Bench::new();
     let books = bench.books(1);
@@ -368,24 +180,6 @@ fn an_ebook_made_late_by_a_killed_run_is_no_second_one() {
     });
     bench.holds(&books);
     assert_eq!(bench.ebooks(), 1);
-}
-
-#[test]
-fn an_empty_ebook_that_got_the_id_of_ours_after_the_server_was_set_back_stays() {
-    for (by, left) in [("admin", 1), ("user", 0)] {
-        let bench = Bench::new();
-        let books = bench.books(1);
-        killed_at(&bench, &books, "POST", "/api/ebooks", "delay_answer");
-        let sql = format!(
-            "update ebook set created_by_id = (select id from \"user\" where user_name = '{by}')"
-        );
-        bench.server.execute(&sql);
-        let now = jiff::Timestamp::now().to_string();
-        let adding = json!({"ebook_id": 1, "made": true, "at": now});
-        bench.write_journal(&[step("adding", &books[0], adding)]);
-        bench.journaled(&[]).ok();
-        assert_eq!(bench.ebooks(), left, "{by}");
-    }
 }
 
 fn joined(told: &Value) -> bool {

@@ -21,7 +21,7 @@ use crate::{
             Event, message,
             socket::{Address, Socket},
         },
-        rest::Api,
+        rest::Rest,
     },
     model::failure::Failure,
     retry::{
@@ -74,7 +74,7 @@ impl Pending {
 
 pub(super) struct Pump {
     address: Address,
-    api: Api,
+    api: Rest,
     outage: Arc<Outage>,
     shutdown: Shutdown,
     socket: Option<Socket>,
@@ -97,7 +97,7 @@ pub(super) struct Pump {
 impl Pump {
     pub(super) fn new(
         address: Address,
-        api: Api,
+        api: Rest,
         (outage, shutdown): (Arc<Outage>, Shutdown),
         socket: Socket,
         commands: Receiver<Command>,

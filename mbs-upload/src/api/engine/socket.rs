@@ -10,6 +10,7 @@ use mbs_hashes::tls;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tungstenite::{
     Connector, Error, HandshakeError, WebSocket,
+    error::ProtocolError,
     http::Uri,
     protocol::WebSocketConfig,
     stream::{MaybeTlsStream, Mode},
@@ -17,7 +18,7 @@ use tungstenite::{
 use wire::secret::redact;
 
 use crate::{
-    api::rest::Api,
+    api::rest::Rest,
     model::failure::Failure,
     retry::{
         shutdown::{STOPPED, Shutdown},
@@ -52,8 +53,8 @@ impl Address {
     }
 
     /// A new connection; a token that is refused is replaced once. The socket does not block.
-    pub(super) fn connect(&self, api: &Api, shutdown: &Shutdown) -> Result<Socket, Failure> {
-        let within = api.patience().min(HANDSHAKE_WITHIN);
+    pub(super) fn connect(&self, api: &Rest, shutdown: &Shutdown) -> Result<Socket, Failure> {
+        let within = api.answer_within().min(HANDSHAKE_WITHIN);
         let connect = |token: &str| self.connect_with(token, within, shutdown);
         let token = api.token()?;
         match connect(&token) {
@@ -80,7 +81,7 @@ impl Address {
         );
         let tls = match tungstenite::client::uri_mode(&self.uri) {
             Ok(Mode::Tls) => Some(Connector::Rustls(
-                tls::system().map_err(|why| Failure::NotReached(format!("TLS: {why}")))?,
+                tls::system().map_err(|why| Failure::Unusable(format!("TLS: {why}")))?,
             )),
             _ => None,
         };
@@ -143,12 +144,17 @@ fn refused(error: Error) -> Failure {
     match error {
         Error::Http(response) => match response.status().as_u16() {
             401 => Failure::Denied("HTTP 401: the token is refused".into()),
+            status @ 400..500 => Failure::Unusable(format!("HTTP {status} instead of a WebSocket")),
             status => Failure::NotReached(format!("HTTP {status} instead of a WebSocket")),
         },
-        other => Failure::NotReached(match tls::cause::<rustls::Error>(&other) {
-            Some(error) => format!("TLS: {}", tls::explain(error, "SSL_CERT_FILE")),
-            None => redact(&other.to_string()),
-        }),
+        Error::Protocol(ProtocolError::WrongHttpVersion) => Failure::Unusable(error.to_string()),
+        other => match tls::cause::<rustls::Error>(&other) {
+            Some(error) => {
+                let why = tls::explain(error, "SSL_CERT_FILE");
+                Failure::Unusable(format!("TLS: {why}"))
+            }
+            None => Failure::NotReached(redact(&other.to_string())),
+        },
     }
 }
 

@@ -53,7 +53,7 @@ enum Phase {
 /// One task as we hear of it.
 #[derive(Debug)]
 pub(super) struct Watch {
-    patience: Duration,
+    confirm_within: Duration,
     limits: Limits,
     longest_queue: Duration,
     phase: Phase,
@@ -62,14 +62,14 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// A task that is called for now and whose call is confirmed within `patience`.
-    pub(super) fn new(patience: Duration, limits: Limits, longest_queue: Duration) -> Watch {
-        let patience = patience.min(limits.stall);
+    /// A task that is called for now and whose call is confirmed within `confirm_within`.
+    pub(super) fn new(confirm_within: Duration, limits: Limits, longest_queue: Duration) -> Watch {
+        let confirm_within = confirm_within.min(limits.stall);
         Watch {
-            patience,
+            confirm_within,
             limits,
             longest_queue,
-            phase: Phase::Called(Instant::now() + patience),
+            phase: Phase::Called(Instant::now() + confirm_within),
             broken: false,
         }
     }
@@ -103,7 +103,7 @@ impl Watch {
                 self.broken = true;
                 clock.waits(now);
             }
-            Event::Sent => self.phase = Phase::Called(now + self.patience),
+            Event::Sent => self.phase = Phase::Called(now + self.confirm_within),
             Event::Accepted => {
                 self.broken = false;
                 let sound = now + self.limits.stall;
@@ -116,7 +116,7 @@ impl Watch {
             }
             Event::Reconnected | Event::Overtaken => {
                 // A connection that breaks again and again must not put off the question.
-                let next = self.question().unwrap_or(now + self.patience / 5);
+                let next = self.question().unwrap_or(now + self.confirm_within / 5);
                 let asked = match self.phase {
                     Phase::Unconfirmed { asked, .. } => asked,
                     _ => 0,
@@ -190,7 +190,7 @@ impl Watch {
             Phase::Unconfirmed { asked, .. } => asked + 1,
             _ => 1,
         };
-        let next = now + (self.patience / 5) * (1 << asked);
+        let next = now + (self.confirm_within / 5) * (1 << asked);
         self.phase = Phase::Unconfirmed { asked, next };
         (asked >= QUESTIONS).then(|| {
             let why = "the engine lost the metadata task".to_string();

@@ -1,9 +1,6 @@
 //! What the server's many kinds of answers mean.
 
-use std::{
-    io::{self, ErrorKind, Read},
-    time::Duration,
-};
+use std::{io::ErrorKind, time::Duration};
 
 use serde_json::Value;
 use ureq::{
@@ -13,7 +10,7 @@ use ureq::{
 
 use wire::secret::redact;
 
-use crate::model::failure::Failure;
+use crate::{api::ReadFile, model::failure::Failure};
 
 /// Answers are small; more than this is none.
 const LONGEST: u64 = 4 << 20;
@@ -45,15 +42,12 @@ pub(super) fn answer(
     }
 }
 
-/// What takes a file, given its length and its bytes.
-pub(in crate::api) type Reader<'a, T> = dyn Fn(Option<u64>, &mut dyn Read) -> io::Result<T> + 'a;
-
 /// The same for a file: `read` is given its length and its bytes.
-pub(super) fn file<T>(
+pub(super) fn file(
     result: Result<Response<Body>, ureq::Error>,
     late: impl Fn(Timeout) -> String,
-    read: &Reader<'_, T>,
-) -> Result<T, Failure> {
+    read: &mut ReadFile<'_>,
+) -> Result<(), Failure> {
     match result {
         Ok(mut response) if response.status().as_u16() == 200 => {
             let length = response.body().content_length();
@@ -91,7 +85,7 @@ fn broken(error: ureq::Error) -> Failure {
                 | ErrorKind::AddrNotAvailable
         ),
         // No encrypted connection came about.
-        Error::Other(_) => true,
+        Error::Other(_) => return Failure::Unusable(redact(&text)),
         _ => false,
     };
     if unreached {
@@ -138,7 +132,7 @@ fn understand(
             message: message(),
         }),
         413 => Err(Failure::TooLarge(message())),
-        500.. => Err(Failure::Server(message())),
+        500.. => Err(Failure::Down(message())),
         _ => Err(Failure::Refused(message())),
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn best(listed: &[Listed], wanted: &Wanted) -> Option<i64> {
         .map(|ebook| ebook.id)
 }
 
-pub(super) fn is(ebook: &Listed, wanted: &Wanted) -> bool {
+fn is(ebook: &Listed, wanted: &Wanted) -> bool {
     ebook.title == wanted.title
         && share_an_author(&ebook.authors, &wanted.authors)
         && ebook

@@ -29,8 +29,17 @@ fn fitted(title: &str, authors: &[String], series: &str, index: f64) -> Book {
 /// Insists on all that the server's columns, database and disk demand, by another's account of
 /// the names that it makes.
 fn is_taken(book: &Book) {
-    let body = Wanted::new(book, 2).body(None, &[]);
-    let body = body.to_string();
+    let Wanted {
+        title,
+        authors,
+        series,
+        ..
+    } = Wanted::new(book, 2);
+    let names = authors
+        .into_iter()
+        .flat_map(|author| [Some(author.last), author.first]);
+    let texts: Vec<_> = names.flatten().chain([title]).collect();
+    let body = json!([texts, series.map(|series| series.title)]).to_string();
     assert!(
         !body.contains("\\u00") && !body.contains('\u{7f}'),
         "{body}"

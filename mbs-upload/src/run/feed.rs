@@ -10,13 +10,12 @@ use wire::{Completeness, Exit, Fatal, Item, Reader, Record, write::ItemError};
 
 use crate::{
     model::{job::Job, outcome::Outcome},
-    queue::separate::Separate,
     retry::shutdown::STOPPED,
     run::Run,
 };
 
 /// What the reader of the input hands over.
-pub(crate) enum Feed {
+pub(super) enum Feed {
     Item(Item),
     End(io::Result<Box<Completeness>>),
     /// A worker or a signal has aborted the run.
@@ -24,7 +23,7 @@ pub(crate) enum Feed {
 }
 
 /// Reads the input to its end, on a thread of its own.
-pub(crate) fn read(input: impl BufRead, feed: &SyncSender<Feed>) {
+pub(super) fn read(input: impl BufRead, feed: &SyncSender<Feed>) {
     let mut reader = Reader::new(input);
     let end = loop {
         let next = reader.next_item();
@@ -49,7 +48,7 @@ pub(crate) fn read(input: impl BufRead, feed: &SyncSender<Feed>) {
 
 impl Run<'_> {
     /// Makes jobs of the input; returns what was counted, or nothing after an abort.
-    pub(crate) fn feed(
+    pub(super) fn feed(
         &self,
         feed: &Receiver<Feed>,
     ) -> Result<Option<Box<Completeness>>, anyhow::Error> {
@@ -57,24 +56,23 @@ impl Run<'_> {
         match &fed {
             Ok(Some(_)) => {
                 self.monitor.input_ended();
-                self.queue.end();
+                self.with.queue.end();
             }
-            Ok(None) if wire::stop::requested() => self.queue.abort(STOPPED),
-            Ok(None) => self.queue.abort("the run was aborted"),
-            Err(error) => self.queue.abort(&error.to_string()),
+            Ok(None) if wire::stop::requested() => self.with.queue.abort(STOPPED),
+            Ok(None) => self.with.queue.abort("the run was aborted"),
+            Err(error) => self.with.queue.abort(&error.to_string()),
         }
         fed
     }
 
     fn feed_all(&self, feed: &Receiver<Feed>) -> Result<Option<Box<Completeness>>, anyhow::Error> {
-        let mut separate = self.mode.separate.then(Separate::default);
         while let Ok(next) = feed.recv() {
             // Also what is known already must not be read on and on after an abort.
-            if self.queue.aborted().is_some() {
+            if self.with.queue.aborted().is_some() {
                 return Ok(None);
             }
             let went_on = match next {
-                Feed::Item(Item::Record(record)) => self.take_in(record, separate.as_mut())?,
+                Feed::Item(Item::Record(record)) => self.take_in(record)?,
                 Feed::Item(Item::Unusable(line, reason)) => {
                     let item_error = ItemError {
                         op: "read",
@@ -100,7 +98,7 @@ impl Run<'_> {
     }
 
     /// Says whether the run goes on.
-    fn take_in(&self, record: Record, separate: Option<&mut Separate>) -> io::Result<bool> {
+    fn take_in(&self, record: Record) -> io::Result<bool> {
         // Of what carries no hash, book_file is a step left out; all else is none of our business.
         if !matches!(record.kind(), "file_hash" | "finding" | "book_file") {
             self.out.pass(&record)?;
@@ -124,29 +122,21 @@ impl Run<'_> {
             }
         };
         self.monitor.read(&job);
-        let book_is_read = separate.is_some();
-        if let Some(separate) = separate {
-            // Also what was sent before counts, so that a run that goes on decides alike.
-            job.read_book();
-            separate.tell_apart(&mut job);
-        }
-        if self.queue.is_known(&job.content) {
+        if self.with.queue.is_known(&job.content) {
             let outcome = Outcome::duplicate("known");
             self.report.end(self.out, &job, &outcome, Instant::now())?;
             return Ok(true);
         }
-        let journal = &self.server.journal;
+        let journal = self.with.journal;
         if let Some(outcome) = journal.done(&job.content) {
             self.report.end(self.out, &job, &outcome, Instant::now())?;
             return Ok(true);
         }
-        if !book_is_read {
-            job.read_book();
-        }
-        if let Some(outcome) = journal.refusal(&job, self.server) {
+        job.read_book();
+        if let Some(outcome) = journal.refusal(&job, &self.with.catalog.languages) {
             self.report.end(self.out, &job, &outcome, Instant::now())?;
             return Ok(true);
         }
-        Ok(self.queue.push(job))
+        Ok(self.with.queue.push(job))
     }
 }

@@ -11,7 +11,10 @@
 use sha1::{Digest, Sha1};
 use unicode_normalization::UnicodeNormalization;
 
-use crate::known::Content;
+use crate::{
+    known::Content,
+    metadata::{book::Author, wanted::Wanted},
+};
 
 /// The number of a thing.
 pub type Claim = u64;
@@ -38,8 +41,28 @@ pub fn series(title: &str) -> Claim {
     number(&["mbs-upload series", &fold(title)])
 }
 
+/// What a book needs while it is worked on: its title with each of its authors, since ebooks with a
+/// common title and a common author may be one.
+pub fn of_book(title: &str, authors: &[Author]) -> Vec<Claim> {
+    match authors {
+        [] => vec![book(title, "")],
+        authors => authors
+            .iter()
+            .map(|author| book(title, &author.last))
+            .collect(),
+    }
+}
+
+/// What is held while an ebook is made: the server makes the authors and the series that it lacks
+/// along with it, and two creations at a time would make two of each.
+pub fn names(wanted: &Wanted) -> Vec<Claim> {
+    let name = |a: &Author| author(&a.last, a.first.as_deref().unwrap_or_default());
+    let series = wanted.series.iter().map(|s| series(&s.title));
+    wanted.authors.iter().map(name).chain(series).collect()
+}
+
 /// A number for a lock that only one process knows of, at one moment.
-pub(super) fn probe(process: u32, nanoseconds: u128, round: u32) -> Claim {
+pub(crate) fn probe(process: u32, nanoseconds: u128, round: u32) -> Claim {
     number(&[
         "mbs-upload probe",
         &format!("{process} {nanoseconds} {round}"),
@@ -84,5 +107,21 @@ mod tests {
         assert_ne!(author("Čapek", ""), author("Čapek", "Karel"));
         assert_eq!(series("Škola hrou"), 0xc969d057ab0ff88);
         assert_eq!(series("ŠKOLA HROU"), series("S\u{30c}kola hrou"));
+    }
+
+    #[test]
+    fn books_that_may_be_one_share_a_claim() {
+        let of = |title: &str, names: &[&str]| {
+            let last = |last: &&str| Author {
+                last: last.to_string(),
+                first: None,
+            };
+            of_book(title, &names.iter().map(last).collect::<Vec<_>>())
+        };
+        let meet = |a: &[Claim], b: &[Claim]| a.iter().any(|claim| b.contains(claim));
+        assert!(meet(&of("Café", &["A", "B"]), &of("CAFE\u{301}", &["B"])));
+        assert!(!meet(&of("T", &["A"]), &of("T", &["B"])));
+        assert!(!meet(&of("T", &[]), &of("T", &["B"])));
+        assert!(!meet(&of("T", &["A"]), &of("U", &["A"])));
     }
 }

@@ -3,20 +3,7 @@
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
-use crate::{api::Server, known::Content, model::job::Job};
-
-/// What a file was refused for, where that may change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// Its size; the server was asked about so many bytes.
-    Size(u64),
-    /// Its format.
-    Format,
-    /// Its format, by the engine.
-    Engine,
-    /// Its language, or that it has none.
-    Language,
-}
+use crate::{known::Content, metadata::language::Languages, model::job::Job};
 
 /// What a file was refused for, and by which rules.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -40,14 +27,14 @@ pub enum RefusalRule {
 
 impl RefusalRule {
     /// Those on which this file is refused, should it be for its language.
-    pub fn of_language(job: &Job, server: &Server) -> RefusalRule {
-        let codes = server.catalog.languages.iter().map(|l| l.code.clone());
+    pub fn of_language(job: &Job, languages: &Languages) -> RefusalRule {
+        let codes = languages.offered.iter().map(|l| l.code.clone());
         let mut codes: Vec<String> = codes.collect();
         codes.sort_unstable();
         RefusalRule::Language {
             book: job.book.languages.clone(),
             server: codes,
-            default: server.default_language.as_ref().map(|l| l.code.clone()),
+            default: languages.default.as_ref().map(|l| l.code.clone()),
         }
     }
 

@@ -3,82 +3,22 @@
 //! record stands for.
 
 use std::{
-    ffi::OsStr,
     fs::{File, OpenOptions},
     io::{self, Read},
     os::unix::fs::{FileExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use sha1::{Digest, Sha1};
-use wire::Record;
 
-use crate::{known::Content, model::failure::Failure};
+use crate::{
+    known::Content,
+    model::{failure::Failure, origin::Origin},
+};
 
-/// A place that holds the bytes of one book.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// The file to open.
-    pub file: PathBuf,
-    /// Where in it, if it is an archive.
-    pub member: Option<Member>,
-}
-
-/// A member of an archive.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// Its name there: a title of last resort, and never a path.
-    pub name: PathBuf,
-    /// Where its bytes begin.
-    pub offset: u64,
-}
-
-impl Origin {
-    /// The place that a record names.
-    ///
-    /// # Errors
-    /// One line of reason: it names none.
-    pub fn of(record: &Record) -> Result<Origin, String> {
-        let file = record.path()?;
-        let archive = record.path_of("archive", "archive_b64").transpose()?;
-        let name = record.path_of("member", "member_b64").transpose()?;
-        let offset = record.get::<u64>("offset");
-        Ok(match (archive, name, offset) {
-            (None, None, _) => Origin { file, member: None },
-            (archive, Some(name), Some(offset)) => Origin {
-                file: archive.unwrap_or(file),
-                member: Some(Member { name, offset }),
-            },
-            _ => {
-                return Err("an archive's member needs member and offset: hash-files --tar".into());
-            }
-        })
-    }
-
-    /// The name of the file or member, for what its last part tells of title and format.
-    pub fn name(&self) -> &Path {
-        match &self.member {
-            Some(member) => &member.name,
-            None => &self.file,
-        }
-    }
-
-    /// It for people.
-    pub fn shown(&self) -> String {
-        let file = self.file.to_string_lossy();
-        match &self.member {
-            Some(member) => format!("{file}[{}]", member.name.display()),
-            None => file.into_owned(),
-        }
-    }
-
-    /// Looks whether it is there and long enough, or as long as it was when hashed.
-    ///
-    /// # Errors
-    /// [`Failure::Local`].
-    pub fn look(&self, content: &Content) -> Result<(), Failure> {
-        Guarded::open(self, content).map(|_| ())
-    }
+/// Looks whether they are there and long enough, or as long as they were when hashed.
+pub fn look(origin: &Origin, content: &Content) -> Result<(), Failure> {
+    Guarded::open(origin, content).map(drop)
 }
 
 /// Opens a file without waiting for the writer of a FIFO.
@@ -235,15 +175,10 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The last part of a name before its last dot, and what follows the dot.
-pub fn stem_and_extension(name: &Path) -> (String, String) {
-    let text = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
-    (text(name.file_stem()), text(name.extension()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::origin::Member;
 
     /// What is read of `hashed` when a file now holds `bytes`, from `offset` on if it is an archive.
     fn guarded(bytes: &[u8], hashed: &[u8], offset: Option<u64>) -> Result<Vec<u8>, String> {
@@ -294,30 +229,6 @@ mod tests {
         for offset in [16, u64::MAX - 3, u64::MAX / 2] {
             let beyond = guarded(archive, b"0123456789", Some(offset)).unwrap_err();
             assert!(beyond.contains("not in the archive of 25"), "{beyond}");
-        }
-    }
-
-    #[test]
-    fn a_record_names_a_file_or_a_member_whole() {
-        let of = |fields: &str| {
-            let line = format!(r#"{{"type":"file_hash","path":"/a.tar"{fields}}}"#);
-            Origin::of(&Record::parse(line.into_bytes()).unwrap())
-        };
-        assert_eq!(of("").unwrap().shown(), "/a.tar");
-        let member = of(r#","archive":"/b.tar","member":"x/y.epub","offset":512"#).unwrap();
-        assert_eq!(member.shown(), "/b.tar[x/y.epub]");
-        assert_eq!(
-            stem_and_extension(member.name()),
-            ("y".into(), "epub".into())
-        );
-        for half in [
-            r#","archive":"/b.tar""#,
-            r#","member":"y""#,
-            r#","member":"y","offset":"512""#,
-            r#","member":"y","offset":-1"#,
-            r#","archive":"/b.tar","offset":1"#,
-        ] {
-            assert!(of(half).is_err(), "{half}");
         }
     }
 }
