@@ -32,7 +32,7 @@ impl Bench {
 
     /// Lines added to the journal, as another run would have written them.
     fn write_journal(&self, lines: &[Value]) {
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let text: String = lines.iter().map(type_first).collect();
         let journal = self.journal();
         fs::create_dir_all(journal.parent().unwrap()).unwrap();
         let all = fs::read_to_string(&journal).unwrap_or_default() + &text;
@@ -64,6 +64,15 @@ fn ends(journal: &Path) -> Vec<Value> {
 }
 
 /// A header like that of an empty server, and a step of a record's file.
+/// A line as all tools write them.
+fn type_first(record: &Value) -> String {
+    let mut rest = record.clone();
+    match rest.as_object_mut().and_then(|rest| rest.remove("type")) {
+        Some(kind) => format!("{{\"type\":{kind},{}\n", &rest.to_string()[1..]),
+        None => format!("{record}\n"),
+    }
+}
+
 fn head() -> Value {
     json!({"type": "journal", "tool": "mbs-upload", "version": "0", "at": "2026-01-01T00:00:00Z",
         "api": "http://x", "anchors": []})
