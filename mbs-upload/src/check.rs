@@ -23,7 +23,7 @@ use crate::{
     resume::{self, Journal, Opened},
     retry::{
         attempt::{Policy, with_retries},
-        outage::Outage,
+        outage::{Gone, Outage},
     },
     run::session::Target,
 };
@@ -49,7 +49,7 @@ pub fn run(
     let report = Report::new(&out);
     match look(target, journal, known, input, &report)? {
         Ok(summary) => Ok(out.finish(summary)?),
-        Err(gone) => {
+        Err(Gone(gone)) => {
             let summary = Summary::default();
             out.finish(summary)?;
             Err(Fatal::new(Exit::GaveUp, gone).into())
@@ -58,7 +58,7 @@ pub fn run(
 }
 
 /// The input's summary, or why nothing more can be known.
-type Looked = Result<Summary, String>;
+type Looked = Result<Summary, Gone>;
 
 fn look(
     mut target: Target,
@@ -75,7 +75,7 @@ fn look(
     if let Err(failure) = with_retries(policy, || rest.token().map(drop)) {
         let message = failure.to_string();
         report.say(&Finding::failed("login", &base, &message))?;
-        return Ok(Err(format!("{base}: log in: {failure}")));
+        return Ok(Err(Gone(format!("{base}: log in: {failure}"))));
     }
     report.say(&Finding::ok("login", &base))?;
     let mut api = Client {
@@ -86,9 +86,9 @@ fn look(
         Ok(catalog) => catalog,
         Err(failure) => {
             report.say(&Finding::failed("languages", &base, &failure.to_string()))?;
-            return Ok(Err(format!(
+            return Ok(Err(Gone(format!(
                 "{base}: ask for languages and genres: {failure}"
-            )));
+            ))));
         }
     };
     let mut gone = None;
@@ -119,7 +119,7 @@ fn look(
     let seen = match look_at(subject, &target, report, &mut gone) {
         Ok(seen) => seen,
         Err(Trouble::Output(error)) => return Err(error),
-        Err(Trouble::Server(failure)) => return Ok(Err(format!("{base}: {failure}"))),
+        Err(Trouble::Server(failure)) => return Ok(Err(Gone(format!("{base}: {failure}")))),
     };
     let mut past = Journal::default();
     if let Some((opened, new_server)) = journal {
@@ -144,7 +144,7 @@ fn look(
     let read = match inputs.judge_all(input, report) {
         Ok(summary) => summary,
         Err(Trouble::Output(error)) => return Err(error),
-        Err(Trouble::Server(failure)) => return Ok(Err(format!("{base}: {failure}"))),
+        Err(Trouble::Server(failure)) => return Ok(Err(Gone(format!("{base}: {failure}")))),
     };
     if inputs.docs > 0 {
         let why = format!(
@@ -158,7 +158,7 @@ fn look(
         report.say(&space::look(store, inputs.needed))?;
     }
     Ok(match gone {
-        Some(why) => Err(why),
+        Some(why) => Err(Gone(why)),
         None => Ok(read),
     })
 }

@@ -22,7 +22,7 @@ use crate::{
     queue::work_queue::WorkQueue,
     rate::Monitor,
     resume::Journal,
-    steps::{Memory, Tools},
+    steps::tools::{Memory, Tools},
 };
 use feed::read;
 use report::Report;

@@ -1,97 +1,56 @@
-//! One file's way to the server, step by step. Each step can be taken again after a failure; the
-//! steps that must not be done twice first ask what became of the earlier try.
+//! One file's upload, step by step. Each step can be taken again after a failure; the steps that
+//! must not be done twice first ask what became of the earlier try.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | `check`, `send`, `extract`, `describe`, `create`, `add` | the steps, in order |
+//! | `step`, `tries` | the step that is next, and what is done about its failures |
+//! | `confirm`, `note` | what others did meanwhile; each step written down before it is taken |
+//! | `link` | the stored file as a link |
+//! | [`tools`], `recent` | what the steps of all files work with, and share |
 
-mod claiming;
-mod describing;
-mod journaling;
-mod linking;
-mod making;
-mod placing;
+mod add;
+mod check;
+mod confirm;
+mod create;
+mod describe;
+mod extract;
+mod link;
+mod note;
 mod recent;
-mod sending;
+mod send;
 mod step;
+pub mod tools;
 mod tries;
 
 use std::{sync::MutexGuard, time::Instant};
 
 use crate::{
-    api::{
-        Api,
-        catalog::Catalog,
-        extract::{Extractor, NewestRow, Since},
-        upload_check::Batch,
-    },
-    input::{links::Links, unfit::unfit},
-    locks::{LockGuard, Locks, concurrent::ConcurrentUploaders},
-    metadata::book::Book,
+    api::{extract::Since, matching},
+    input::{bytes, links::Links, unfit::unfit},
+    locks::LockGuard,
+    metadata::{book::Book, wanted::Wanted},
     model::{
         failure::Failure,
         job::Job,
         outcome::{Kind, Outcome},
     },
-    queue::work_queue::{Held, WorkQueue},
-    resume::Journal,
+    queue::work_queue::Held,
     retry::{
-        Retry,
+        outage::Gone,
         timeout::{Clock, Late, spell},
     },
 };
-use making::Names;
-use recent::RecentEbooks;
+use create::Names;
+use describe::{Described, Rows};
+use extract::Extracted;
+use send::Sent;
 use step::Step;
+use tools::Tools;
 use tries::{AfterFailure, Tries, UnconfirmedSteps};
 
 /// Additions that fail before the file that the server keeps for them is taken for lost.
 const UNADDED: u32 = 2;
-
-/// What the steps of all files work with.
-#[derive(Clone, Copy, Debug)]
-pub struct Tools<'a> {
-    /// The server.
-    pub api: &'a dyn Api,
-    /// What it has.
-    pub catalog: &'a Catalog,
-    /// How failures are dealt with.
-    pub retry: &'a Retry,
-    /// What is written down.
-    pub journal: &'a Journal,
-    /// How links are made in place of copies, if they are.
-    pub links: Option<&'a Links>,
-    /// What keeps other uploaders off, if they are kept off.
-    pub locks: Option<&'a Locks>,
-    /// What this run has learned.
-    pub memory: &'a Memory,
-    /// What else is under way.
-    pub queue: &'a WorkQueue,
-    /// No larger file is sent.
-    pub max_size: Option<u64>,
-    /// Ask, but send nothing.
-    pub dry_run: bool,
-}
-
-impl<'a> Tools<'a> {
-    /// The metadata task.
-    fn extractor(&self) -> Extractor<'a> {
-        Extractor {
-            api: self.api,
-            retry: self.retry,
-            newest: &self.memory.newest,
-        }
-    }
-}
-
-/// What a run learns of the server, shared by all files.
-#[derive(Debug, Default)]
-pub struct Memory {
-    /// Whether it answers many checks at once.
-    pub batch: Batch,
-    /// The newest row of its table `upload`.
-    pub newest: NewestRow,
-    /// The ebooks that the last files went to.
-    pub recent: RecentEbooks,
-    /// Signs of other uploaders.
-    pub concurrent: ConcurrentUploaders,
-}
 
 /// A file under way.
 pub struct UploadTask<'a> {
@@ -108,8 +67,8 @@ pub struct UploadTask<'a> {
     uploaded: Option<(String, Since)>,
     /// The ebook that this task made and that is still empty.
     made: Option<i64>,
-    genres: Vec<i64>,
-    series: Option<i64>,
+    /// The server's rows for what the book names.
+    rows: Rows,
     /// Names that its ebook may be the first to need, while that is made.
     names: Option<Names<'a>>,
     failures: u32,
@@ -177,8 +136,7 @@ impl<'a> UploadTask<'a> {
             is_unconfirmed: false,
             uploaded: None,
             made: None,
-            genres: Vec::new(),
-            series: None,
+            rows: Rows::default(),
             names: None,
             failures: 0,
             clock: Clock::new(with.retry.limits, Instant::now()),
@@ -195,7 +153,7 @@ impl<'a> UploadTask<'a> {
     pub fn run(mut self) -> TaskEnd {
         let mut outcome = match self.go() {
             Ok(outcome) => outcome,
-            Err(gone) => {
+            Err(Gone(gone)) => {
                 return TaskEnd {
                     outcome: Outcome::because(Kind::Unfinished, gone.as_str()),
                     gone: Some(gone),
@@ -222,7 +180,7 @@ impl<'a> UploadTask<'a> {
     }
 
     /// The outcome, or why the whole run is over before there is one.
-    fn go(&mut self) -> Result<Outcome, String> {
+    fn go(&mut self) -> Result<Outcome, Gone> {
         if let Some(outcome) = self.without_asking() {
             return Ok(outcome);
         }
@@ -243,7 +201,7 @@ impl<'a> UploadTask<'a> {
                             self.clock = Clock::new(self.with.retry.limits, Instant::now());
                         }
                         AfterFailure::Failed => return self.give_up(failure),
-                        AfterFailure::Gone(why) => return Err(why),
+                        AfterFailure::Gone(why) => return Err(Gone(why)),
                     }
                 }
             }
@@ -276,7 +234,7 @@ impl<'a> UploadTask<'a> {
         match self.step.clone() {
             Step::Check => self.check(),
             Step::Send => self.send(),
-            Step::Extract { file, since } => self.extract(file, since),
+            Step::Extract { file, since } => self.extract(&file, since),
             Step::Describe { upload } => self.describe(upload),
             Step::Place { upload, wanted } => self.place(upload, wanted),
             Step::Create { upload, wanted } => self.create(upload, wanted),
@@ -286,6 +244,101 @@ impl<'a> UploadTask<'a> {
                 ebook,
             } => self.add(upload, wanted, ebook),
         }
+    }
+
+    fn check(&mut self) -> Stepped {
+        bytes::look(&self.job.origin, &self.job.content)?;
+        if let Some(outcome) = self.there_by_now("check")? {
+            return Ok(Some(outcome));
+        }
+        let first = self.failures == 0;
+        if let Some(outcome) = check::check(self.with, self.job, &self.book, first)? {
+            return Ok(Some(outcome));
+        }
+        let link = self.link()?;
+        if self.with.dry_run {
+            return Ok(Some(Outcome {
+                link,
+                ..Outcome::new(Kind::WouldUpload)
+            }));
+        }
+        match self.take_turn() {
+            Some(outcome) => Ok(Some(outcome)),
+            None => self.set_out(),
+        }
+    }
+
+    fn send(&mut self) -> Stepped {
+        // A second try asks before it sends: the first may have broken on a refusal.
+        let how = (self.is_unconfirmed, self.clock.left(Instant::now()));
+        match send::send(self.with, self.job, how, self.sent)? {
+            Sent::Stored(file) => {
+                let since = self.with.memory.newest.now();
+                self.uploaded = Some((file.clone(), since));
+                self.then(Step::Extract { file, since })
+            }
+            Sent::Ended(outcome) => {
+                if outcome.kind == Kind::Duplicate && !self.unconfirmed.add {
+                    self.with.memory.concurrent.overtaken();
+                }
+                Ok(Some(outcome))
+            }
+        }
+    }
+
+    fn extract(&mut self, file: &str, since: Since) -> Stepped {
+        let (at, clock) = ((file, since), &mut self.clock);
+        match extract::extract(self.with, &self.book, at, self.is_unconfirmed, clock)? {
+            Extracted::Row(upload) => self.then(Step::Describe { upload }),
+            Extracted::Ended(outcome) => Ok(Some(outcome)),
+            Extracted::FileGone(failure) => {
+                self.step = Step::Send;
+                Err(failure)
+            }
+        }
+    }
+
+    fn describe(&mut self, upload: i64) -> Stepped {
+        match describe::describe(self.with, self.job, &mut self.book, upload)? {
+            Described::Whole(language, rows) => {
+                self.rows = rows;
+                self.clock.waits(Instant::now());
+                self.hold_book()?;
+                self.clock.moves(Instant::now());
+                let wanted = Wanted::new(&self.book, language);
+                self.then(Step::Place { upload, wanted })
+            }
+            Described::Ended(outcome) => Ok(Some(outcome)),
+            Described::RowGone => self.extract_again("its row of metadata is gone"),
+            Described::OtherBytes => {
+                self.step = Step::Send;
+                let why = "the server stored other bytes than were sent";
+                Err(Failure::Server(why.into()))
+            }
+        }
+    }
+
+    fn extract_again(&mut self, why: &str) -> Stepped {
+        self.step = match self.uploaded.clone() {
+            Some((file, since)) => Step::Extract { file, since },
+            None => Step::Send,
+        };
+        Err(Failure::Task(why.into()))
+    }
+
+    fn place(&mut self, upload: i64, wanted: Wanted) -> Stepped {
+        let there = match self.with.memory.recent.get(&wanted) {
+            Some(ebook) => Some(ebook),
+            None => matching::find(self.with.api, &wanted)?,
+        };
+        self.then(match there {
+            Some(ebook) => Step::Add {
+                upload,
+                wanted,
+                ebook,
+            },
+            None => Step::Create { upload, wanted },
+        })
     }
 
     fn then(&mut self, step: Step) -> Stepped {
@@ -302,7 +355,7 @@ impl<'a> UploadTask<'a> {
     }
 
     /// No more tries: says so, unless the last one was a success after all.
-    fn give_up(&mut self, failure: Failure) -> Result<Outcome, String> {
+    fn give_up(&mut self, failure: Failure) -> Result<Outcome, Gone> {
         if self.is_unconfirmed {
             match self.step.clone() {
                 Step::Add { wanted, ebook, .. } => {
@@ -322,7 +375,7 @@ impl<'a> UploadTask<'a> {
             }
             // It went away over the question.
             if let Some(gone) = self.with.retry.outage.gone() {
-                return Err(gone);
+                return Err(Gone(gone));
             }
         }
         let astray = match self.step {

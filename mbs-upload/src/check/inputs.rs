@@ -84,7 +84,8 @@ impl<'a> Inputs<'a> {
             }
             let mut job = match Job::named(record.clone()) {
                 Ok(job) => job,
-                Err(reason) => {
+                Err(error) => {
+                    let reason = error.to_string();
                     let shown = record.path().map(|path| path.display().to_string());
                     let shown = shown.unwrap_or_else(|_| "stdin".into());
                     report
@@ -157,7 +158,7 @@ impl<'a> Inputs<'a> {
             return failed(failure.to_string());
         }
         match server.links.map(|links| links.target(&job.origin)) {
-            Some(Err(why)) => failed(why),
+            Some(Err(why)) => failed(why.to_string()),
             _ => Ok(None),
         }
     }

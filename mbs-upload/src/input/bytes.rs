@@ -22,17 +22,18 @@ pub fn look(origin: &Origin, content: &Content) -> Result<(), Failure> {
 }
 
 /// Opens a file without waiting for the writer of a FIFO.
-fn open(path: &Path) -> Result<(File, u64), String> {
+fn open(path: &Path) -> Result<(File, u64), Failure> {
     let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let local = |act: &str, why: &dyn std::fmt::Display| Failure::Local(format!("{act}: {why}"));
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(nonblocking)
         .open(path)
-        .map_err(|error| format!("open: {error}"))?;
-    match file.metadata() {
-        Ok(metadata) if metadata.is_file() => Ok((file, metadata.len())),
-        Ok(_) => Err("open: not a regular file".into()),
-        Err(error) => Err(format!("stat: {error}")),
+        .map_err(|error| local("open", &error))?;
+    let metadata = file.metadata().map_err(|error| local("stat", &error))?;
+    match metadata.is_file() {
+        true => Ok((file, metadata.len())),
+        false => Err(local("open", &"not a regular file")),
     }
 }
 
@@ -55,7 +56,7 @@ impl Guarded {
     /// # Errors
     /// [`Failure::Local`] when they cannot be there.
     pub fn open(origin: &Origin, content: &Content) -> Result<Guarded, Failure> {
-        let (file, length) = open(&origin.file).map_err(Failure::Local)?;
+        let (file, length) = open(&origin.file)?;
         let size = content.size();
         let at = origin.member.as_ref().map_or(0, |member| member.offset);
         let why = match &origin.member {

@@ -9,12 +9,13 @@
 
 use std::{
     fs,
-    io::ErrorKind,
+    io::{self, ErrorKind},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError, TryLockError},
 };
 
+use thiserror::Error;
 use wire::{Exit, Fatal};
 
 use crate::{input::bytes, known::Content, model::origin::Origin, path_map::PathMap};
@@ -39,6 +40,29 @@ enum State {
     Works,
     /// Why no more files may be added, and how the run ends.
     Refused(String, Exit),
+}
+
+/// Why there can be no link to a file.
+#[derive(Debug, Error)]
+pub enum NoLink {
+    /// It is a part of another file.
+    #[error("a member of an archive cannot be linked to: unpack it, or send it without --symlink")]
+    Member,
+    /// It is a link.
+    #[error("a symbolic link itself: name the file that it leads to")]
+    Link,
+    /// It cannot be looked at.
+    #[error("stat: {0}")]
+    Stat(#[from] io::Error),
+    /// No --path-map covers it.
+    #[error("no --path-map tells where the server sees it")]
+    Unmapped,
+    /// Its path has so many bytes.
+    #[error("the server's path has {0} bytes, and a link holds {LONGEST}")]
+    Long(usize),
+    /// Its path cannot be sent.
+    #[error("the server's path is not UTF-8, and no request can hold it")]
+    NotUtf8,
 }
 
 /// Whether a file may be sent now.
@@ -99,33 +123,22 @@ impl Links {
     /// The path that the server is to link to.
     ///
     /// # Errors
-    /// One line of reason why there can be no link to this file.
-    pub fn target(&self, origin: &Origin) -> Result<String, String> {
+    /// There can be no link to this file.
+    pub fn target(&self, origin: &Origin) -> Result<String, NoLink> {
         if origin.member.is_some() {
-            return Err("a member of an archive cannot be linked to: unpack it, or send it without --symlink".into());
+            return Err(NoLink::Member);
         }
-        let path = &origin.file;
-        match fs::symlink_metadata(path) {
-            // On the server it may lead elsewhere, or nowhere.
-            Ok(metadata) if metadata.is_symlink() => {
-                return Err("a symbolic link itself: name the file that it leads to".into());
-            }
-            Ok(_) => {}
-            Err(error) => return Err(format!("stat: {error}")),
+        // On the server a link may lead elsewhere, or nowhere.
+        if fs::symlink_metadata(&origin.file)?.is_symlink() {
+            return Err(NoLink::Link);
         }
-        let Some(server) = self.map.to_server(path) else {
-            return Err("no --path-map tells where the server sees it".into());
-        };
+        let server = self.map.to_server(&origin.file).ok_or(NoLink::Unmapped)?;
         let length = server.as_os_str().len();
         if length > LONGEST {
-            return Err(format!(
-                "the server's path has {length} bytes, and a link holds {LONGEST}"
-            ));
+            return Err(NoLink::Long(length));
         }
-        server
-            .into_os_string()
-            .into_string()
-            .map_err(|_| "the server's path is not UTF-8, and no request can hold it".into())
+        let text = server.into_os_string().into_string();
+        text.map_err(|_| NoLink::NotUtf8)
     }
 
     /// May a file be sent now? Nobody waits for the first one: who holds a book would wait in a circle.
@@ -269,11 +282,18 @@ mod tests {
             links(None)
                 .target(&origin(&link))
                 .unwrap_err()
+                .to_string()
                 .contains("symbolic link")
         );
         let longer = Mapping::parse(format!("/=/{}", "x/".repeat(2040)).into()).unwrap();
         let longer = Links::new(PathMap::new(vec![longer]), None);
-        assert!(longer.target(&origin(&file)).unwrap_err().contains("4095"));
+        assert!(
+            longer
+                .target(&origin(&file))
+                .unwrap_err()
+                .to_string()
+                .contains("4095")
+        );
     }
 
     #[test]

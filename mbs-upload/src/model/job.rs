@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Instant};
 
+use thiserror::Error;
 use wire::Record;
 
 use crate::{
@@ -15,6 +16,26 @@ use crate::{
         stage::Stage,
     },
 };
+
+/// Why a record cannot be worked on.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum JobError {
+    /// Its paths are none.
+    #[error("{0}")]
+    Path(String),
+    /// It names an archive's member by halves.
+    #[error("an archive's member needs member and offset: hash-files --tar")]
+    Member,
+    /// It was not hashed.
+    #[error("no sha1: pipe through hash-files")]
+    NoSha1,
+    /// It was not hashed.
+    #[error("no size: pipe through hash-files")]
+    NoSize,
+    /// Its hash is none.
+    #[error("{0:?} is no SHA-1")]
+    Sha1(String),
+}
 
 /// A file, its identity and its book.
 #[derive(Clone, Debug)]
@@ -57,7 +78,7 @@ impl Job {
     ///
     /// # Errors
     /// As [`Job::named`].
-    pub fn new(record: Record) -> Result<Job, String> {
+    pub fn new(record: Record) -> Result<Job, JobError> {
         let mut job = Job::named(record)?;
         job.read_book();
         Ok(job)
@@ -66,21 +87,19 @@ impl Job {
     /// The same without its book, which takes most of the time; enough for what is known already.
     ///
     /// # Errors
-    /// One line of reason why this record cannot be worked on.
-    pub fn named(record: Record) -> Result<Job, String> {
+    /// This record cannot be worked on.
+    pub fn named(record: Record) -> Result<Job, JobError> {
         let origin = Origin::of(&record)?;
         let Some(sha1) = record.text("sha1") else {
-            return Err("no sha1: pipe through hash-files".into());
+            return Err(JobError::NoSha1);
         };
-        let size: u64 = record
-            .get("size")
-            .ok_or("no size: pipe through hash-files")?;
-        let content = Content::new(&sha1, size).ok_or_else(|| format!("{sha1:?} is no SHA-1"))?;
+        let size: u64 = record.get("size").ok_or(JobError::NoSize)?;
+        let content = Content::new(&sha1, size).ok_or_else(|| JobError::Sha1(sha1.into_owned()))?;
         Ok(Job {
             extension: extension(&record, &origin),
             claims: vec![claim::content(&content)],
             book: Book::default(),
-            path: record.path()?,
+            path: record.path().map_err(JobError::Path)?,
             record,
             origin,
             content,
@@ -143,16 +162,16 @@ fn extension(record: &Record, origin: &Origin) -> String {
 mod tests {
     use super::*;
 
-    fn job(line: &str) -> Result<Job, String> {
+    fn job(line: &str) -> Result<Job, JobError> {
         Job::new(Record::parse(line.as_bytes().to_vec()).unwrap())
     }
 
     #[test]
     fn a_record_without_a_hash_is_told_where_to_get_one() {
         let error = job(r#"{"type":"book_file","path":"/a.epub","title":"T"}"#).unwrap_err();
-        assert_eq!(error, "no sha1: pipe through hash-files");
+        assert_eq!(error.to_string(), "no sha1: pipe through hash-files");
         let error = job(r#"{"type":"file_hash","path":"/a","sha1":"None","size":1}"#).unwrap_err();
-        assert_eq!(error, "\"None\" is no SHA-1");
+        assert_eq!(error.to_string(), "\"None\" is no SHA-1");
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::{
 
 use wire::Record;
 
+use crate::model::job::JobError;
+
 /// A place that holds the bytes of one book.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
@@ -29,11 +31,12 @@ impl Origin {
     /// The place that a record names.
     ///
     /// # Errors
-    /// One line of reason: it names none.
-    pub fn of(record: &Record) -> Result<Origin, String> {
-        let file = record.path()?;
-        let archive = record.path_of("archive", "archive_b64").transpose()?;
-        let name = record.path_of("member", "member_b64").transpose()?;
+    /// It names none.
+    pub fn of(record: &Record) -> Result<Origin, JobError> {
+        let path = |name, exact| record.path_of(name, exact).transpose();
+        let file = record.path().map_err(JobError::Path)?;
+        let archive = path("archive", "archive_b64").map_err(JobError::Path)?;
+        let name = path("member", "member_b64").map_err(JobError::Path)?;
         let offset = record.get::<u64>("offset");
         Ok(match (archive, name, offset) {
             (None, None, _) => Origin { file, member: None },
@@ -41,9 +44,7 @@ impl Origin {
                 file: archive.unwrap_or(file),
                 member: Some(Member { name, offset }),
             },
-            _ => {
-                return Err("an archive's member needs member and offset: hash-files --tar".into());
-            }
+            _ => return Err(JobError::Member),
         })
     }
 

@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use thiserror::Error;
+
 pub use absence::{Absence, Next, Part};
 
 use wire::waiting::{self, Waiting};
@@ -32,6 +34,11 @@ pub enum Standing {
     /// It stayed away for too long, or refuses us: the run is over, and why.
     Gone(String),
 }
+
+/// The run is over, and why.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{0}")]
+pub struct Gone(pub String);
 
 type Say = Box<dyn Fn(Part, &str) + Send + Sync>;
 

@@ -106,7 +106,8 @@ impl Run<'_> {
         }
         let mut job = match Job::named(record.clone()) {
             Ok(job) => job,
-            Err(message) => {
+            Err(error) => {
+                let message = error.to_string();
                 let shown = record.path().map(|path| path.display().to_string());
                 let item_error = ItemError {
                     op: "input",

@@ -1,9 +1,9 @@
-//! The ebook: found or made, given the file, removed again when it stays empty.
+//! The file is added to its ebook; an ebook that stays empty is removed again.
 
 use crate::{
     api::{
         ebook::{self, Added},
-        extract, matching, upload_check,
+        extract, upload_check,
     },
     input::links::Links,
     metadata::wanted::Wanted,
@@ -12,91 +12,10 @@ use crate::{
         failure::Failure,
         outcome::{Kind, Outcome},
     },
-    steps::{LEFT, Step, Stepped, UNADDED, UploadTask, claiming::Sure},
+    steps::{Step, Stepped, UNADDED, UploadTask},
 };
 
 impl UploadTask<'_> {
-    pub(super) fn place(&mut self, upload: i64, wanted: Wanted) -> Stepped {
-        let there = match self.with.memory.recent.get(&wanted) {
-            Some(ebook) => Some(ebook),
-            None => matching::find(self.with.api, &wanted)?,
-        };
-        self.then(match there {
-            Some(ebook) => Step::Add {
-                upload,
-                wanted,
-                ebook,
-            },
-            None => Step::Create { upload, wanted },
-        })
-    }
-
-    pub(super) fn create(&mut self, upload: i64, wanted: Wanted) -> Stepped {
-        if self.is_unconfirmed {
-            if let Some(ebook) = self.created(&wanted)? {
-                return self.then(Step::Add {
-                    upload,
-                    wanted,
-                    ebook,
-                });
-            }
-            // The earlier request may still be at work.
-            if !self.book.notes.iter().any(|note| note == LEFT) {
-                self.book.notes.push(LEFT.into());
-            }
-        }
-        if self.guard.is_some() {
-            // What follows may wait for book and content, should their claims be lost.
-            self.names = None;
-        }
-        loop {
-            match self.made_by_now(upload, &wanted)? {
-                Sure::Yes => {}
-                Sure::Elsewhere => return Ok(None),
-                Sure::Ended(outcome) => return Ok(Some(outcome)),
-            }
-            if self.hold_names(&wanted)? {
-                break;
-            }
-        }
-        self.find_series(&wanted)?;
-        // From here on it may be done without our hearing of it.
-        self.note_making();
-        match ebook::create(self.with.api, &wanted, self.series, &self.genres) {
-            Ok(ebook) => {
-                self.made = Some(ebook);
-                self.then(Step::Add {
-                    upload,
-                    wanted,
-                    ebook,
-                })
-            }
-            Err(failure) => {
-                if let (Some(series), true) = (&wanted.series, failure.is_unconfirmed()) {
-                    // A series that was merged away in the meantime makes the server answer 500.
-                    self.with.catalog.forget_series(&series.title);
-                    self.series = None;
-                }
-                Err(failure)
-            }
-        }
-    }
-
-    /// The ebook that an earlier try made without our hearing of it. Before that try there was none.
-    pub(super) fn created(&mut self, wanted: &Wanted) -> Result<Option<i64>, Failure> {
-        let Some(ebook) = matching::find(self.with.api, wanted)? else {
-            return Ok(None);
-        };
-        let Some(found) = ebook::get(self.with.api, ebook)? else {
-            return Ok(None);
-        };
-        let ours = found.created_by.is_some() && found.created_by == self.with.api.user_id();
-        if ours && found.sources.is_empty() {
-            self.made = Some(ebook);
-        }
-        Ok(Some(ebook))
-    }
-
     pub(super) fn add(&mut self, upload: i64, wanted: Wanted, ebook: i64) -> Stepped {
         let there = self.there_by_now("add")?;
         if self.unconfirmed.add
