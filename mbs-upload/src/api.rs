@@ -17,6 +17,8 @@ pub mod download;
 pub mod ebook;
 pub mod engine;
 pub mod extract;
+#[cfg(test)]
+mod fake;
 pub mod has;
 pub mod http;
 pub mod login;

@@ -127,6 +127,13 @@ pub struct Args {
     /// The server's data folder (it holds books, uploads and thumbs), if this host can see it
     #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,
+    /// Keep Calibre books of the same title, authors, language and series apart
+    ///
+    /// The server would take them for one book. The first in the input keeps its title, each later one is
+    /// titled "Title (book_id)", with a note. Give it in every run over the library. Books are compared
+    /// within one run: with shards, equal books in different shards are not kept apart.
+    #[arg(long)]
+    pub separate: bool,
     /// Only show what would be uploaded
     #[arg(long)]
     pub dry_run: bool,

@@ -69,7 +69,7 @@ pub struct Locks {
     state: Mutex<State>,
     /// Counts the connections; what was locked on an earlier one is not locked any more.
     epoch: AtomicU64,
-    told: Mutex<Announced>,
+    announced: Mutex<Announced>,
 }
 
 #[derive(Debug)]
@@ -120,7 +120,7 @@ impl Locks {
                 gone: None,
             }),
             epoch: AtomicU64::new(0),
-            told: Mutex::default(),
+            announced: Mutex::default(),
         })
     }
 
@@ -151,9 +151,6 @@ impl Locks {
     }
 
     /// Does the server have this content?
-    ///
-    /// # Errors
-    /// As [`Locks::take`].
     pub fn there(&self, content: &Content) -> Result<Option<There>, Failure> {
         self.ask(|line| line.there(content)).map(|(there, _)| there)
     }

@@ -1,4 +1,4 @@
-//! What is told of a book, as the server takes it. Nothing here asks the server.
+//! A book's metadata, as the server takes it. Nothing here asks the server.
 //!
 //! | module | what |
 //! | --- | --- |

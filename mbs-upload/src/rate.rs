@@ -42,11 +42,11 @@ use metrics::Metrics;
 use throughput::Rate;
 use under_way::UnderWay;
 
-/// What is told of a run.
+/// How a run goes.
 #[derive(Debug)]
 pub struct Monitor {
     started: Instant,
-    /// After this time a file is told of.
+    /// After this time a file is reported as slow.
     slow: Duration,
     /// Where the figures go.
     file: Option<PathBuf>,
@@ -54,7 +54,7 @@ pub struct Monitor {
     input: Option<u64>,
     metrics: Metrics,
     gate: Gate,
-    /// The figures could not be written once, which was told.
+    /// The figures could not be written once, which was reported.
     troubled: AtomicBool,
     state: Mutex<State>,
 }
@@ -89,9 +89,6 @@ impl Drop for Begun<'_> {
 
 impl Monitor {
     /// A run that begins now; `metrics` is written at once.
-    ///
-    /// # Errors
-    /// It cannot be written.
     pub fn new(slow: Duration, metrics: Option<&Path>, jobs: Jobs) -> Result<Monitor, Fatal> {
         let auto = match jobs {
             Jobs::Fixed(_) => None,
@@ -197,7 +194,7 @@ impl Drop for Monitor {
     fn drop(&mut self) {
         self.metrics.running.set(0);
         if let Some(file) = &self.file {
-            // That it cannot be written was told before.
+            // That it cannot be written was reported before.
             let _ = self.metrics.write(file);
         }
     }

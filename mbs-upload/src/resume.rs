@@ -167,9 +167,6 @@ impl Journal {
     }
 
     /// Writes that no request for this file is at work any more.
-    ///
-    /// # Errors
-    /// As [`Journal::step`].
     pub fn cleared(&self, content: &Content) -> Result<(), WriteError> {
         let step = JournalStep {
             step: "cleared".into(),

@@ -42,12 +42,15 @@ pub struct Mode {
     pub jobs: u8,
     /// Ask, but send nothing.
     pub dry_run: bool,
+    /// Keep Calibre books of equal names apart.
+    pub separate: bool,
     /// No larger file is sent.
     pub max_size: Option<u64>,
 }
 
 struct Run<'a> {
     with: Tools<'a>,
+    separate: bool,
     out: &'a Writer,
     report: Report<'a>,
     monitor: &'a Monitor,
@@ -82,6 +85,7 @@ pub fn run(
             max_size: mode.max_size,
             dry_run: mode.dry_run,
         },
+        separate: mode.separate,
         out: &out,
         report: Report::new(monitor),
         monitor,

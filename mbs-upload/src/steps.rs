@@ -77,7 +77,7 @@ pub struct UploadTask<'a> {
     late: Option<Held<'a>>,
     /// Steps of which one try may have been done unheard.
     unconfirmed: UnconfirmedSteps,
-    /// Additions from this upload that failed in doubt.
+    /// Additions from this upload that failed unconfirmed.
     unadded: u32,
     /// The bytes were sent once more because of that.
     sent_again: bool,
@@ -119,7 +119,7 @@ impl TaskEnd {
 }
 
 impl<'a> UploadTask<'a> {
-    /// The way of `job`, off which `guard` keeps other uploaders; `sent` is told the bytes as they go.
+    /// The upload of `job`, off which `guard` keeps other uploaders; `sent` gets the bytes as they go.
     pub fn new(
         with: &'a Tools<'a>,
         job: &'a Job,
@@ -226,7 +226,7 @@ impl<'a> UploadTask<'a> {
         if let Some(Late::Over) = self.clock.late(now) {
             let limit = spell(self.with.retry.limits.max_time);
             let next = self.step.waits_for();
-            // The step that waits was not begun: there is nothing to doubt about it.
+            // The step that waits was not begun: it is not unconfirmed.
             return Err(Failure::NotReached(format!(
                 "not done within --max-time {limit}: it still waited for {next}"
             )));

@@ -346,7 +346,7 @@ fn an_ebook_whose_locks_were_lost_is_not_removed_from_under_another_uploader() {
     // The next run fills it, once nobody holds it.
     drop(rival);
     let go = "drop trigger stop on source";
-    bench.server.cluster().execute("ebooks", go);
+    bench.server.execute(go);
     let records = std::slice::from_ref(&book);
     let next = bench.claiming(records).arg("--journal");
     next.arg(bench.dir.join("journal")).ok();
@@ -517,33 +517,33 @@ fn locks_of_a_connection_that_is_lost_are_not_taken_for_held() {
             let row = rival.query_one(sql, &[&(key as i64)]).unwrap();
             row.get::<_, bool>(0)
         };
-        let mut grip = hold(1);
-        assert_eq!(grip.stand(&file("a")).unwrap(), LockState::Firm);
-        assert!(grip.still().unwrap() && !free(1));
+        let mut guard = hold(1);
+        assert_eq!(guard.confirm(&file("a")).unwrap(), LockState::Held);
+        assert!(guard.is_held().unwrap() && !free(1));
         // Lost and had again: what others did meanwhile has to be looked for.
         bench.cut_locks();
-        assert_eq!(grip.stand(&file("a")).unwrap(), LockState::Shaken);
-        assert_eq!(grip.stand(&file("a")).unwrap(), LockState::Firm);
+        assert_eq!(guard.confirm(&file("a")).unwrap(), LockState::Regained);
+        assert_eq!(guard.confirm(&file("a")).unwrap(), LockState::Held);
         assert!(!free(1));
         bench.cut_locks();
-        assert!(grip.still().unwrap() && !free(1));
+        assert!(guard.is_held().unwrap() && !free(1));
         // Further ones, taken on another connection than the first: none is held then.
         bench.cut_locks();
-        grip.widen(&[2]).unwrap();
+        guard.extend_by(&[2]).unwrap();
         assert!(free(1) && free(2));
-        assert!(grip.stand(&file("a")).unwrap() == LockState::Shaken && !free(1) && !free(2));
+        assert!(guard.confirm(&file("a")).unwrap() == LockState::Regained && !free(1) && !free(2));
         // One that is another's: none is held either.
         let mut other = bench.rival();
         lock(&mut other, 3);
-        grip.widen(&[3]).unwrap();
+        guard.extend_by(&[3]).unwrap();
         assert!(free(1) && free(2));
-        assert!(!grip.still().unwrap() && free(1));
+        assert!(!guard.is_held().unwrap() && free(1));
         // Two grips, of which one was taken before the loss and one after it.
         let names = hold(4);
         let mut book = hold(5);
         assert!(book.is_with(&names));
         bench.cut_locks();
-        assert!(book.still().unwrap() && !book.is_with(&names));
+        assert!(book.is_held().unwrap() && !book.is_with(&names));
         // What a lost connection held is not given back on the next: it is another's there.
         let again = hold(4);
         drop(names);

@@ -35,9 +35,6 @@ struct Learned {
 
 impl Catalog {
     /// Asks the server.
-    ///
-    /// # Errors
-    /// As [`Api::get`].
     pub fn ask(api: &dyn Api) -> Result<Catalog, Failure> {
         let languages = rows(&api.get("/api/languages")?)?
             .iter()

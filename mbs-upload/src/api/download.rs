@@ -11,9 +11,6 @@ use crate::{
 };
 
 /// Where the server's file `source` leads, as the server itself reads it.
-///
-/// # Errors
-/// As [`Api::get`].
 pub fn leads(api: &dyn Api, source: i64, content: &Content) -> Result<Leads, Failure> {
     let path = format!("/api/download/{source}");
     let (size, mut leads) = (content.size(), Leads::Nowhere);

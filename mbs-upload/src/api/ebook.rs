@@ -116,9 +116,6 @@ pub fn add(api: &dyn Api, ebook: i64, upload: i64, link: Option<&str>) -> Result
 }
 
 /// An ebook, or nothing when it is not there.
-///
-/// # Errors
-/// As [`Api::get`].
 pub fn get(api: &dyn Api, ebook: i64) -> Result<Option<Ebook>, Failure> {
     match api.get(&format!("/api/ebooks/{ebook}")) {
         Ok(answer) => read(&answer)
@@ -131,9 +128,6 @@ pub fn get(api: &dyn Api, ebook: i64) -> Result<Option<Ebook>, Failure> {
 
 /// Removes an ebook that holds no file; says whether it is gone. Only for ebooks that this run made:
 /// the server would remove files along with it, so it is looked at just before.
-///
-/// # Errors
-/// As [`Api::get`] and [`Api::delete`].
 pub fn remove_if_empty(api: &dyn Api, ebook: i64) -> Result<bool, Failure> {
     match get(api, ebook)? {
         None => Ok(true),
@@ -146,9 +140,6 @@ pub fn remove_if_empty(api: &dyn Api, ebook: i64) -> Result<bool, Failure> {
 }
 
 /// Removes one file of an ebook. Only for one that this run has just made.
-///
-/// # Errors
-/// As [`Api::delete`].
 pub fn remove_file(api: &dyn Api, source: i64) -> Result<(), Failure> {
     match api.delete(&format!("/api/sources/{source}")) {
         Ok(_) | Err(Failure::NotFound(_)) => Ok(()),
@@ -221,7 +212,7 @@ fn existing(details: &str) -> (Option<i64>, Option<i64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::book::Series;
+    use crate::{api::fake::Fake, metadata::book::Series};
 
     #[test]
     fn the_existing_file_is_found_in_the_words() {
@@ -250,9 +241,8 @@ mod tests {
         assert_eq!(ebook.source_like(&larger, "epub"), None);
     }
 
-    #[test]
-    fn the_body_is_what_the_server_takes() {
-        let wanted = Wanted {
+    fn wanted() -> Wanted {
+        Wanted {
             title: "T".into(),
             authors: vec![Author {
                 last: "A".into(),
@@ -263,12 +253,60 @@ mod tests {
                 index: Some(0),
             }),
             language: 2,
-        };
+        }
+    }
+
+    #[test]
+    fn the_body_is_what_the_server_takes() {
+        let wanted = wanted();
         assert_eq!(
             body(&wanted, None, &[14]),
             json!({"title": "T", "language": {"id": 2}, "authors": [{"last_name": "A"}],
                    "genres": [{"id": 14}], "series": {"title": "S"}, "series_index": 0})
         );
         assert_eq!(body(&wanted, Some(7), &[])["series"], json!({"id": 7}));
+    }
+
+    #[test]
+    fn only_an_ebook_that_is_shown_empty_is_removed() {
+        let path = "/api/ebooks/5";
+        let (get, delete) = (format!("GET {path}"), format!("DELETE {path}"));
+        let shown = |sources| Ok(json!({"sources": sources}));
+        let unknown = || Failure::NoAnswer("connection broken".into());
+        let full = json!([{"id": 1, "size": 9, "format": "epub"}]);
+        for (answer, removed, asked) in [
+            (shown(json!([])), Ok(true), 2),
+            (shown(full), Ok(false), 1),
+            (Err(Failure::NotFound("404".into())), Ok(true), 1),
+            (Err(unknown()), Err(unknown()), 1),
+        ] {
+            let server = Fake::default()
+                .on(&get, answer)
+                .on(&delete, Ok(Value::Null));
+            assert_eq!(remove_if_empty(&server, 5), removed);
+            assert_eq!(server.asked().len(), asked, "{:?}", server.asked());
+        }
+        // What does not list its files is not taken for empty.
+        let silent = Fake::default().on(&get, Ok(json!({"id": 5})));
+        assert!(remove_if_empty(&silent, 5).is_err());
+        assert_eq!(silent.asked(), [get]);
+    }
+
+    #[test]
+    fn a_database_in_trouble_leaves_a_creation_unconfirmed() {
+        let said = |error: &str| {
+            let (error, details) = (error.into(), "connection closed".into());
+            Err(Failure::Said { error, details })
+        };
+        let made = |answer| {
+            let server = Fake::default().on("POST /api/ebooks", answer);
+            create(&server, &wanted(), None, &[])
+        };
+        assert_eq!(made(Ok(json!({"id": 7}))), Ok(7));
+        for (error, unconfirmed) in [("Database error", true), ("title missing", false)] {
+            let failure = made(said(error)).unwrap_err();
+            assert_eq!(failure.is_unconfirmed(), unconfirmed, "{error}");
+        }
+        assert!(made(Ok(json!({}))).unwrap_err().is_unconfirmed());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A connection that breaks is made again under the same session id, so that the engine sends what
 //! it could not deliver. It does not keep everything: a message written to a connection that was
-//! dying is gone, and an engine that restarts forgets its tasks. So a caller is told of each
+//! dying is gone, and an engine that restarts forgets its tasks. So a caller hears of each
 //! reconnection, and asks the API what became of its task when nothing more is heard.
 
 mod message;
@@ -80,7 +80,7 @@ pub struct Call<'a> {
 }
 
 impl Engine {
-    /// Connects, so that a wrong address is told before anything is sent.
+    /// Connects, so that a wrong address is found before anything is sent.
     ///
     /// # Errors
     /// [`Failure::NotReached`] with the reason, [`Failure::Denied`] when the token is not accepted.

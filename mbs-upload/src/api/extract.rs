@@ -129,9 +129,6 @@ impl Extractor<'_> {
 
     /// The row that an earlier call made of `file`, looked for among those made since. The upload's
     /// folder has a name of its own, so the file names the call.
-    ///
-    /// # Errors
-    /// As [`Api::get`].
     pub fn find(&self, file: &str, since: Since) -> Result<Option<i64>, Failure> {
         let Since(newest) = self.newest.now();
         if newest == 0 {

@@ -148,3 +148,87 @@ fn compare(
     }
     Ok(doubtful)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::fake::Fake;
+
+    const CHECK: &str = "POST /api/upload/check";
+
+    fn said(error: &str) -> Result<Value, Failure> {
+        let (error, details) = (error.into(), String::new());
+        Err(Failure::Said { error, details })
+    }
+
+    fn asked<T>(server: Fake, ask: impl Fn(&dyn Server) -> T) -> T {
+        let policy = Policy {
+            retries: 0,
+            wait: Duration::ZERO,
+            longest: Duration::ZERO,
+        };
+        ask(&Retrying {
+            api: &server,
+            policy,
+        })
+    }
+
+    #[test]
+    fn a_file_is_there_when_its_row_and_its_bytes_are() {
+        let content = Content::new(&"a".repeat(40), 9).unwrap();
+        let ebook = |size: u64| json!({"sources": [{"id": 3, "size": size, "format": "epub"}]});
+        let exists = || said("file already exists");
+        for (size, check, there) in [
+            (9, exists(), true),
+            (8, exists(), false),
+            (9, Ok(json!({})), false),
+        ] {
+            let server = || {
+                let server = Fake::default().on(CHECK, check.clone());
+                server.on("GET /api/ebooks/2", Ok(ebook(size)))
+            };
+            let has = asked(server(), |s| s.has(&content, Some((2, 3))));
+            assert_eq!(has, Ok(there), "{size} {check:?}");
+            let file = asked(server(), |s| s.file_in(2, &content, "epub"));
+            assert_eq!(file, Ok(there.then_some(3)), "{size} {check:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_of_a_file_is_an_error_and_no_answer() {
+        let content = Content::new(&"a".repeat(40), 9).unwrap();
+        let down = || Failure::Down("HTTP 500".into());
+        let ebook = json!({"sources": [{"id": 3, "size": 9, "format": "epub"}]});
+        for (ebook, check) in [(Err(down()), Ok(json!({}))), (Ok(ebook), Err(down()))] {
+            let server = || {
+                let server = Fake::default().on(CHECK, check.clone());
+                server.on("GET /api/ebooks/2", ebook.clone())
+            };
+            let has = asked(server(), |s| s.has(&content, Some((2, 3))));
+            assert_eq!(has, Err(down()));
+            let file = asked(server(), |s| s.file_in(2, &content, "epub"));
+            assert_eq!(file, Err(down()));
+        }
+    }
+
+    #[test]
+    fn sizes_and_formats_are_refused_only_when_the_server_says_so() {
+        for (answer, refused) in [
+            (said("file too big"), Ok(true)),
+            (said("unsupported file type"), Ok(true)),
+            (said("file already exists"), Ok(false)),
+            (Ok(json!({})), Ok(false)),
+        ] {
+            let server = Fake::default().on(CHECK, answer.clone());
+            assert_eq!(
+                asked(server, |s| s.refuses(9, "lit")),
+                refused,
+                "{answer:?}"
+            );
+        }
+    }
+}

@@ -95,9 +95,6 @@ impl Http {
     }
 
     /// GET for a sign of life.
-    ///
-    /// # Errors
-    /// As [`Http::get`].
     pub fn ping(&self, path: &str, token: &str) -> Result<Value, Failure> {
         self.get_within(self.answer_within.min(SIGN_WITHIN), path, token)
     }
@@ -114,9 +111,6 @@ impl Http {
     }
 
     /// GET of a file, which may be as slow as it likes while it moves.
-    ///
-    /// # Errors
-    /// As [`Http::get`].
     pub fn download(
         &self,
         path: &str,
@@ -140,9 +134,6 @@ impl Http {
     }
 
     /// DELETE.
-    ///
-    /// # Errors
-    /// As [`Http::get`].
     pub fn delete(&self, path: &str, token: &str) -> Result<Value, Failure> {
         let request = self
             .agent
@@ -157,9 +148,6 @@ impl Http {
     }
 
     /// POST of a JSON body; without a token for the login.
-    ///
-    /// # Errors
-    /// As [`Http::get`].
     pub fn post(&self, path: &str, token: Option<&str>, body: &Value) -> Result<Value, Failure> {
         let mut request = self.agent.post(self.url(path));
         if let Some(token) = token {

@@ -67,9 +67,6 @@ impl Login {
     }
 
     /// A new token in place of one that was refused. Several threads may have had the same one.
-    ///
-    /// # Errors
-    /// As [`Login::token`].
     pub fn replace(&self, http: &Http, refused: &str) -> Result<String, Failure> {
         let mut tokens = self.lock();
         if tokens.access == refused {

@@ -42,9 +42,6 @@ struct Listed {
 }
 
 /// The ebook that a book is, if the server has it.
-///
-/// # Errors
-/// As [`Api::get`].
 pub fn find(api: &dyn Api, wanted: &Wanted) -> Result<Option<i64>, Failure> {
     if let Some((listed, all)) = by_title(api, wanted)? {
         let found = best(&listed, wanted);
@@ -76,9 +73,6 @@ pub fn find(api: &dyn Api, wanted: &Wanted) -> Result<Option<i64>, Failure> {
 /// The row of a series, in whatever letters the server has it; the same to the letter comes first.
 /// Nothing also when more series begin like it than an index shows: then the server, which looks for
 /// the exact title, decides.
-///
-/// # Errors
-/// As [`Api::get`].
 pub fn series(api: &dyn Api, title: &str) -> Result<Option<i64>, Failure> {
     let path = format!("/api/series/index/{}", segment(&prefix(title)));
     let answer = or_none(api.get(&path))?.unwrap_or_default();

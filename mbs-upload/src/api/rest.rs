@@ -42,57 +42,36 @@ impl Rest {
     }
 
     /// The token to use now.
-    ///
-    /// # Errors
-    /// As [`Login::token`].
     pub fn token(&self) -> Result<String, Failure> {
         self.login.token(&self.http)
     }
 
     /// A new token in place of one that was refused.
-    ///
-    /// # Errors
-    /// As [`Login::replace`].
     pub fn replace_token(&self, refused: &str) -> Result<String, Failure> {
         self.login.replace(&self.http, refused)
     }
 
     /// GET of a path that is encoded already.
-    ///
-    /// # Errors
-    /// As [`Http::get`].
     pub fn get(&self, path: &str) -> Result<Value, Failure> {
         self.with_token(|token| self.http.get(path, token))
     }
 
     /// GET for a sign of life.
-    ///
-    /// # Errors
-    /// As [`Http::get`].
     pub fn ping(&self, path: &str) -> Result<Value, Failure> {
         self.with_token(|token| self.http.ping(path, token))
     }
 
     /// POST of a JSON body.
-    ///
-    /// # Errors
-    /// As [`Http::get`].
     pub fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.with_token(|token| self.http.post(path, Some(token), body))
     }
 
     /// DELETE.
-    ///
-    /// # Errors
-    /// As [`Http::get`].
     pub fn delete(&self, path: &str) -> Result<Value, Failure> {
         self.with_token(|token| self.http.delete(path, token))
     }
 
     /// POST of a body that is streamed by `send`, which may be called twice.
-    ///
-    /// # Errors
-    /// As [`Http::get`].
     pub fn stream(&self, path: &str, send: &mut SendBody<'_>) -> Result<Value, Failure> {
         self.with_token(|token| send(&mut |stream| self.http.send(path, token, stream)))
     }

@@ -11,9 +11,6 @@ use crate::{
 const LOOKED_AT: u32 = 10;
 
 /// One file of the newest ebooks, if there is any.
-///
-/// # Errors
-/// As [`Api::get`].
 pub fn newest(api: &dyn Api) -> Result<Option<SampleFile>, Failure> {
     let list = api.get(&format!(
         "/api/ebooks?page=1&page_size={LOOKED_AT}&sort=-created"

@@ -57,7 +57,7 @@ impl Form {
     }
 
     /// Sends the file; gives the name that the server stored it under. `ask_first`
-    /// announces it before the bytes, `within` is the time that it may take; `sent` is told the bytes
+    /// announces it before the bytes, `within` is the time that it may take; `sent` gets the bytes
     /// as they go.
     ///
     /// # Errors

@@ -33,9 +33,6 @@ const HAS: u8 = 1;
 const LACKS: u8 = 2;
 
 /// Asks about one file.
-///
-/// # Errors
-/// As [`Api::post`].
 pub fn one(api: &dyn Api, question: &Question) -> Result<CheckAnswer, Failure> {
     match api.post(
         "/api/upload/check",
@@ -49,9 +46,6 @@ pub fn one(api: &dyn Api, question: &Question) -> Result<CheckAnswer, Failure> {
 
 /// Asks whether a request body of `length` bytes, which a multipart form makes longer than the
 /// file in it, is within the server's limit.
-///
-/// # Errors
-/// As [`Api::post`].
 pub fn body_fits(api: &dyn Api, question: &Question, length: u64) -> Result<bool, Failure> {
     match api.post("/api/upload/check", &body(question, length)) {
         Err(Failure::Said { error, .. }) => Ok(!matches!(verdict(&error)?, CheckAnswer::TooBig(_))),
@@ -67,9 +61,6 @@ impl Batch {
     }
 
     /// Is it there? Asks about a file that nobody has, unless it is known.
-    ///
-    /// # Errors
-    /// As [`Api::post`].
     pub fn is_there(&self, api: &dyn Api) -> Result<bool, Failure> {
         if let Some(content) = Content::new(&"0".repeat(40), 1) {
             let extension = "epub".into();
@@ -79,9 +70,6 @@ impl Batch {
     }
 
     /// Asks about up to [`BATCH`] files at once; nothing where the server cannot do that.
-    ///
-    /// # Errors
-    /// As [`Api::post`].
     pub fn ask(
         &self,
         api: &dyn Api,

@@ -16,9 +16,6 @@ use crate::{
 
 impl Args {
     /// The server, and how it is to be dealt with.
-    ///
-    /// # Errors
-    /// A flag's value is none.
     pub fn target(&self, shutdown: &Shutdown) -> Result<Target, Fatal> {
         let (base, ws) = self.addresses()?;
         let (user, password) = self.credentials()?;
@@ -42,12 +39,10 @@ impl Args {
     }
 
     /// How the run is to go.
-    ///
-    /// # Errors
-    /// As [`Args::jobs`].
     pub fn mode(&self) -> Result<Mode, Fatal> {
         Ok(Mode {
             jobs: self.jobs()?.most(),
+            separate: self.separate,
             dry_run: self.dry_run,
             max_size: self.max_size,
         })
@@ -75,9 +70,6 @@ impl Args {
 
     /// The database that keeps several uploaders apart, where one is named for that: the account's own
     /// settings for PostgreSQL may be meant for something else.
-    ///
-    /// # Errors
-    /// As [`mbs_hashes::Database::settings`].
     fn database(&self) -> Result<Option<mbs_hashes::Settings>, Fatal> {
         let named = self.database.db.is_some()
             || std::env::var_os("MBS_DB").is_some_and(|value| !value.is_empty());

@@ -40,9 +40,6 @@ pub(super) fn knows(server: Subject<'_>, source: i64, format: &str) -> Result<Kn
 
 /// Does the engine say that it lacks LibreOffice, without which it takes no `.doc`? It is asked about a
 /// file that is not there; one that looks for the file first does not say it.
-///
-/// # Errors
-/// As [`knows`].
 pub(super) fn lacks_office(server: Subject<'_>) -> Result<bool, Failure> {
     let said = refusal(server, "metadata", &json!(["none/none.doc", {}]))?;
     Ok(said.contains("soffice"))

@@ -21,18 +21,12 @@ const WITHIN: Duration = Duration::from_secs(60);
 const MOST: u64 = i32::MAX as u64;
 
 /// The largest size that the server's check takes, in bytes.
-///
-/// # Errors
-/// As [`Api::post`].
 pub(super) fn checked(api: &dyn Api, question: &Question) -> Result<u64, Failure> {
     largest(|size| upload_check::body_fits(api, question, size))
 }
 
 /// The largest request body that a proxy before the server lets through, at most `most`: it answers
 /// 413 to the announcement alone. The connection is closed before the body.
-///
-/// # Errors
-/// As [`Api::stream`].
 pub(super) fn passed(api: &dyn Api, most: u64) -> Result<u64, Failure> {
     let fits = |length| match announce(api, length) {
         Ok(()) => Ok(true),
@@ -46,9 +40,6 @@ pub(super) fn passed(api: &dyn Api, most: u64) -> Result<u64, Failure> {
 }
 
 /// Whether the server would take this extension in lower case.
-///
-/// # Errors
-/// As [`Api::post`].
 pub(super) fn takes(api: &dyn Api, question: &Question) -> Result<bool, Failure> {
     Ok(!matches!(
         upload_check::one(api, question)?,

@@ -5,7 +5,7 @@ use crate::model::{
     outcome::{Kind, Outcome},
 };
 
-/// Why this file cannot be sent, if so; `max_size` is what we were told to send at most.
+/// Why this file cannot be sent, if so; no larger file than `max_size` is sent.
 pub fn unfit(job: &Job, max_size: Option<u64>) -> Option<Outcome> {
     let unsupported = |why: String| Some(Outcome::because(Kind::Unsupported, why));
     if job.content.size() == 0 {

@@ -27,7 +27,7 @@ struct Signs {
     gaps: u32,
     /// The server has got a file from somebody while we sent it.
     overtaken: bool,
-    told: bool,
+    reported: bool,
 }
 
 /// A task of ours under way; dropped without a row, it may have taken a number all the same.
@@ -63,7 +63,7 @@ impl ConcurrentUploaders {
         } else {
             return None;
         };
-        (!std::mem::replace(&mut seen.told, true)).then(|| {
+        (!std::mem::replace(&mut seen.reported, true)).then(|| {
             format!("{sign}: another uploader may double books and files; give --db to both")
         })
     }
@@ -134,8 +134,8 @@ mod tests {
         made(&concurrent, (1..5).chain(37..60));
         assert_eq!(concurrent.tell(), None);
         made(&concurrent, [62, 66]);
-        let told = concurrent.tell().unwrap();
-        assert!(told.starts_with("37 of its last 66 uploads"), "{told}");
+        let sign = concurrent.tell().unwrap();
+        assert!(sign.starts_with("37 of its last 66 uploads"), "{sign}");
         assert_eq!(concurrent.tell(), None);
     }
 

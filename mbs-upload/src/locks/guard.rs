@@ -21,9 +21,9 @@ pub struct LockGuard<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockState {
     /// Its claims were held all the time, and the server does not have it.
-    Firm,
+    Held,
     /// They are held again; others may have made its ebook meanwhile.
-    Shaken,
+    Regained,
     /// The server has it by now.
     There(There),
 }
@@ -58,11 +58,8 @@ impl<'a> LockGuard<'a> {
     }
 
     /// Takes further claims where that needs no waiting. Else none at all is held any more, and
-    /// [`LockGuard::stand`] will wait for all of them.
-    ///
-    /// # Errors
-    /// As [`Locks::take`].
-    pub fn widen(&mut self, more: &[Claim]) -> Result<(), Failure> {
+    /// [`LockGuard::confirm`] will wait for all of them.
+    pub fn extend_by(&mut self, more: &[Claim]) -> Result<(), Failure> {
         let mut further = more.to_vec();
         further.retain(|claim| !self.wanted.contains(claim));
         further.sort_unstable();
@@ -71,19 +68,19 @@ impl<'a> LockGuard<'a> {
         match &answer {
             Ok((true, epoch)) if self.epoch == Some(*epoch) => {}
             Ok((taken, epoch)) => {
-                self.let_go();
+                self.give_back();
                 if *taken {
                     self.claims.release(&further, *epoch);
                 }
             }
-            Err(_) => self.let_go(),
+            Err(_) => self.give_back(),
         }
         self.want(&further);
         answer.map(drop)
     }
 
     /// Gives all of them back before waiting for something else.
-    pub fn let_go(&mut self) {
+    pub fn give_back(&mut self) {
         if let Some(epoch) = self.epoch.take() {
             self.claims.release(&self.wanted, epoch);
         }
@@ -93,29 +90,26 @@ impl<'a> LockGuard<'a> {
     ///
     /// # Errors
     /// As [`Locks::take`]; [`Failure::Refused`] when others hold them for too long.
-    pub fn stand(&mut self, content: &Content) -> Result<LockState, Failure> {
-        let mut shaken = false;
+    pub fn confirm(&mut self, content: &Content) -> Result<LockState, Failure> {
+        let mut regained = false;
         loop {
             if !self.holds() {
-                shaken = true;
+                regained = true;
                 self.wait()?;
             }
             let (there, epoch) = self.claims.ask(|line| line.there(content))?;
             match there {
                 Some(there) => return Ok(LockState::There(there)),
                 None if self.epoch != Some(epoch) => {}
-                None if shaken => return Ok(LockState::Shaken),
-                None => return Ok(LockState::Firm),
+                None if regained => return Ok(LockState::Regained),
+                None => return Ok(LockState::Held),
             }
         }
     }
 
     /// Are all of them held at this moment, at once taken again if they were lost? For what must not be
     /// done beside others, but need not be done.
-    ///
-    /// # Errors
-    /// As [`Locks::take`].
-    pub fn still(&mut self) -> Result<bool, Failure> {
+    pub fn is_held(&mut self) -> Result<bool, Failure> {
         let (_, epoch) = self.claims.ask(|line| line.query("SELECT 1"))?;
         match self.epoch == Some(epoch) {
             true => Ok(true),
@@ -148,6 +142,6 @@ impl<'a> LockGuard<'a> {
 
 impl Drop for LockGuard<'_> {
     fn drop(&mut self) {
-        self.let_go();
+        self.give_back();
     }
 }

@@ -11,9 +11,6 @@ pub const SLOW: &str =
 
 impl Locks {
     /// Is there an index of all hashes?
-    ///
-    /// # Errors
-    /// As [`Locks::take`].
     pub fn indexed(&self) -> Result<bool, Failure> {
         let sql = "SELECT 1 FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0] \
             WHERE indrelid = 'source'::regclass AND attname = 'hash' AND indisvalid AND indpred IS NULL";

@@ -21,9 +21,6 @@ pub enum Same {
 pub type Sample<'a> = &'a dyn Fn() -> Result<Option<SampleFile>, Failure>;
 
 /// Compares one of the newest files that the API shows with the database.
-///
-/// # Errors
-/// The API or the database does not answer.
 pub fn same(sample: Sample<'_>, locks: &Locks) -> Result<Same, Failure> {
     let mut verdict = compare(sample, locks)?;
     if matches!(verdict, Same::No(_)) {

@@ -11,7 +11,7 @@ use crate::{
 /// So long nothing is said.
 pub(super) const QUIET: Duration = Duration::from_secs(10);
 
-/// What was told of: the lock and the session that holds it.
+/// What was announced: the lock and the session that holds it.
 pub(super) type Announced = HashSet<(Claim, String)>;
 
 impl Locks {
@@ -26,13 +26,16 @@ impl Locks {
         if waited < QUIET {
             return;
         }
-        // Who cannot be told of is waited for all the same.
+        // A holder that cannot be named is waited for all the same.
         let Ok((holders, _)) = self.ask(|line| line.holders(claims)) else {
             return;
         };
         for holder in holders {
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            if told.insert((holder.claim, holder.pid.clone())) {
+            let mut announced = self
+                .announced
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if announced.insert((holder.claim, holder.pid.clone())) {
                 self.diagnostics
                     .warn(object, "wait", &said(&holder, &name(holder.claim)));
             }

@@ -1,4 +1,4 @@
-//! What can go wrong between this machine and the server, told apart by what it means for the
+//! What can go wrong between this machine and the server, sorted by what it means for the
 //! next step: was the request done, may it be repeated, is the run over?
 
 use std::time::Duration;

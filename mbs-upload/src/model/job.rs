@@ -7,7 +7,7 @@ use wire::Record;
 
 use crate::{
     known::Content,
-    metadata::book::Book,
+    metadata::{book::Book, fit},
     model::{
         check::{CheckAnswer, Question},
         claim::{self, Claim},
@@ -23,7 +23,7 @@ pub enum JobError {
     /// Its paths are none.
     #[error("{0}")]
     Path(String),
-    /// It names an archive's member by halves.
+    /// It names an archive's member incompletely.
     #[error("an archive's member needs member and offset: hash-files --tar")]
     Member,
     /// It was not hashed.
@@ -75,9 +75,6 @@ pub struct PutOff {
 
 impl Job {
     /// From a record with a path and a hash, ready to be worked on.
-    ///
-    /// # Errors
-    /// As [`Job::named`].
     pub fn new(record: Record) -> Result<Job, JobError> {
         let mut job = Job::named(record)?;
         job.read_book();
@@ -113,6 +110,19 @@ impl Job {
     /// Makes the book of what the record tells of it.
     pub fn read_book(&mut self) {
         self.book = Book::of(&self.record, &self.stem(), &self.extension);
+        self.claim_book();
+    }
+
+    /// Gives its book another title.
+    pub fn rename(&mut self, title: String) {
+        self.book.title = Some(title);
+        let stem = self.stem();
+        fit::make_fit(&mut self.book, &stem, &self.extension);
+        self.claim_book();
+    }
+
+    fn claim_book(&mut self) {
+        self.claims.truncate(1);
         if self.book.stated && !self.book.authors.is_empty() {
             let title = self.book.title.as_deref().unwrap_or_default();
             (self.claims).extend(claim::of_book(title, &self.book.authors));

@@ -11,6 +11,6 @@ pub struct SampleFile {
     pub size: i64,
     /// Its format, an extension.
     pub format: String,
-    /// Its path below the server's books, where it is told.
+    /// Its path below the server's books, where it is shown.
     pub location: String,
 }

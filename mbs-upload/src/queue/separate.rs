@@ -53,6 +53,7 @@ mod tests {
     use wire::Record;
 
     use super::*;
+    use crate::model::claim;
 
     /// The title under which a book with these changes is sent.
     fn title(separate: &mut Separate, id: u64, changes: Value) -> String {
@@ -68,8 +69,10 @@ mod tests {
         let mut job = Job::new(record).unwrap();
         separate.tell_apart(&mut job);
         // It waits for those of its new name alone.
-        assert_eq!(job.claims[1..], crate::metadata::wanted::claims(&job.book));
-        job.book.title.unwrap()
+        let title = job.book.title.unwrap();
+        let names = claim::of_book(&title, &job.book.authors);
+        assert_eq!(job.claims[1..], names);
+        title
     }
 
     #[test]

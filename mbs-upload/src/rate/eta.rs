@@ -196,10 +196,10 @@ mod tests {
 
     #[test]
     fn ranges_are_told_in_few_digits() {
-        let told = |low, high| format_range((Duration::from_secs(low), Duration::from_secs(high)));
-        assert_eq!(told(0, 90), "0 s to 90 s");
-        assert_eq!(told(3500, 8000), "58 min to 2 h");
-        assert_eq!(told(86_400, 90_000), "24 h to 25 h");
-        assert_eq!(told(864_000, 864_100), "10 d");
+        let range = |low, high| format_range((Duration::from_secs(low), Duration::from_secs(high)));
+        assert_eq!(range(0, 90), "0 s to 90 s");
+        assert_eq!(range(3500, 8000), "58 min to 2 h");
+        assert_eq!(range(86_400, 90_000), "24 h to 25 h");
+        assert_eq!(range(864_000, 864_100), "10 d");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Lets in as many as it is told.
+/// Limits how many are inside.
 #[derive(Debug)]
 pub struct Gate {
     state: Mutex<State>,

@@ -79,7 +79,7 @@ impl Metrics {
         started.set(now());
         let r = &mut self.registry;
         r.register("files", "Files by outcome", self.files.clone());
-        let help = "Files that the server had, by who told";
+        let help = "Files that the server had, by source";
         r.register("duplicates", help, self.duplicates.clone());
         let help = "Time of an uploaded file with its worker, by its largest size";
         r.register_with_unit("duration", help, Unit::Seconds, self.durations.clone());
@@ -131,9 +131,6 @@ impl Metrics {
     }
 
     /// Replaces `file`, in one step for those who read it.
-    ///
-    /// # Errors
-    /// Of the file system.
     pub fn write(&self, file: &Path) -> io::Result<()> {
         self.written.set(now());
         let mut text = String::new();

@@ -23,7 +23,7 @@ struct One {
     size: u64,
     stage: Stage,
     since: Instant,
-    told: bool,
+    reported: bool,
 }
 
 impl UnderWay {
@@ -36,7 +36,7 @@ impl UnderWay {
             size: job.content.size(),
             stage: job.stage.clone(),
             since: now,
-            told: false,
+            reported: false,
         });
         self.begun
     }
@@ -57,14 +57,14 @@ impl UnderWay {
         self.files.len()
     }
 
-    /// Those that began before `limit` and were not told of yet: name, and what to say.
+    /// Those that began before `limit` and were not reported yet: name, and message.
     pub fn slow(&mut self, limit: Instant, now: Instant) -> Vec<(String, String)> {
         let slow = self
             .files
             .iter_mut()
-            .filter(|one| one.since <= limit && !one.told);
+            .filter(|one| one.since <= limit && !one.reported);
         slow.map(|one| {
-            one.told = true;
+            one.reported = true;
             let wait = match one.stage.get() {
                 "" => "not begun".into(),
                 stage => format!("waiting for {stage}"),

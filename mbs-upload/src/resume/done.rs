@@ -86,10 +86,10 @@ impl Done {
     pub fn count(&self) -> (usize, usize) {
         let newest = self.all.chunk_by(|a, b| a.content == b.content);
         let newest = newest.filter_map(<[One]>::last);
-        newest.fold((0, 0), |(believed, doubted), one| {
+        newest.fold((0, 0), |(believed, doubtful), one| {
             match self.is_believed(one.place()) {
-                true => (believed + 1, doubted),
-                false => (believed, doubted + 1),
+                true => (believed + 1, doubtful),
+                false => (believed, doubtful + 1),
             }
         })
     }

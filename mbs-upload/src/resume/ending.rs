@@ -21,9 +21,6 @@ impl Journal {
     /// Writes how a file's way ended, and returns when that is on the disk. What was only looked up
     /// is not written: a known set that was wrong must not live on here. Nor is one that nobody
     /// knows, which the next run settles.
-    ///
-    /// # Errors
-    /// As [`Journal::step`].
     pub fn end(
         &self,
         job: &Job,
@@ -96,7 +93,7 @@ pub fn listed(notes: &[String]) -> Option<Vec<String>> {
     (!notes.is_empty()).then_some(notes)
 }
 
-/// What the journal tells at these places of the ends of one content: of its upload, where that is told,
+/// What the journal says at these places of the ends of one content: of its upload, where it has one,
 /// else of the first.
 pub(super) fn read_outcome(file: &File, ends: impl Iterator<Item = Place>) -> Option<Outcome> {
     let mut first = None;

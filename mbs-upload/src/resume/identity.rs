@@ -149,9 +149,6 @@ fn some(anchors: &[String], server: &dyn Server) -> Result<(), Mismatch> {
 }
 
 /// The header for this server. `again`: what stands before it is about another one.
-///
-/// # Errors
-/// The server does not answer.
 pub fn head(server: &dyn Server, again: bool) -> Result<Line, Mismatch> {
     let mut anchors = Vec::new();
     for ebook in server.some_ebooks(NAMED)? {
@@ -178,7 +175,7 @@ fn name(server: &dyn Server, id: i64) -> Result<Option<String>, Failure> {
 mod tests {
     use super::*;
 
-    fn told(there: &[bool]) -> bool {
+    fn passes(there: &[bool]) -> bool {
         let sampled = |&there| Sampled {
             from: 0,
             at: 0,
@@ -189,10 +186,10 @@ mod tests {
 
     #[test]
     fn of_what_others_brought_the_newest_or_half_is_there() {
-        assert!(told(&[]) && told(&[true]) && told(&[false, false, true]));
-        assert!(!told(&[false]));
-        assert!(told(&[true, false]) && told(&[true, true, false]));
-        assert!(!told(&[true, false, false]));
-        assert!(!told(&[false; 16]));
+        assert!(passes(&[]) && passes(&[true]) && passes(&[false, false, true]));
+        assert!(!passes(&[false]));
+        assert!(passes(&[true, false]) && passes(&[true, true, false]));
+        assert!(!passes(&[true, false, false]));
+        assert!(!passes(&[false; 16]));
     }
 }

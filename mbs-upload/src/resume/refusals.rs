@@ -32,9 +32,6 @@ pub(super) struct Refusals {
 impl Refusals {
     /// Asks whether the server still refuses what it refused: one question for all sizes, one for
     /// each format.
-    ///
-    /// # Errors
-    /// It does not answer.
     pub(super) fn ask(past: &mut Past, server: &dyn Server) -> Result<Refusals, Failure> {
         let mut holding = Refusals::default();
         if let Some(smallest) = past.smallest {

@@ -63,3 +63,61 @@ pub(super) fn settle(
     }
     Ok(left)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers every question for a file in this way.
+    struct Fake(Result<Option<i64>, Failure>);
+
+    impl Server for Fake {
+        fn address(&self) -> &str {
+            "http://fake"
+        }
+        fn user_id(&self) -> Option<i64> {
+            None
+        }
+        fn has(&self, _: &Content, _: Option<(i64, i64)>) -> Result<bool, Failure> {
+            Ok(false)
+        }
+        fn refuses(&self, _: u64, _: &str) -> Result<bool, Failure> {
+            Ok(false)
+        }
+        fn some_ebooks(&self, _: usize) -> Result<Vec<i64>, Failure> {
+            Ok(Vec::new())
+        }
+        fn created(&self, _: i64) -> Result<Option<String>, Failure> {
+            Ok(None)
+        }
+        fn file_in(&self, _: i64, _: &Content, _: &str) -> Result<Option<i64>, Failure> {
+            self.0.clone()
+        }
+    }
+
+    #[test]
+    fn only_a_file_that_the_server_shows_has_arrived() {
+        let content = Content::new(&"a".repeat(40), 9).unwrap();
+        let adding = Interrupted {
+            adding: Some((5, true)),
+            ..Interrupted::default()
+        };
+        let making = Interrupted {
+            making: true,
+            ..Interrupted::default()
+        };
+        let settled = |one: &Interrupted, found| {
+            let interrupted = HashMap::from([(content, one.clone())]);
+            let mut journal = Journal::default();
+            settle(&mut journal, interrupted, &Fake(found), Duration::ZERO)
+        };
+        assert!(settled(&adding, Ok(Some(7))).unwrap().is_empty());
+        for (one, found) in [(&adding, Ok(None)), (&making, Ok(Some(7)))] {
+            let left = settled(one, found).unwrap();
+            assert!(!left[&content].is_open(), "{one:?}");
+        }
+        // Unknown is neither.
+        let unknown = settled(&adding, Err(Failure::NoAnswer("broken".into())));
+        assert_eq!(unknown.unwrap_err().exit, Exit::GaveUp);
+    }
+}

@@ -75,7 +75,7 @@ impl fmt::Debug for Outage {
 
 impl Outage {
     /// A server that is there. It may be away for `limit`, and is asked with the pauses of `policy`;
-    /// `say` is told the beginning and the end of an absence. Nobody waits once `shutdown` is requested.
+    /// `say` gets the beginning and the end of an absence. Nobody waits once `shutdown` is requested.
     pub fn new(
         limit: Duration,
         policy: Policy,

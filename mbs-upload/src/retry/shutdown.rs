@@ -1,5 +1,5 @@
-//! The end of all patience: after a signal, what is under way has a grace to finish in. Then whoever
-//! waits is woken, and nothing more is asked of the server.
+//! Shutdown after a signal: what is under way has a grace to finish in. Then whoever waits is woken,
+//! and nothing more is asked of the server.
 
 use std::{
     io,

@@ -1,4 +1,4 @@
-//! When a file's way has come to a stand. Pure: events and times are given.
+//! When an upload makes no progress. Pure: events and times are given.
 //!
 //! Two limits: so long without a step forward, and so long in all. Neither runs while the file waits
 //! for its turn: in the engine's queue, for another worker, or for a server that is away.

@@ -10,6 +10,7 @@ use wire::{Completeness, Exit, Fatal, Item, Reader, Record, write::ItemError};
 
 use crate::{
     model::{job::Job, outcome::Outcome},
+    queue::separate::Separate,
     retry::shutdown::STOPPED,
     run::Run,
 };
@@ -66,13 +67,14 @@ impl Run<'_> {
     }
 
     fn feed_all(&self, feed: &Receiver<Feed>) -> Result<Option<Box<Completeness>>, anyhow::Error> {
+        let mut separate = self.separate.then(Separate::default);
         while let Ok(next) = feed.recv() {
             // Also what is known already must not be read on and on after an abort.
             if self.with.queue.aborted().is_some() {
                 return Ok(None);
             }
             let went_on = match next {
-                Feed::Item(Item::Record(record)) => self.take_in(record)?,
+                Feed::Item(Item::Record(record)) => self.take_in(record, separate.as_mut())?,
                 Feed::Item(Item::Unusable(line, reason)) => {
                     let item_error = ItemError {
                         op: "read",
@@ -98,7 +100,7 @@ impl Run<'_> {
     }
 
     /// Says whether the run goes on.
-    fn take_in(&self, record: Record) -> io::Result<bool> {
+    fn take_in(&self, record: Record, separate: Option<&mut Separate>) -> io::Result<bool> {
         // Of what carries no hash, book_file is a step left out; all else is none of our business.
         if !matches!(record.kind(), "file_hash" | "finding" | "book_file") {
             self.out.pass(&record)?;
@@ -123,6 +125,12 @@ impl Run<'_> {
             }
         };
         self.monitor.read(&job);
+        let book_is_read = separate.is_some();
+        if let Some(separate) = separate {
+            // Also what was sent before counts, so that a run that goes on decides alike.
+            job.read_book();
+            separate.tell_apart(&mut job);
+        }
         if self.with.queue.is_known(&job.content) {
             let outcome = Outcome::duplicate("known");
             self.report.end(self.out, &job, &outcome, Instant::now())?;
@@ -133,7 +141,9 @@ impl Run<'_> {
             self.report.end(self.out, &job, &outcome, Instant::now())?;
             return Ok(true);
         }
-        job.read_book();
+        if !book_is_read {
+            job.read_book();
+        }
         if let Some(outcome) = journal.refusal(&job, &self.with.catalog.languages) {
             self.report.end(self.out, &job, &outcome, Instant::now())?;
             return Ok(true);

@@ -29,7 +29,7 @@ pub struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// Nothing counted yet; `monitor` is told of each end, too.
+    /// Nothing counted yet; `monitor` gets each end, too.
     pub fn new(monitor: &'a Monitor) -> Report<'a> {
         Report {
             monitor,
@@ -44,9 +44,6 @@ impl<'a> Report<'a> {
     }
 
     /// A file's end.
-    ///
-    /// # Errors
-    /// As [`Writer::write`].
     pub fn end(
         &self,
         out: &Writer,

@@ -43,6 +43,8 @@ impl Run<'_> {
             };
             drop((permit, held));
             if end.put_off {
+                // It waits for our own first link, and not for another uploader.
+                job.put_off = None;
                 self.with.queue.put_off(job, locks::AGAIN);
                 continue;
             }

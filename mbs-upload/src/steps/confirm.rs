@@ -8,9 +8,9 @@ use crate::{
 };
 
 impl UploadTask<'_> {
-    /// Is the content there by now, though nobody told us? Says so as `by`.
+    /// Is the content there by now, brought by somebody else? Says so as `by`.
     pub(super) fn there_by_now(&mut self, by: &'static str) -> Stepped {
-        Ok(match self.stand()? {
+        Ok(match self.confirm()? {
             Some(LockState::There(There { source, ebook })) => Some(Outcome {
                 source,
                 ebook,
@@ -23,32 +23,32 @@ impl UploadTask<'_> {
     /// The same just before an ebook is made. When our claims were lost meanwhile, others may have
     /// made it: then it is looked for again.
     pub(super) fn made_by_now(&mut self, upload: i64, wanted: &Wanted) -> Result<Sure, Failure> {
-        Ok(match self.stand()? {
+        Ok(match self.confirm()? {
             Some(LockState::There(There { source, ebook })) => Sure::Ended(Outcome {
                 source,
                 ebook,
                 ..Outcome::duplicate("add")
             }),
-            Some(LockState::Shaken) => {
+            Some(LockState::Regained) => {
                 self.with.memory.recent.forget(wanted);
                 let wanted = wanted.clone();
                 self.then(Step::Place { upload, wanted })?;
                 Sure::Elsewhere
             }
-            Some(LockState::Firm) | None => Sure::Yes,
+            Some(LockState::Held) | None => Sure::Yes,
         })
     }
 
-    fn stand(&mut self) -> Result<Option<LockState>, Failure> {
+    fn confirm(&mut self) -> Result<Option<LockState>, Failure> {
         let guard = self.guard.as_mut();
         guard
-            .map(|guard| guard.stand(&self.job.content))
+            .map(|guard| guard.confirm(&self.job.content))
             .transpose()
     }
 
     /// Is nobody else at work on the book at this moment?
     pub(super) fn is_alone(&mut self) -> Result<bool, Failure> {
-        self.guard.as_mut().map_or(Ok(true), LockGuard::still)
+        self.guard.as_mut().map_or(Ok(true), LockGuard::is_held)
     }
 
     /// Holds the book that only the engine could name. Whoever has to wait for it gives up the
@@ -62,12 +62,12 @@ impl UploadTask<'_> {
         self.late = self.with.queue.try_hold(&books);
         if self.late.is_none() {
             if let Some(guard) = &mut self.guard {
-                guard.let_go();
+                guard.give_back();
             }
             self.late = Some(self.with.queue.hold(books.clone()));
         }
         match &mut self.guard {
-            Some(guard) => guard.widen(&books),
+            Some(guard) => guard.extend_by(&books),
             None => Ok(()),
         }
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::retry::attempt::Policy;
 
-/// The two halves of a server, which may be away each by itself.
+/// The two parts of a server, which may be away each by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// The REST API, and the database behind it.
@@ -40,7 +40,7 @@ pub struct Absence {
     parts: [Away; 2],
     /// Since when one part or the other was away.
     since: Option<Instant>,
-    told: bool,
+    reported: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,7 +58,7 @@ impl Absence {
             policy,
             parts: Default::default(),
             since: None,
-            told: false,
+            reported: false,
         }
     }
 
@@ -75,8 +75,8 @@ impl Absence {
         let pause = self.policy.pause(part.tries, chance);
         let pause = pause.min(LONGEST).min(left);
         // One lost connection is no news.
-        let tell = (part.tries > 1 && !self.told).then_some(self.limit);
-        self.told |= tell.is_some();
+        let tell = (part.tries > 1 && !self.reported).then_some(self.limit);
+        self.reported |= tell.is_some();
         Next::Wait { pause, tell }
     }
 
@@ -92,7 +92,7 @@ impl Absence {
             return None;
         }
         let since = self.since.take()?;
-        std::mem::take(&mut self.told).then(|| now.saturating_duration_since(since))
+        std::mem::take(&mut self.reported).then(|| now.saturating_duration_since(since))
     }
 }
 
