@@ -1,8 +1,9 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Parser, ValueEnum};
+use wire::value::{self, Shard};
 
 const AFTER: &str = "\
 Examples:
@@ -47,7 +48,7 @@ pub(crate) struct Args {
     pub ids: Option<crate::select::Ids>,
     /// Only the K-th of N parts, which together are the whole
     #[arg(long, value_name = "K/N")]
-    pub shard: Option<crate::select::Shard>,
+    pub shard: Option<Shard>,
     /// Stop after so many books
     #[arg(long, value_name = "BOOKS")]
     pub limit: Option<u64>,
@@ -58,8 +59,8 @@ pub(crate) struct Args {
     #[arg(long)]
     pub stat: bool,
     /// How long to wait for a locked database
-    #[arg(long, value_name = "SECONDS", default_value_t = 15)]
-    pub lock_wait: u64,
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = value::duration)]
+    pub lock_wait: Duration,
     #[command(flatten)]
     pub output: wire::Output,
 }

@@ -1,6 +1,6 @@
 //! Arguments and environment turned into what the steps need, once.
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{env, path::PathBuf};
 
 use calibre_list::{Library, rows::Extent, snapshot};
 use wire::{Exit, Fatal};
@@ -48,7 +48,7 @@ pub(crate) fn settings(args: Args) -> Result<Settings, Fatal> {
         copy: snapshot::Options {
             // One more thread would only wait for the one that writes.
             readers: 2,
-            lock_wait: Duration::from_secs(args.lock_wait),
+            lock_wait: args.lock_wait,
             extent: match args.fields {
                 Fields::Core => Extent::Core,
                 Fields::All => Extent::All,

@@ -7,7 +7,7 @@ use clap::{
     builder::{OsStringValueParser, TypedValueParser},
 };
 use hash_files::cache::STILL;
-use wire::{Exit, Fatal};
+use wire::{Exit, Fatal, value};
 
 use crate::{
     pool::Settings,
@@ -61,11 +61,11 @@ pub(crate) struct Args {
     pub tar: bool,
 
     /// Hash so many files at once [default: one a core]
-    #[arg(short = 'j', long, value_name = "N")]
+    #[arg(short = 'j', long, value_name = "N", value_parser = value::count)]
     pub jobs: Option<NonZeroUsize>,
 
     /// Read so many files at once from each device [default: 1 from a rotating disk, else 16]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value::count)]
     pub io_threads: Option<NonZeroUsize>,
 
     /// Keep digests in this file, and hash again only what has changed; several runs may share it. What was

@@ -7,7 +7,6 @@
 //! | [`passfile`] | libpq's password file |
 //! | [`tls`] | who is trusted, and what of a certificate is checked |
 //! | [`https`] | the same for the REST API |
-//! | [`patience`] | durations on a command line |
 //! | [`session`] | one read-only connection that gives up when the server falls silent |
 //! | [`failure`] | what can go wrong with it, in one line each |
 //! | [`tuples`] | the rows of a binary COPY |
@@ -19,7 +18,6 @@ pub mod failure;
 pub mod https;
 pub mod known;
 pub mod passfile;
-pub mod patience;
 pub mod session;
 pub mod settings;
 pub mod source;

@@ -297,8 +297,7 @@ fn configure(settings: &Settings, endpoint: &Endpoint, ssl: SslMode, tool: &str)
         config.hostaddr(address);
     }
     if let Some(password) = settings.password(endpoint) {
-        wire::secret::register(&password.0);
-        config.password(&password.0);
+        config.password(password.expose());
     }
     if let Some(options) = &settings.options {
         config.options(options);

@@ -15,7 +15,7 @@ use std::{
 pub use attrs::Attrs;
 pub use endpoint::Endpoint;
 use tokio_postgres::config::ChannelBinding;
-use wire::{Exit, Fatal};
+use wire::{Exit, Fatal, value::Secret};
 
 use crate::{
     conninfo::{self, Params},
@@ -55,16 +55,6 @@ impl Database {
         Settings::resolve(self.db.as_deref(), |name| {
             env::var(name).ok().filter(|value| !value.is_empty())
         })
-    }
-}
-
-/// A password; nothing prints it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(pub Vec<u8>);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
     }
 }
 
@@ -213,7 +203,7 @@ impl Settings {
             keepalives_count: number("keepalives_count")?.and_then(|n| n.try_into().ok()),
             tcp_user_timeout: number("tcp_user_timeout")?.map(Duration::from_millis),
             options: get("options").map(Into::into),
-            password: get("password").map(|text| Secret(text.into())),
+            password: get("password").map(Secret::new),
             passwords,
             oddity,
         })
@@ -227,7 +217,7 @@ impl Settings {
             database: &self.dbname,
             user: &self.user,
         };
-        let listed = || passfile::find(&self.passwords, target).map(Secret);
+        let listed = || passfile::find(&self.passwords, target).map(Secret::new);
         self.password.clone().or_else(listed)
     }
 }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use clap::Parser;
-use stall_watch::{limit::duration, signals::Sign};
-use wire::{path::printable, records::EVENT, schema};
+use stall_watch::signals::Sign;
+use wire::{path::printable, records::EVENT, schema, value};
 
 use crate::code::Code;
 
@@ -31,23 +31,23 @@ use crate::code::Code;
 #[command(name = "stall-watch", version, after_help = AFTER, args_override_self = true)]
 pub(crate) struct Args {
     /// End it when it has made no progress for so long
-    #[arg(long, value_name = "TIME", default_value = "240s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "240s", value_parser = value::positive_duration)]
     pub stall: Duration,
 
     /// End it after so long in any case, restarts included [default: never]
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = value::positive_duration)]
     pub max: Option<Duration>,
 
     /// Believe a command that says that it waits on purpose for so long, without progress in between
-    #[arg(long, value_name = "TIME", default_value = "2h", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "2h", value_parser = value::positive_duration)]
     pub wait: Duration,
 
     /// Look at it so often
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = value::positive_duration)]
     pub sample: Duration,
 
     /// After TERM wait so long before KILL
-    #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = value::positive_duration)]
     pub kill_after: Duration,
 
     /// What counts as progress
@@ -61,7 +61,7 @@ pub(crate) struct Args {
     pub signals: Vec<Sign>,
 
     /// CPU time of all its processes that counts as progress, between two looks
-    #[arg(long, value_name = "TIME", default_value = "0.1s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "0.1s", value_parser = value::positive_duration)]
     pub cpu_min: Duration,
 
     /// When it stalled, start it again, so often at most, after 1, 2, 4 … 60 s; it should not need what

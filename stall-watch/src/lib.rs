@@ -13,7 +13,6 @@
 //! | [`caught`] | the signals that its watchdog is sent |
 //! | [`disk`] | the devices under a path |
 //! | [`load`] | how busy they are, and the memory |
-//! | [`limit`] | lengths of time as people write them |
 //! | [`proc`] | the files of /proc that all this is read from |
 
 pub mod caught;
@@ -21,7 +20,6 @@ pub mod disk;
 pub mod events;
 pub mod evidence;
 pub mod group;
-pub mod limit;
 pub mod load;
 pub mod proc;
 pub mod relay;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::records::Summary;
+use crate::{records::Summary, value::Shard};
 
 /// What was read, and what the summaries in it say.
 #[derive(Debug, Default)]
@@ -122,7 +122,7 @@ impl Completeness {
     }
 
     fn missing_shard(&self) -> Option<String> {
-        let mut libraries: BTreeMap<_, BTreeMap<u64, BTreeSet<u64>>> = BTreeMap::new();
+        let mut libraries: BTreeMap<_, BTreeMap<u32, BTreeSet<u32>>> = BTreeMap::new();
         let mut whole = BTreeSet::new();
         for summary in &self.summaries {
             let Some(shard) = &summary.shard else {
@@ -132,18 +132,15 @@ impl Completeness {
                 }
                 continue;
             };
-            let parts = shard
-                .split_once('/')
-                .and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
-            let Some((k, n)) = parts else {
+            let Ok(Shard { part, of }) = shard.parse() else {
                 return Some(format!("{shard:?} is no shard"));
             };
             let seen = libraries
                 .entry(&summary.library)
                 .or_default()
-                .entry(n)
+                .entry(of)
                 .or_default();
-            if !seen.insert(k) {
+            if !seen.insert(part) {
                 return Some(format!("shard {shard} is there twice"));
             }
         }

@@ -50,7 +50,7 @@ fn a_password_may_come_from_the_environment_only() {
         assert!(said.contains(".pgpass") && !said.contains("hush"), "{said}");
         let settings = resolve(None, &[("MBS_DB", url)]).unwrap();
         let password = settings.password(&settings.endpoints[0]);
-        assert_eq!(password, Some(Secret(b"hush".to_vec())));
+        assert_eq!(password, Some(Secret::new("hush")));
         assert!(!format!("{settings:?} {settings}").contains("hush"));
     }
 }

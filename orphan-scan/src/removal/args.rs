@@ -6,8 +6,11 @@ use clap::{
     Args,
     builder::{OsStringValueParser, TypedValueParser},
 };
-use mbs_hashes::{Database, patience::duration};
-use wire::path_map::{Mapping, PathMap};
+use mbs_hashes::Database;
+use wire::{
+    path_map::{Mapping, PathMap},
+    value,
+};
 
 use crate::report::Form;
 
@@ -18,7 +21,7 @@ pub struct ServerArgs {
     #[command(flatten)]
     pub database: Database,
     /// How long the database may take to answer
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration,
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = value::positive_duration,
           help_heading = "Database")]
     pub db_timeout: Duration,
     /// The server's data folder, which holds books, uploads and thumbs
@@ -79,34 +82,4 @@ pub struct ReportArgs {
 fn report(file: OsString) -> Result<PathBuf, String> {
     let file = PathBuf::from(file);
     Form::of(&file).map(|_| file)
-}
-
-/// Reads `14d`, `36h`, `0`; days are of 24 hours.
-///
-/// # Errors
-/// It is no age.
-pub fn age(text: &str) -> Result<Duration, String> {
-    if text == "0" || text == "0s" {
-        return Ok(Duration::ZERO);
-    }
-    let days = text
-        .strip_suffix('d')
-        .and_then(|days| days.parse::<u32>().ok());
-    match days {
-        Some(days) => Ok(Duration::from_secs(u64::from(days) * 86_400)),
-        None => duration(text).map_err(|_| "write an age as 14d, 36h or 90m".into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_are_read() {
-        assert_eq!(age("14d"), Ok(Duration::from_secs(14 * 86_400)));
-        assert_eq!(age("36h"), Ok(Duration::from_secs(36 * 3600)));
-        assert_eq!(age("0"), Ok(Duration::ZERO));
-        assert!(age("-1d").is_err() && age("soon").is_err());
-    }
 }

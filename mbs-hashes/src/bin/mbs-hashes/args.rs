@@ -3,8 +3,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Parser;
-use mbs_hashes::{Database, Settings, patience::duration, session::Terms};
-use wire::{Fatal, Output};
+use mbs_hashes::{Database, Settings, session::Terms};
+use wire::{Fatal, Output, value};
 
 /// Stream every stored file that a MyBookshelf2 database has
 ///
@@ -25,10 +25,10 @@ pub(crate) struct Args {
     #[arg(long)]
     follow: bool,
     /// How often --follow looks for new rows
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = value::positive_duration)]
     interval: Duration,
     /// How long connecting may take, and how long the database may stay silent or locked
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = value::positive_duration)]
     db_timeout: Duration,
     /// Read a CSV export instead of the database; - is standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["db", "after_id", "follow"])]

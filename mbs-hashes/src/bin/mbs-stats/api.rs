@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mbs_hashes::{https::Https, settings::Secret};
+use mbs_hashes::https::Https;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 use ureq::{
@@ -13,7 +13,10 @@ use ureq::{
         transport::{Connector, TcpConnector},
     },
 };
-use wire::secret::{self, redact};
+use wire::{
+    secret::{self, redact},
+    value::Secret,
+};
 
 /// Bytes of an answer.
 const LONGEST: u64 = 1 << 20;
@@ -45,14 +48,13 @@ impl Api {
     /// # Errors
     /// `act: reason`, one line.
     pub(crate) fn ebooks(&self) -> Result<u64, String> {
-        secret::register(&self.password.0);
         let start = std::time::Instant::now();
         let login = self
             .agent(self.timeout)
             .post(format!("{}/login", self.url))
             .send_json(json!({
                 "username": self.user,
-                "password": String::from_utf8_lossy(&self.password.0),
+                "password": String::from_utf8_lossy(self.password.expose()),
             }));
         let login: Login = answer(login).map_err(|reason| format!("log in: {reason}"))?;
         let Some(token) = login.access_token else {

@@ -1,10 +1,13 @@
 //! The command line of mbs-stats.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::Parser;
-use mbs_hashes::{Database, Settings, patience::duration, session::Terms, settings::Secret};
-use wire::{Exit, Fatal, Output};
+use mbs_hashes::{Database, Settings, session::Terms};
+use wire::{
+    Exit, Fatal, Output,
+    value::{self, Secret},
+};
 
 use crate::api::Api;
 
@@ -19,7 +22,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     database: Database,
     /// How long connecting, and then each count, may take
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = value::positive_duration)]
     db_timeout: Duration,
     /// Address of the server's API
     #[arg(
@@ -49,7 +52,7 @@ pub(crate) struct Args {
     )]
     password_file: Option<PathBuf>,
     /// How long the API may take in all
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration, help_heading = "API")]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = value::positive_duration, help_heading = "API")]
     api_timeout: Duration,
     #[command(flatten)]
     pub(crate) output: Output,
@@ -101,18 +104,7 @@ impl Args {
         let Some(url) = &self.api else {
             return Ok(None);
         };
-        let authority = url.split('/').nth(2).unwrap_or_default();
-        if !url.starts_with("http://") && !url.starts_with("https://") || authority.is_empty() {
-            return Err(Fatal::new(
-                Exit::Usage,
-                "--api: read: it starts with http:// or https://",
-            ));
-        }
-        if authority.contains('@') {
-            let reason =
-                "--api: read: name and password do not belong into it: --user, --password-file";
-            return Err(Fatal::new(Exit::Usage, reason));
-        }
+        let url = value::url("--api", url, ["http", "https"])?;
         let Some(user) = self.user.clone() else {
             return Err(Fatal::new(
                 Exit::Usage,
@@ -122,27 +114,8 @@ impl Args {
         Ok(Some(Api {
             url: url.trim_end_matches('/').into(),
             user,
-            password: self.password()?,
+            password: Secret::password(self.password_file.as_deref(), "MBS_PASSWORD")?,
             timeout: self.api_timeout,
         }))
-    }
-
-    fn password(&self) -> Result<Secret, Fatal> {
-        let bytes = match &self.password_file {
-            Some(file) => fs::read(file).map_err(|error| {
-                Fatal::new(
-                    Exit::Usage,
-                    format_args!("{}: read: {error}", file.display()),
-                )
-            })?,
-            None => std::env::var("MBS_PASSWORD")
-                .map_err(|_| {
-                    let reason = "--api: log in: no password: --password-file or MBS_PASSWORD";
-                    Fatal::new(Exit::Usage, reason)
-                })?
-                .into_bytes(),
-        };
-        let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-        Ok(Secret(line.strip_suffix(b"\r").unwrap_or(line).to_vec()))
     }
 }

@@ -3,8 +3,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Parser;
-use mbs_hashes::{Database, patience::duration};
-use orphan_scan::removal::args::{ConfirmArgs, age};
+use mbs_hashes::Database;
+use orphan_scan::removal::args::ConfirmArgs;
+use wire::value;
 
 const AFTER_HELP: &str = "\
 Classes:
@@ -31,7 +32,7 @@ pub(crate) struct Args {
     pub(crate) database: Database,
 
     /// How long connecting may take, and how long the database may stay silent
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration,
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = value::positive_duration,
           help_heading = "Database")]
     pub(crate) db_timeout: Duration,
 
@@ -40,7 +41,7 @@ pub(crate) struct Args {
     pub(crate) store: Option<PathBuf>,
 
     /// Leave out what is younger, for it may be an upload under way
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = age)]
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = value::duration)]
     pub(crate) min_age: Duration,
 
     /// Delete the rows of these classes

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use clap::Parser;
-use orphan_scan::removal::args::{ConfirmArgs, JournalArgs, ReportArgs, ServerArgs, age};
+use orphan_scan::removal::args::{ConfirmArgs, JournalArgs, ReportArgs, ServerArgs};
+use wire::value;
 
 const AFTER_HELP: &str = "\
 Each file is proven again before it is deleted; any doubt keeps it. Files of which the server has no copy
@@ -27,7 +28,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
     /// Delete only what was removed at least this long ago
-    #[arg(long, value_name = "TIME", default_value = "14d", value_parser = age)]
+    #[arg(long, value_name = "TIME", default_value = "14d", value_parser = value::duration)]
     pub(crate) older_than: Duration,
     /// Prove all and change nothing
     #[arg(long)]

@@ -8,6 +8,7 @@ use orphan_scan::removal::{
     limits::Limits,
     proof::Class,
 };
+use wire::value;
 
 const AFTER_HELP: &str = "\
 Files are moved into a quarantine beside the library, one folder a run; orphan-purge frees the space. Each
@@ -67,10 +68,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     pub(crate) max_count: Option<u64>,
     /// Refuse to begin with more bytes than this
-    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    #[arg(long, value_name = "SIZE", value_parser = value::size)]
     pub(crate) max_bytes: Option<u64>,
     /// Refuse to begin with more than this percentage of the library's files
-    #[arg(long, value_name = "N", default_value_t = 25.0)]
+    #[arg(long, value_name = "N", default_value_t = 25.0, value_parser = value::percentage)]
     pub(crate) max_percent: f64,
     #[command(flatten)]
     pub(crate) confirm: ConfirmArgs,
@@ -101,12 +102,6 @@ fn class(text: &str) -> Result<Class, String> {
     Class::named(text).ok_or_else(|| {
         format!("{text:?} is never removed; only untracked_on_server, duplicate_of_server and untracked are")
     })
-}
-
-fn bytes(text: &str) -> Result<u64, String> {
-    let size = text.parse::<bytesize::ByteSize>();
-    size.map(|size| size.as_u64())
-        .map_err(|_| "write a size as 10GiB, 500MB or in bytes".into())
 }
 
 #[cfg(test)]

@@ -8,9 +8,7 @@ use clap::{
 };
 use hash_files::cache::STILL;
 use orphan_scan::report::Form;
-use wire::{Exit, Fatal, Output, path_map::Mapping};
-
-use crate::shard::Shard;
+use wire::{Exit, Fatal, Output, path_map::Mapping, value::Shard};
 
 /// Tell what every file in a Calibre library is
 ///

@@ -75,7 +75,9 @@ impl Ended<'_> {
         let (rows, found) = match self.job.shard {
             None => (tracked.distinct(), tracked.found()),
             Some(shard) => {
-                let ours = tracked.all().filter(|row| shard.holds(&row.path()));
+                let ours = tracked
+                    .all()
+                    .filter(|row| crate::shard::holds(shard, &row.path()));
                 ours.fold((0, 0), |(rows, found), row| {
                     (rows + 1, found + u64::from(tracked.is_found(row.number)))
                 })

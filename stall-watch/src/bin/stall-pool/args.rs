@@ -3,11 +3,12 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::Parser;
-use stall_watch::{disk::Machine, limit::duration, signals::Sign};
+use stall_watch::{disk::Machine, signals::Sign};
 use wire::{
     Exit, OrFatal, Tool,
     records::{EVENT, POOL, SUMMARY, WORKER},
     tool::Output,
+    value,
 };
 
 use crate::{life::Rules, params::Params, scale::Bounds};
@@ -48,13 +49,13 @@ pub(crate) struct Args {
     pub(crate) max: u32,
 
     /// A worker may make no progress for so long
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = value::positive_duration)]
     pub(crate) stall: Duration,
     /// The same while it finds out what there is to do
-    #[arg(long, value_name = "TIME", default_value = "20m", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "20m", value_parser = value::positive_duration)]
     pub(crate) discovery_stall: Duration,
     /// Believe a worker that says that it waits on purpose for so long, without progress in between
-    #[arg(long, value_name = "TIME", default_value = "2h", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "2h", value_parser = value::positive_duration)]
     pub(crate) wait: Duration,
     /// What counts as progress
     #[arg(
@@ -66,33 +67,33 @@ pub(crate) struct Args {
     )]
     pub(crate) signals: Vec<Sign>,
     /// CPU time of a worker that counts as progress, between two looks
-    #[arg(long, value_name = "TIME", default_value = "0.1s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "0.1s", value_parser = value::positive_duration)]
     pub(crate) cpu_min: Duration,
     /// Look at each worker so often
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = value::positive_duration)]
     pub(crate) sample: Duration,
 
     /// Pause a worker after so many restarts in a row that brought no work back
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub(crate) attempts: u32,
     /// From one restart of a worker to the next, doubled by each that brought no work back
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = value::positive_duration)]
     pub(crate) cooldown: Duration,
     /// After a restart work must be back within this time
-    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = value::positive_duration)]
     pub(crate) verify: Duration,
     /// A worker that is asked to end may take so long; all of them together when the pool ends
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = value::positive_duration)]
     pub(crate) grace: Duration,
     /// One that stalled has so long from TERM to KILL
-    #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = value::positive_duration)]
     pub(crate) kill_after: Duration,
 
     /// Look at the disks that hold this path
     #[arg(long, value_name = "PATH", help_heading = "Scaling")]
     pub(crate) disk: Option<PathBuf>,
     /// Take figures so often
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration, help_heading = "Scaling")]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = value::positive_duration, help_heading = "Scaling")]
     pub(crate) interval: Duration,
     /// From here on the disk is saturated, in percent
     #[arg(
@@ -127,10 +128,10 @@ pub(crate) struct Args {
     )]
     pub(crate) mem_low: f64,
     /// From a change to the next one down
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration, help_heading = "Scaling")]
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = value::positive_duration, help_heading = "Scaling")]
     pub(crate) down_cooldown: Duration,
     /// From a change to the next one up
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration, help_heading = "Scaling")]
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = value::positive_duration, help_heading = "Scaling")]
     pub(crate) up_cooldown: Duration,
 
     /// What is remembered across a restart of the pool; FILE.* beside it belong to it
@@ -145,7 +146,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", help_heading = "Files")]
     pub(crate) logs: Option<PathBuf>,
     /// Begin a new log from this size on
-    #[arg(long, value_name = "SIZE", default_value = "10MB", value_parser = size, help_heading = "Files")]
+    #[arg(long, value_name = "SIZE", default_value = "10MB", value_parser = value::size, help_heading = "Files")]
     pub(crate) log_size: u64,
     /// Keep so many old ones of each worker
     #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Files")]
@@ -303,8 +304,4 @@ impl Args {
         };
         self.command.iter().any(has)
     }
-}
-
-fn size(text: &str) -> Result<u64, String> {
-    text.parse::<bytesize::ByteSize>().map(|size| size.as_u64())
 }

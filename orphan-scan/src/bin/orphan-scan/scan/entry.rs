@@ -51,7 +51,7 @@ impl Walker<'_> {
         let place = folder.context.place;
         let ours = |name: &CStr| {
             let shard = self.job.shard.filter(|_| folder.path.is_empty());
-            shard.is_none_or(|shard| shard.holds(name.to_bytes()))
+            shard.is_none_or(|shard| crate::shard::holds(shard, name.to_bytes()))
         };
         let rivals = rows.formats_of_more_than_one(entries);
         // The tracked ones first: what they are decides what Calibre would take the others for.

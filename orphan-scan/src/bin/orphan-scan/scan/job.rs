@@ -17,7 +17,7 @@ use orphan_scan::{
 };
 use wire::Writer;
 
-use crate::{known::KnownSet, needed::Needed, shard::Shard};
+use crate::{known::KnownSet, needed::Needed};
 
 /// All that a scan needs to know.
 pub(crate) struct Job<'a> {
@@ -37,7 +37,7 @@ pub(crate) struct Job<'a> {
     /// The store's own folders.
     pub(crate) store: Vec<Id>,
     pub(crate) cache: Option<&'a Cache>,
-    pub(crate) shard: Option<Shard>,
+    pub(crate) shard: Option<wire::value::Shard>,
     /// When the library's database began to be read, in nanoseconds since 1970.
     pub(crate) begun: i128,
     pub(crate) partial: bool,

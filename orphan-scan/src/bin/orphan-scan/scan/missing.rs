@@ -30,7 +30,10 @@ impl Walker<'_> {
         let job = self.job;
         for row in job.tracked.missing() {
             let below = row.path();
-            if job.shard.is_some_and(|shard| !shard.holds(&below)) {
+            if job
+                .shard
+                .is_some_and(|shard| !crate::shard::holds(shard, &below))
+            {
                 continue;
             }
             let path = self.path(&below);
