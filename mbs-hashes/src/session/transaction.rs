@@ -6,11 +6,10 @@ use std::pin::pin;
 
 use futures_util::{FutureExt, StreamExt};
 
+use tokio_postgres::{binary_copy::BinaryCopyOutStream, types::Type};
+
 use super::{Rows, Session, wait};
-use crate::{
-    Failure,
-    tuples::{Tuple, Tuples},
-};
+use crate::{Failure, tuples::Tuple};
 
 /// What a transaction may do, and what it sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,25 +159,21 @@ impl Session {
         statement: &str,
         mut each: impl FnMut(Tuple<'_, N>) -> Result<(), E>,
     ) -> Result<(), Stopped<E>> {
-        let mut each = |row: Tuple<'_, N>| each(row).map_err(Stopped::Reader);
         self.runtime.block_on(async {
             let stream = wait(self.patience, self.client.copy_out(statement)).await?;
-            let mut stream = pin!(stream.map_err(Failure::from)?);
-            let mut tuples = Tuples::<N>::default();
+            // The bytes of every field as they are, whatever its type.
+            let fields = [Type::BYTEA; N];
+            let rows = BinaryCopyOutStream::new(stream.map_err(Failure::from)?, &fields);
+            let mut rows = pin!(rows);
             loop {
                 // Most rows are there already; a timer for each would cost more than the row.
-                let next = match stream.next().now_or_never() {
+                let next = match rows.next().now_or_never() {
                     Some(next) => next,
-                    None => wait(self.patience, stream.next()).await?,
+                    None => wait(self.patience, rows.next()).await?,
                 };
-                let Some(chunk) = next else { break };
-                let chunk = chunk.map_err(Failure::from)?;
-                tuples.feed(&chunk, &mut each, |reason| Failure::Protocol(reason).into())?;
-            }
-            if tuples.ended() {
-                Ok(())
-            } else {
-                Err(Failure::Protocol("the server's answer breaks off").into())
+                let Some(row) = next else { return Ok(()) };
+                let row = row.map_err(Failure::from)?;
+                each(Tuple(&row)).map_err(Stopped::Reader)?;
             }
         })
     }
