@@ -129,3 +129,23 @@ impl Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It was called damaged, out of memory.
+    #[test]
+    fn too_little_memory_is_no_damage() {
+        for code in [ffi::SQLITE_NOMEM, ffi::SQLITE_IOERR_NOMEM] {
+            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            let error = Error::sqlite("metadata.db", error);
+            assert!(matches!(error, Error::Memory(_)), "{error}");
+        }
+        let error = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), None);
+        assert!(matches!(
+            Error::sqlite("metadata.db", error),
+            Error::Damaged(..)
+        ));
+    }
+}

@@ -80,9 +80,9 @@ pub(crate) fn list(
             channels.push((receive, give_back));
             let thread = thread::Builder::new().spawn_scoped(scope, move || {
                 let own = pieces.iter().skip(number).step_by(workers);
-                let nowhere = number == pieces.len() % workers && plan.selection.takes_nowhere();
+                let strays = number == pieces.len() % workers && plan.selection.takes_strays();
                 let worked = Scan::new(&reader, schema, names, custom).and_then(|scan| {
-                    Worker::new(&library.root, plan, &send, &empties).work(scan, own, nowhere)
+                    Worker::new(&library.root, plan, &send, &empties).work(scan, own, strays)
                 });
                 if let Err(error) = worked {
                     // The writer may have gone already, and then it is not interested.
@@ -91,7 +91,7 @@ pub(crate) fn list(
             });
             thread.or_fatal(Exit::GaveUp, "threads: start one")?;
         }
-        let extra = usize::from(plan.selection.takes_nowhere());
+        let extra = usize::from(plan.selection.takes_strays());
         let written = write(out, &channels, pieces.len() + extra);
         // Dropping the channels stops the workers.
         drop(channels);

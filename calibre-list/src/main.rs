@@ -3,6 +3,7 @@
 mod args;
 mod fit;
 mod list;
+mod notices;
 mod record;
 mod select;
 mod settings;
@@ -13,9 +14,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use calibre_list::{
-    Error, Library, Snapshot,
+    Error, Snapshot,
     rows::{self, Custom},
-    snapshot::Way,
 };
 use clap::Parser;
 use wire::{Exit, Fatal, Tool, Writer, records};
@@ -40,10 +40,10 @@ fn run(mut out: Writer, args: Args) -> Result<Exit> {
         copy,
         plan,
     } = settings::settings(args)?;
-    warn_of_network(&out, &library);
+    notices::network(&out, &library);
     let snapshot = Snapshot::take(&library.database, &copy)
         .map_err(|error| Fatal::new(error.exit(), error))?;
-    tell_of_copy(&out, &library, &snapshot);
+    notices::copy(&out, &library, &snapshot);
     if plan.all_fields {
         let custom = Custom::read_all(&snapshot.readers[0], &snapshot.schema)
             .map_err(|error| Error::sqlite(&library.database, error))?;
@@ -53,24 +53,4 @@ fn run(mut out: Writer, args: Args) -> Result<Exit> {
     let summary = plan.summary(&snapshot);
     list::list(&out, &library, snapshot, &plan)?;
     Ok(out.finish(summary)?)
-}
-
-fn warn_of_network(out: &Writer, library: &Library) {
-    if let Some(kind) = library.network() {
-        let reason = format!("it is on {kind}, where locks may not work: close Calibre first");
-        out.warn(&library.database.display().to_string(), "open", &reason);
-    }
-}
-
-fn tell_of_copy(out: &Writer, library: &Library, snapshot: &Snapshot) {
-    let database = library.database.display().to_string();
-    out.verbose(
-        &database,
-        "copy",
-        &format!("{:?} in {:?}", snapshot.way, snapshot.took),
-    );
-    if snapshot.way == Way::HotJournal {
-        let reason = "a program crashed while writing; listed is what was there before";
-        out.warn(&database, "read", reason);
-    }
 }

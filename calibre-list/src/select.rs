@@ -48,7 +48,7 @@ impl Selection {
     }
 
     /// Are files of no book at all looked for? They have no id that could be selected.
-    pub(crate) fn takes_nowhere(&self) -> bool {
+    pub(crate) fn takes_strays(&self) -> bool {
         self.after_id.is_none()
             && self.ids.is_none()
             && self.limit.is_none()

@@ -13,9 +13,9 @@
 //! `immutable=1` would be simpler and wrong: it ignores locks, journals and logs.
 
 mod backup;
+mod file_copy;
 mod original;
 mod private;
-mod still;
 
 use std::{
     path::{Path, PathBuf},
@@ -36,7 +36,7 @@ use private::Private;
 pub struct Options {
     /// How many connections to the copy are needed, one for each thread that reads.
     pub readers: usize,
-    /// How long to wait for a lock. Calibre's own patience is 10 s.
+    /// How long to wait for a lock. Calibre itself waits 10 s.
     pub lock_wait: Duration,
     /// What will be read of it.
     pub extent: Extent,
@@ -108,9 +108,9 @@ impl Snapshot {
             let size = original.size_with_sides()?;
             let private = Private::new(options, size)?;
             let attempt = if original.uses_log()? || original.has_log() {
-                still::copy(&original, private)?
+                file_copy::with_log(&original, private)?
             } else if hot || original.has_hot_journal() {
-                still::roll_back(&original, private)?
+                file_copy::roll_back(&original, private)?
             } else {
                 backup::copy(&original, private, options.lock_wait)?
             };
@@ -130,7 +130,7 @@ impl Snapshot {
                     took,
                 });
             }
-            if started.elapsed() > options.lock_wait.max(PATIENCE) {
+            if started.elapsed() > options.lock_wait.max(COPY_TIMEOUT) {
                 return Err(Error::Changing(database.into()));
             }
             if wire::stop::sleep(Duration::from_millis(50)) {
@@ -162,7 +162,7 @@ fn guard(connection: &mut Connection, stop: fn() -> bool) -> rusqlite::Result<()
 const STEPS: i32 = 100_000;
 
 /// How long to go on trying to catch a database that keeps changing.
-const PATIENCE: Duration = Duration::from_secs(30);
+const COPY_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {

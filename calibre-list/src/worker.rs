@@ -39,7 +39,7 @@ pub(crate) enum Message {
 }
 
 /// The names in a book's folder, and those that are on record.
-type Seen = (Vec<OsString>, Vec<Vec<u8>>);
+type FolderNames = (Vec<OsString>, Vec<Vec<u8>>);
 
 /// Reads its pieces one after another and sends what it makes of them.
 pub(crate) struct Worker<'w> {
@@ -79,7 +79,7 @@ impl<'w> Worker<'w> {
         mut self,
         mut scan: Scan<'_>,
         pieces: impl Iterator<Item = &'p RangeInclusive<i64>>,
-        nowhere: bool,
+        strays: bool,
     ) -> rusqlite::Result<()> {
         if self.is_full() {
             return Ok(());
@@ -96,8 +96,8 @@ impl<'w> Worker<'w> {
                 return Ok(());
             }
         }
-        if nowhere {
-            scan.nowhere(|found| self.take(found))?;
+        if strays {
+            scan.strays(|found| self.take(found))?;
             let _ = self.end_piece();
         }
         Ok(())
@@ -212,7 +212,7 @@ impl<'w> Worker<'w> {
         ControlFlow::Continue(())
     }
 
-    fn look(&mut self, folder: &Path, book: &Book<'_>) -> ControlFlow<(), Option<Seen>> {
+    fn look(&mut self, folder: &Path, book: &Book<'_>) -> ControlFlow<(), Option<FolderNames>> {
         ControlFlow::Continue(match status::names(folder) {
             Ok(names) => {
                 let formats = book.formats.iter();

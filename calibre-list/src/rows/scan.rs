@@ -37,7 +37,7 @@ pub struct Scan<'c> {
     ratings: Statement<'c>,
     comments: Statement<'c>,
     customs: Vec<Statement<'c>>,
-    nowhere: Statement<'c>,
+    strays: Statement<'c>,
 }
 
 impl<'c> Scan<'c> {
@@ -112,7 +112,7 @@ impl<'c> Scan<'c> {
                     ))
                 })
                 .collect::<Result<_>>()?,
-            nowhere: snapshot.prepare(&format!(
+            strays: snapshot.prepare(&format!(
                 "SELECT book, format, name, {size} FROM {data} WHERE typeof(book) <> 'integer'"
             ))?,
         })
@@ -189,11 +189,8 @@ impl<'c> Scan<'c> {
     ///
     /// # Errors
     /// The database is damaged.
-    pub fn nowhere(
-        &mut self,
-        mut each: impl FnMut(Found<'_, 'c>) -> ControlFlow<()>,
-    ) -> Result<()> {
-        let mut rows = self.nowhere.query([])?;
+    pub fn strays(&mut self, mut each: impl FnMut(Found<'_, 'c>) -> ControlFlow<()>) -> Result<()> {
+        let mut rows = self.strays.query([])?;
         while let Some(row) = rows.next()? {
             if each(Found::Stray(None, &format(row))).is_break() {
                 break;

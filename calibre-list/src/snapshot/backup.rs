@@ -81,7 +81,7 @@ fn lock(source: &Connection, original: &Original, wait: Duration) -> Result<Lock
         }
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                patience(original, started, wait)?;
+                wait_for_lock(original, started, wait)?;
             }
             // What a journal that needs rolling back says to a reader.
             Some(ErrorCode::ReadOnly) => return Ok(Lock::HotJournal),
@@ -97,7 +97,7 @@ fn unlock(source: &Connection) -> rusqlite::Result<()> {
     source.execute_batch("COMMIT")
 }
 
-fn patience(original: &Original, started: Instant, wait: Duration) -> Result<(), Error> {
+fn wait_for_lock(original: &Original, started: Instant, wait: Duration) -> Result<(), Error> {
     let left = wait.saturating_sub(started.elapsed());
     let _waiting = wire::waiting::announce("the database is locked", left);
     if wire::stop::sleep(ASK_EVERY) {
@@ -131,7 +131,7 @@ fn in_steps(
             StepResult::More => waiting = None,
             _ => {
                 let since = *waiting.get_or_insert_with(Instant::now);
-                patience(original, since, lock_wait)?;
+                wait_for_lock(original, since, lock_wait)?;
                 continue;
             }
         }

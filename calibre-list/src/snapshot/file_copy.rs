@@ -1,4 +1,5 @@
-//! Databases that SQLite must not open in place: files are copied until they stand still meanwhile.
+//! Copies databases that SQLite must not open in place: file by file, again and again, until none of
+//! them changes meanwhile.
 
 use std::{
     fs::{self, File},
@@ -20,7 +21,7 @@ use crate::{Error, library::beside};
 const TICK: Duration = Duration::from_millis(20);
 
 /// Copies a database that uses a write-ahead log.
-pub(super) fn copy(original: &Original, mut private: Private) -> Result<Attempt, Error> {
+pub(super) fn with_log(original: &Original, mut private: Private) -> Result<Attempt, Error> {
     let log_path = original.side("-wal");
     let log = match open_quietly(&log_path) {
         Ok(log) => Some(log),
@@ -45,7 +46,7 @@ pub(super) fn copy(original: &Original, mut private: Private) -> Result<Attempt,
     }
     // Exclusive, so that the log's index is kept in memory. Leaving the log's mode moves the log
     // into the copy.
-    settle(
+    apply(
         &private,
         "PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE",
         original,
@@ -98,7 +99,7 @@ pub(super) fn roll_back(original: &Original, mut private: Private) -> Result<Att
     if !copied || !journal_still {
         return Ok(Attempt::Again);
     }
-    settle(
+    apply(
         &private,
         "PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; COMMIT",
         original,
@@ -122,7 +123,7 @@ fn names_another(journal: &File) -> io::Result<bool> {
 const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 
 /// Opens the copy as its only user, which makes it whole.
-fn settle(private: &Private, statements: &str, original: &Original) -> Result<(), Error> {
+fn apply(private: &Private, statements: &str, original: &Original) -> Result<(), Error> {
     let writer = private.open_writer()?;
     writer
         .execute_batch(statements)
@@ -136,7 +137,7 @@ fn side(private: &Private, suffix: &str) -> std::path::PathBuf {
     beside(&private.path(), suffix)
 }
 
-/// Does `copying` and says whether the file stood still meanwhile and is still the one at `path`.
+/// Runs `copying`. Says whether the file did not change meanwhile, and is still the one at `path`.
 fn unchanged(
     file: &File,
     path: &Path,
