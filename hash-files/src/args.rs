@@ -55,25 +55,25 @@ pub(crate) struct Args {
     /// mbs-upload sends it from that place. Two members of one name have a record each. Folders have
     /// none. What is no regular file (links, devices, sparse files), or has a name that leads out of
     /// its folder, is an error record. Of an archive that is damaged or was cut short all is given that
-    /// is whole, with an error record for the rest. Archives that were joined are read on, with an error
+    /// is whole, with an error record for the rest; but zeros within its last 10 KiB look like padding. Archives that were joined are read on, with an error
     /// record for each seam: a lost sector looks the same.
     #[arg(long, conflicts_with = "cache")]
     pub tar: bool,
 
-    /// Hash so many files at once [default: one a core]
+    /// Number of files to hash at once [default: one for each core]
     #[arg(short = 'j', long, value_name = "N", value_parser = value::count)]
     pub jobs: Option<NonZeroUsize>,
 
-    /// Read so many files at once from each device [default: 1 from a rotating disk, else 16]
+    /// Number of files to read at once from each device [default: 1 from a rotating disk, else 16]
     #[arg(long, value_name = "N", value_parser = value::count)]
     pub io_threads: Option<NonZeroUsize>,
 
-    /// Keep digests in this file, and hash again only what has changed; several runs may share it. What was
-    /// changed in the last minute is not kept: it may be mapped by a program that is still changing it
+    /// Keep digests in this file, and hash only what has changed since; several runs may share it. Files
+    /// changed in the last minute are not kept: a program may have mapped them and still change them
     #[arg(long, value_name = "FILE")]
     pub cache: Option<PathBuf>,
 
-    /// Keep no digest of a file that was changed so many seconds before, for tests
+    /// Keep no digest of a file that was changed in the last SECONDS, for tests
     #[arg(long, value_name = "SECONDS", default_value_t = STILL.as_secs(), hide = true)]
     pub cache_still: u64,
 

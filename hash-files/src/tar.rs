@@ -6,7 +6,8 @@
 //!
 //! A damaged header does not end the walk: the next block that is a header goes on, and what lies
 //! between is told of. Blocks of zeros end an archive only where nothing but padding follows: a lost sector
-//! reads as zeros, too. Archives joined one after another are read on, as `tar -i` does, and told of.
+//! reads as zeros, too. What remains: zeros within the last record (10 KiB, or the archive's own record
+//! size) look like padding, so members that were lost there go unnoticed. Archives joined one after another are read on, as `tar -i` does, and told of.
 
 mod header;
 
