@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use percent_encoding::percent_decode_str;
+
 /// The settings of a connection string by libpq's names. Lists of hosts and ports are still joined
 /// by commas.
 pub type Params = BTreeMap<String, String>;
@@ -94,25 +96,19 @@ fn split_port(host: &str) -> Result<(&str, &str), String> {
 }
 
 fn unescape(text: &str) -> Result<String, String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let digit = |c: &u8| char::from(*c).to_digit(16);
-        let [high, low, tail @ ..] = rest else {
-            return Err("a % in a URL is followed by two hex digits".into());
-        };
-        match (digit(high), digit(low)) {
-            (Some(high), Some(low)) if high + low > 0 => bytes.push((high * 16 + low) as u8),
-            _ => return Err("a % in a URL is followed by two hex digits, not 00".into()),
-        }
-        rest = tail;
+    let is_escape = |after: &[u8]| match after.get(..2) {
+        Some(digits) => digits.iter().all(u8::is_ascii_hexdigit) && digits != b"00",
+        None => false,
+    };
+    if !text
+        .split('%')
+        .skip(1)
+        .all(|after| is_escape(after.as_bytes()))
+    {
+        return Err("a % in a URL is followed by two hex digits, not 00".into());
     }
-    String::from_utf8(bytes).map_err(|_| "the URL is not UTF-8".into())
+    let decoded = percent_decode_str(text).decode_utf8();
+    Ok(decoded.map_err(|_| "the URL is not UTF-8")?.into_owned())
 }
 
 fn parse_pairs(text: &str) -> Result<Params, String> {

@@ -231,3 +231,43 @@ fn signal(name: &str, pid: u32) {
         .status();
     assert!(sent.unwrap().success());
 }
+
+/// stall-watch took it for a stall.
+#[test]
+fn waiting_for_the_database_is_announced() {
+    let work = Workdir::new();
+    let run = work.tool("mbs-hashes").env("STALL_PROGRESS_FD", "2");
+    let nobody = "host=127.0.0.1 port=1 user=u dbname=d";
+    let ran = run.args(["--db", nobody, "--db-timeout", "1s"]).code(255);
+    let mut lines = ran
+        .stderr()
+        .lines()
+        .map(String::from)
+        .collect::<Vec<_>>()
+        .into_iter();
+    let waiting = |line: String| line.starts_with("waiting ") && line.ends_with(" the database");
+    assert!(lines.any(waiting), "{}", ran.report());
+}
+
+/// The same between two looks of `--follow`.
+#[test]
+fn waiting_for_new_rows_is_announced() {
+    let server = Server::start();
+    server.add(1..=1);
+    let run = server.mbs_hashes().env("STALL_PROGRESS_FD", "2");
+    let mut child = run.args(["--follow", "--interval", "60s"]).spawn();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let (send, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in stderr.lines().map_while(Result::ok) {
+            let _ = send.send(line);
+        }
+    });
+    while !lines
+        .recv_timeout(DEADLINE)
+        .unwrap()
+        .ends_with(" the next look for new rows")
+    {}
+    terminate(&child);
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
+}

@@ -3,7 +3,7 @@
 use mbs_hashes::{Failure, Session, session::connect};
 use wire::{Exit, Fatal, Writer, records::Summary};
 
-use crate::{args::Pass, known::Known, pass};
+use crate::{args::Pass, pass, records::RowWriter};
 
 /// Streams the table.
 ///
@@ -11,7 +11,7 @@ use crate::{args::Pass, known::Known, pass};
 /// A [`Fatal`] when the database is out of reach or lost, or stdout's own.
 pub(crate) fn stream(pass: &Pass, out: Writer) -> anyhow::Result<Exit> {
     let session = enter(pass, &out)?;
-    let mut known = Known::new(&out);
+    let mut known = RowWriter::new(&out);
     let read = expect(&session, &out).and_then(|()| {
         pass::read(&session, &[pass::above(pass.after_id)], |row| {
             Ok(known.write(row)?)

@@ -13,11 +13,11 @@ use wire::{Exit, Line, Writer, records::CaughtUp, stop};
 
 use crate::{
     args::Pass,
+    commit_gaps::OpenTransactions,
     first::{enter, summary, unless_stopped},
-    horizon::Witness,
-    known::Known,
-    looks::{self, Asked},
     pass,
+    query_order::{self, Queries},
+    records::RowWriter,
 };
 
 /// The longest pause between two tries to reach a database that went away.
@@ -30,25 +30,25 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub(crate) fn stream(pass: &Pass, interval: Duration, out: Writer) -> anyhow::Result<Exit> {
     let mut session = enter(pass, &out)?;
     warn_of_standby(&session, pass, &out);
-    let mut known = Known::new(&out);
-    let mut horizon = None;
+    let mut known = RowWriter::new(&out);
+    let mut gaps = None;
     let after = pass.after_id.unwrap_or(i64::MIN);
     let mut write = |row: &Source<'_>| Ok(known.write(row)?);
-    let caught_up = looks::first(&mut Real(&session), after, &mut horizon, &mut write)
+    let caught_up = query_order::first(&mut Database(&session), after, &mut gaps, &mut write)
         .and_then(|()| Ok(out.write(&caught_up(&known, pass))?));
     unless_stopped(caught_up, pass)?;
     out.flush()?;
-    while let Some(horizon) = &mut horizon {
+    while let Some(gaps) = &mut gaps {
         match wait(interval)? {
             Woken::Time => {}
             Woken::Stop => break,
             Woken::ReaderGone => return Ok(Exit::Done),
         }
         let mut write = |row: &Source<'_>| Ok(known.write(row)?);
-        let read = looks::next(&mut Real(&session), horizon, &mut write);
+        let read = query_order::next(&mut Database(&session), gaps, &mut write);
         match read.map_err(anyhow::Error::downcast::<Failure>) {
             Err(Ok(failure)) if failure.may_pass() => {
-                match again(pass, &out, &failure)? {
+                match reconnect(pass, &out, &failure)? {
                     Some(new) => session = new,
                     None => continue,
                 };
@@ -69,16 +69,16 @@ fn warn_of_standby(session: &Session, pass: &Pass, out: &Writer) {
     }
 }
 
-/// The database, asked in earnest.
-struct Real<'a>(&'a Session);
+/// The real database.
+struct Database<'a>(&'a Session);
 
-impl Asked for Real<'_> {
+impl Queries for Database<'_> {
     fn highest(&mut self) -> anyhow::Result<Option<i64>> {
         Ok(self.0.number("SELECT max(id) FROM source")?)
     }
 
-    fn witness(&mut self) -> anyhow::Result<Witness> {
-        witness(self.0)
+    fn open_transactions(&mut self) -> anyhow::Result<OpenTransactions> {
+        open_transactions(self.0)
     }
 
     fn rows(
@@ -93,8 +93,8 @@ impl Asked for Real<'_> {
     }
 }
 
-/// Who is in a transaction now; asked outside of the pass's own snapshot.
-fn witness(session: &Session) -> anyhow::Result<Witness> {
+/// The transactions that are open now, queried outside of the pass's own snapshot.
+fn open_transactions(session: &Session) -> anyhow::Result<OpenTransactions> {
     let rows = session.query(
         "SELECT txid_snapshot_xmin(now), txid_snapshot_xmax(now), virtualtransaction \
          FROM txid_current_snapshot() AS now \
@@ -108,7 +108,7 @@ fn witness(session: &Session) -> anyhow::Result<Witness> {
                 "the server does not say which transactions are open",
             ))
     };
-    Ok(Witness {
+    Ok(OpenTransactions {
         oldest: number(0)?,
         next: number(1)?,
         open: rows
@@ -118,9 +118,9 @@ fn witness(session: &Session) -> anyhow::Result<Witness> {
     })
 }
 
-/// Waits for a database that went away, for as long as that takes; a follower runs for days.
-/// Nothing when a stop is requested meanwhile.
-fn again(pass: &Pass, out: &Writer, lost: &Failure) -> anyhow::Result<Option<Session>> {
+/// Waits for a database that went away, as long as it takes; a follower runs for days. Returns nothing
+/// after a stop request.
+fn reconnect(pass: &Pass, out: &Writer, lost: &Failure) -> anyhow::Result<Option<Session>> {
     let object = pass.settings.to_string();
     out.warn(
         &object,
@@ -186,7 +186,7 @@ fn wait(time: Duration) -> io::Result<Woken> {
     }
 }
 
-fn caught_up(known: &Known<'_>, pass: &Pass) -> Line {
+fn caught_up(known: &RowWriter<'_>, pass: &Pass) -> Line {
     Line::of(&CaughtUp {
         last_id: known.last_id.unwrap_or(pass.after_id.unwrap_or(0)),
         rows: known.rows,

@@ -1,13 +1,13 @@
 //! Streams every stored file that a MyBookshelf2 database has, as `known_hash` records.
 
 mod args;
-mod export;
+mod commit_gaps;
+mod csv_import;
 mod first;
 mod follow;
-mod horizon;
-mod known;
-mod looks;
 mod pass;
+mod query_order;
+mod records;
 
 use std::process::ExitCode;
 
@@ -28,7 +28,7 @@ const TOOL: Tool = Tool {
 fn main() -> ExitCode {
     let args = Args::parse();
     TOOL.run(&args.output.clone(), |out| match args.origin()? {
-        Origin::Export(file) => export::stream(&file, out),
+        Origin::Export(file) => csv_import::stream(&file, out),
         Origin::Database(pass) => match pass.follow {
             None => first::stream(&pass, out),
             Some(interval) => follow::stream(&pass, interval, out),

@@ -21,7 +21,7 @@ use crate::api::Api;
 pub(crate) struct Args {
     #[command(flatten)]
     database: Database,
-    /// How long connecting, and then each count, may take
+    /// Time limit for connecting, and for each count
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = value::positive_duration)]
     db_timeout: Duration,
     /// Address of the server's API
@@ -33,7 +33,7 @@ pub(crate) struct Args {
         help_heading = "API"
     )]
     api: Option<String>,
-    /// Whom to log in as
+    /// User name to log in with
     #[arg(
         long,
         value_name = "NAME",
@@ -51,7 +51,7 @@ pub(crate) struct Args {
         help_heading = "API"
     )]
     password_file: Option<PathBuf>,
-    /// How long the API may take in all
+    /// Time limit for the API, both requests together
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = value::positive_duration, help_heading = "API")]
     api_timeout: Duration,
     #[command(flatten)]

@@ -6,7 +6,7 @@ use mbs_hashes::source::Source;
 use wire::{Line, Writer, write::ItemError};
 
 /// Writes rows and counts them.
-pub(crate) struct Known<'a> {
+pub(crate) struct RowWriter<'a> {
     out: &'a Writer,
     line: Line,
     /// Rows written so far.
@@ -15,9 +15,9 @@ pub(crate) struct Known<'a> {
     pub(crate) last_id: Option<i64>,
 }
 
-impl<'a> Known<'a> {
-    pub(crate) fn new(out: &'a Writer) -> Known<'a> {
-        Known {
+impl<'a> RowWriter<'a> {
+    pub(crate) fn new(out: &'a Writer) -> RowWriter<'a> {
+        RowWriter {
             out,
             line: Line::new("known_hash"),
             rows: 0,
@@ -31,7 +31,7 @@ impl<'a> Known<'a> {
         self.write_from(row, || format!("source {}", row.id.unwrap_or(0)))
     }
 
-    /// As [`Known::write`], for a row that a person finds in some other place than by its id.
+    /// As [`RowWriter::write`], for a row that a person finds in some other place than by its id.
     pub(crate) fn write_from(
         &mut self,
         row: &Source<'_>,

@@ -1,4 +1,4 @@
-//! Which ids may still turn up, so that `--follow` misses no row that commits late and writes none
+//! Finds the gaps between ids that late commits may still fill, so that `--follow` misses no row that commits late and writes none
 //! twice.
 //!
 //! A transaction takes its id from a sequence when it inserts, but others see the row only when it
@@ -21,9 +21,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-/// The transactions that were open at one moment.
+/// The transactions that are open at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Witness {
+pub(crate) struct OpenTransactions {
     /// All of them but our own, by their virtual ids.
     pub(crate) open: HashSet<String>,
     /// All numbers below are of transactions that have ended.
@@ -32,7 +32,7 @@ pub(crate) struct Witness {
     pub(crate) next: i64,
 }
 
-impl Witness {
+impl OpenTransactions {
     /// On servers before 14 a prepared transaction has another name than it had before, so which of
     /// the open ones it was cannot be told.
     fn has_prepared(&self) -> bool {
@@ -42,7 +42,7 @@ impl Witness {
 
 /// What was seen and what may still turn up.
 #[derive(Debug)]
-pub(crate) struct Horizon {
+pub(crate) struct CommitGaps {
     top: i64,
     /// Ranges of ids below `top`, first to last, that were not seen and may still turn up.
     gaps: BTreeMap<i64, i64>,
@@ -55,14 +55,14 @@ pub(crate) struct Horizon {
 #[derive(Debug)]
 struct Mark {
     top: i64,
-    watch: Option<Witness>,
+    watch: Option<OpenTransactions>,
 }
 
-impl Horizon {
+impl CommitGaps {
     /// Nothing seen yet, and nothing wanted up to `after`. `highest` is the highest id at a time
     /// before the first pass.
-    pub(crate) fn new(after: i64, highest: Option<i64>) -> Horizon {
-        Horizon {
+    pub(crate) fn new(after: i64, highest: Option<i64>) -> CommitGaps {
+        CommitGaps {
             top: after,
             gaps: BTreeMap::new(),
             mark: highest.map(|top| Mark { top, watch: None }),
@@ -71,7 +71,7 @@ impl Horizon {
     }
 
     /// To be called before each pass, with the transactions that are open then.
-    pub(crate) fn before_pass(&mut self, now: &Witness) {
+    pub(crate) fn before_pass(&mut self, now: &OpenTransactions) {
         self.settled = None;
         let Some(mark) = &mut self.mark else {
             return;
@@ -137,7 +137,7 @@ impl Horizon {
     }
 
     /// The gaps that the next pass has to look into, first and last id of each.
-    pub(crate) fn gaps(&self) -> impl ExactSizeIterator<Item = (i64, i64)> {
+    pub(crate) fn ranges(&self) -> impl ExactSizeIterator<Item = (i64, i64)> {
         self.gaps.iter().map(|(&first, &last)| (first, last))
     }
 }
@@ -150,57 +150,59 @@ mod tests {
 
     use super::*;
 
-    fn gaps(horizon: &Horizon) -> Vec<(i64, i64)> {
-        horizon.gaps().collect()
+    fn gaps(commit_gaps: &CommitGaps) -> Vec<(i64, i64)> {
+        commit_gaps.ranges().collect()
     }
 
     #[test]
     fn a_gap_is_filled_once() {
-        let mut horizon = Horizon::new(0, None);
-        assert!(horizon.see(1) && horizon.see(5) && horizon.see(3));
-        assert_eq!(gaps(&horizon), [(2, 2), (4, 4)]);
-        assert!(!horizon.see(3) && !horizon.see(1) && !horizon.see(5) && horizon.see(4));
-        assert_eq!(gaps(&horizon), [(2, 2)]);
+        let mut commit_gaps = CommitGaps::new(0, None);
+        assert!(commit_gaps.see(1) && commit_gaps.see(5) && commit_gaps.see(3));
+        assert_eq!(gaps(&commit_gaps), [(2, 2), (4, 4)]);
+        assert!(
+            !commit_gaps.see(3) && !commit_gaps.see(1) && !commit_gaps.see(5) && commit_gaps.see(4)
+        );
+        assert_eq!(gaps(&commit_gaps), [(2, 2)]);
     }
 
     #[test]
     fn a_gap_stays_while_a_transaction_of_its_time_is_open() {
-        let witness = |open: &[&str]| Witness {
+        let open_transactions = |open: &[&str]| OpenTransactions {
             open: open.iter().map(|name| name.to_string()).collect(),
-            ..Witness::default()
+            ..OpenTransactions::default()
         };
-        let mut horizon = Horizon::new(0, None);
-        horizon.before_pass(&witness(&["a"]));
-        horizon.see(1);
-        horizon.see(3);
-        horizon.after_pass();
+        let mut commit_gaps = CommitGaps::new(0, None);
+        commit_gaps.before_pass(&open_transactions(&["a"]));
+        commit_gaps.see(1);
+        commit_gaps.see(3);
+        commit_gaps.after_pass();
         for open in [&["a", "b"][..], &["a", "c"]] {
-            horizon.before_pass(&witness(open));
-            horizon.after_pass();
-            assert_eq!(gaps(&horizon), [(2, 2)]);
+            commit_gaps.before_pass(&open_transactions(open));
+            commit_gaps.after_pass();
+            assert_eq!(gaps(&commit_gaps), [(2, 2)]);
         }
         // "c" began after the gap was seen, so it cannot fill it.
-        horizon.before_pass(&witness(&["c"]));
+        commit_gaps.before_pass(&open_transactions(&["c"]));
         assert_eq!(
-            gaps(&horizon),
+            gaps(&commit_gaps),
             [(2, 2)],
             "the pass that follows must still look"
         );
-        horizon.after_pass();
-        assert_eq!(gaps(&horizon), []);
+        commit_gaps.after_pass();
+        assert_eq!(gaps(&commit_gaps), []);
     }
 
     #[test]
     fn a_transaction_prepared_under_another_name_keeps_its_gap() {
-        let mut horizon = Horizon::new(0, Some(9));
+        let mut commit_gaps = CommitGaps::new(0, Some(9));
         for name in ["3/4", "-1/77"] {
-            horizon.before_pass(&Witness {
+            commit_gaps.before_pass(&OpenTransactions {
                 open: HashSet::from([name.to_string()]),
-                ..Witness::default()
+                ..OpenTransactions::default()
             });
-            horizon.see(9);
-            horizon.after_pass();
-            assert_eq!(gaps(&horizon), [(1, 8)]);
+            commit_gaps.see(9);
+            commit_gaps.after_pass();
+            assert_eq!(gaps(&commit_gaps), [(1, 8)]);
         }
     }
 
@@ -231,7 +233,7 @@ mod tests {
             let mut writers: Vec<(u32, Vec<i64>)> = vec![(0, Vec::new()); 4];
             let mut table = BTreeSet::new();
             let mut written = BTreeSet::new();
-            let mut horizon = Horizon::new(0, Some(0));
+            let mut commit_gaps = CommitGaps::new(0, Some(0));
             let ends = (0..4).map(Step::Commit).chain([Step::Pass, Step::Pass, Step::Pass]);
             for step in steps.into_iter().chain(ends) {
                 match step {
@@ -249,24 +251,24 @@ mod tests {
                     }
                     Step::Pass => {
                         let open = writers.iter().enumerate().filter(|(_, (_, ids))| !ids.is_empty());
-                        horizon.before_pass(&Witness {
+                        commit_gaps.before_pass(&OpenTransactions {
                             open: open.map(|(w, (n, _))| format!("{w}/{n}")).collect(),
-                            ..Witness::default()
+                            ..OpenTransactions::default()
                         });
-                        let wanted: Vec<i64> = horizon.gaps()
-                            .chain([(horizon.top() + 1, i64::MAX)])
+                        let wanted: Vec<i64> = commit_gaps.ranges()
+                            .chain([(commit_gaps.top() + 1, i64::MAX)])
                             .flat_map(|(first, last)| table.range(first..=last).copied())
                             .collect();
                         for id in wanted {
-                            prop_assert!(horizon.see(id));
+                            prop_assert!(commit_gaps.see(id));
                             prop_assert!(written.insert(id), "{id} is written twice");
                         }
-                        horizon.after_pass();
+                        commit_gaps.after_pass();
                     }
                 }
             }
             prop_assert_eq!(&written, &table);
-            prop_assert_eq!(horizon.gaps().len(), 0);
+            prop_assert_eq!(commit_gaps.ranges().len(), 0);
         }
     }
 }

@@ -1,17 +1,17 @@
-//! In which order the database is asked. A transaction may commit between any two questions, so that the
-//! other order misses its rows: [`Horizon`] says why.
+//! The order of the queries. A transaction may commit between any two of them, and another order would
+//! miss its rows: [`CommitGaps`] says why.
 
 use mbs_hashes::source::Source;
 
-use crate::horizon::{Horizon, Witness};
+use crate::commit_gaps::{CommitGaps, OpenTransactions};
 
-/// The questions; time passes between them.
-pub(crate) trait Asked {
+/// What the database is asked; time passes between the queries.
+pub(crate) trait Queries {
     /// The highest id.
     fn highest(&mut self) -> anyhow::Result<Option<i64>>;
 
-    /// Who is in a transaction now.
-    fn witness(&mut self) -> anyhow::Result<Witness>;
+    /// The transactions that are open now.
+    fn open_transactions(&mut self) -> anyhow::Result<OpenTransactions>;
 
     /// Hands over each row above `top` or within `gaps`, as of one moment.
     fn rows(
@@ -22,32 +22,32 @@ pub(crate) trait Asked {
     ) -> anyhow::Result<()>;
 }
 
-/// Writes what is there above `after`. `horizon` is there afterwards even if that fails.
+/// Writes what is there above `after`. `commit_gaps` is there afterwards even if that fails.
 pub(crate) fn first(
-    asked: &mut impl Asked,
+    database: &mut impl Queries,
     after: i64,
-    horizon: &mut Option<Horizon>,
+    commit_gaps: &mut Option<CommitGaps>,
     write: impl FnMut(&Source<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let highest = asked.highest()?;
-    let horizon = horizon.insert(Horizon::new(after, highest));
-    next(asked, horizon, write)
+    let highest = database.highest()?;
+    let commit_gaps = commit_gaps.insert(CommitGaps::new(after, highest));
+    next(database, commit_gaps, write)
 }
 
 /// Writes what has turned up since the last time.
 pub(crate) fn next(
-    asked: &mut impl Asked,
-    horizon: &mut Horizon,
+    database: &mut impl Queries,
+    commit_gaps: &mut CommitGaps,
     mut write: impl FnMut(&Source<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    horizon.before_pass(&asked.witness()?);
-    let top = Some(horizon.top()).filter(|&top| top > i64::MIN);
-    let gaps: Vec<(i64, i64)> = horizon.gaps().collect();
-    asked.rows(top, &gaps, &mut |row| match row.id {
-        Some(id) if !horizon.see(id) => Ok(()),
+    commit_gaps.before_pass(&database.open_transactions()?);
+    let top = Some(commit_gaps.top()).filter(|&top| top > i64::MIN);
+    let gaps: Vec<(i64, i64)> = commit_gaps.ranges().collect();
+    database.rows(top, &gaps, &mut |row| match row.id {
+        Some(id) if !commit_gaps.see(id) => Ok(()),
         _ => write(row),
     })?;
-    horizon.after_pass();
+    commit_gaps.after_pass();
     Ok(())
 }
 
@@ -101,21 +101,21 @@ mod tests {
         }
     }
 
-    impl Asked for Fake {
+    impl Queries for Fake {
         fn highest(&mut self) -> anyhow::Result<Option<i64>> {
             self.others();
             Ok(self.table.last().copied())
         }
 
-        fn witness(&mut self) -> anyhow::Result<Witness> {
+        fn open_transactions(&mut self) -> anyhow::Result<OpenTransactions> {
             self.others();
             let open = self.open.iter().enumerate();
             let open = open.filter(|(_, (_, ids))| !ids.is_empty());
-            Ok(Witness {
+            Ok(OpenTransactions {
                 open: open
                     .map(|(who, (turn, _))| format!("{who}/{turn}"))
                     .collect(),
-                ..Witness::default()
+                ..OpenTransactions::default()
             })
         }
 
@@ -143,15 +143,15 @@ mod tests {
     fn written(script: Vec<Vec<(usize, Does)>>) -> (Vec<i64>, Vec<i64>) {
         let questions = script.len();
         let mut fake = Fake::new(script);
-        let (mut horizon, mut seen) = (None, Vec::new());
+        let (mut commit_gaps, mut seen) = (None, Vec::new());
         let mut write = |row: &Source<'_>| {
             seen.extend(row.id);
             Ok(())
         };
-        first(&mut fake, i64::MIN, &mut horizon, &mut write).unwrap();
-        let horizon = horizon.as_mut().unwrap();
+        first(&mut fake, i64::MIN, &mut commit_gaps, &mut write).unwrap();
+        let commit_gaps = commit_gaps.as_mut().unwrap();
         for _ in 0..questions / 2 + 4 {
-            next(&mut fake, horizon, &mut write).unwrap();
+            next(&mut fake, commit_gaps, &mut write).unwrap();
         }
         seen.sort_unstable();
         (seen, fake.table.into_iter().collect())

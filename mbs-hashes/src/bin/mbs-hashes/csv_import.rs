@@ -1,4 +1,4 @@
-//! A CSV export instead of the database, for when only somebody else can reach it.
+//! Reads a CSV export where only somebody else can reach the database.
 
 use std::{
     cell::Cell,
@@ -13,7 +13,7 @@ use csv::{ByteRecord, ReaderBuilder};
 use mbs_hashes::source::Source;
 use wire::{Exit, Fatal, OrFatal, Writer, records::Summary, stop};
 
-use crate::known::Known;
+use crate::records::RowWriter;
 
 /// Our name of each column, and the server's.
 const COLUMNS: [(&str, &str); 6] = [
@@ -41,9 +41,9 @@ pub(crate) fn stream(file: &Path, out: Writer) -> anyhow::Result<Exit> {
     let header = rows.byte_headers().or_fatal(Exit::GaveUp, &reading)?;
     let columns = Columns::find(header)
         .map_err(|reason| Fatal::new(Exit::Usage, format_args!("{name}: header: {reason}")))?;
-    let mut known = Known::new(&out);
+    let mut known = RowWriter::new(&out);
     let (mut row, mut next) = (ByteRecord::new(), ByteRecord::new());
-    let mut proof = Proof::default();
+    let mut count = RowCount::default();
     let mut more = rows
         .read_byte_record(&mut row)
         .or_fatal(Exit::GaveUp, &reading)?;
@@ -53,7 +53,7 @@ pub(crate) fn stream(file: &Path, out: Writer) -> anyhow::Result<Exit> {
             .read_byte_record(&mut next)
             .or_fatal(Exit::GaveUp, &reading)?;
         let cut = !more && (ended.get() != b'\n' || row.len() != columns.count);
-        proof.count(columns.announced(&row), cut);
+        count.add(columns.announced(&row), cut);
         let line = row.position().map_or(0, csv::Position::line);
         // What a broken line seems to say may be the beginning of something else.
         let source = if cut {
@@ -64,12 +64,12 @@ pub(crate) fn stream(file: &Path, out: Writer) -> anyhow::Result<Exit> {
         known.write_from(&source, || format!("{name}:{line}"))?;
         std::mem::swap(&mut row, &mut next);
     }
-    let doubt = proof.doubt();
-    if let Some(doubt) = &doubt {
-        out.warn(&name, "read", doubt);
+    let incomplete = count.incomplete();
+    if let Some(why) = &incomplete {
+        out.warn(&name, "read", why);
     }
     Ok(out.finish(Summary {
-        complete: doubt.is_none(),
+        complete: incomplete.is_none(),
         ..Summary::default()
     })?)
 }
@@ -84,7 +84,7 @@ fn open(file: &Path) -> io::Result<Box<dyn Read>> {
 
 /// Is the file whole? A cut between two lines shows nowhere but in a count.
 #[derive(Debug, Default)]
-struct Proof {
+struct RowCount {
     rows: u64,
     /// What the first row says of the number of rows; every row must say the same.
     announced: Option<u64>,
@@ -92,8 +92,8 @@ struct Proof {
     cut: bool,
 }
 
-impl Proof {
-    fn count(&mut self, announced: Option<u64>, cut: bool) {
+impl RowCount {
+    fn add(&mut self, announced: Option<u64>, cut: bool) {
         if self.rows == 0 {
             self.announced = announced;
         }
@@ -102,7 +102,7 @@ impl Proof {
         self.differs |= announced != self.announced && !cut;
     }
 
-    fn doubt(&self) -> Option<String> {
+    fn incomplete(&self) -> Option<String> {
         let rows = self.rows;
         match self.announced {
             _ if self.cut => Some("the file is cut short: its last line is not whole".into()),
