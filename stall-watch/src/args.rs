@@ -9,45 +9,47 @@ use std::{
 };
 
 use clap::Parser;
-use stall_watch::signals::Sign;
-use wire::{path::printable, records::EVENT, schema, value};
+use stall_watch::sampler::ProgressSignal;
+use wire::{path::printable, records::EVENT, schema, value::positive_duration};
 
 use crate::code::Code;
 
-/// Let a command live while it makes progress; end it, and all that it started, when it stands still
+/// Let a command run while it makes progress; end it, with all that it started, when it stalls
 ///
-/// Progress is what the command or any of its descendants does: bytes on stdout or stderr (half a line
-/// counts), CPU time, bytes read or written, sent or received (TCP is counted; of UDP and Unix sockets
-/// only the queues are seen), offsets of open files, or units of work, reported a line each (`work` or
-/// `discovery`) on the descriptor that STALL_PROGRESS_FD names. A line `waiting SECONDS WHAT` there says
-/// that it waits on purpose, for so long at most; until then it is not stalled.
+/// Progress is anything that the command or a descendant does: bytes on stdout or stderr (half a line counts),
+/// CPU time, bytes read, written, sent or received, moving offsets of open files, or units of work: one line
+/// each, `work` or `discovery`, on the descriptor that STALL_PROGRESS_FD names. The line `waiting SECONDS WHAT`
+/// there announces a wait on purpose: until then the command is not stalled.
 ///
-/// Input is the command's own. Its output passes through as it is; a terminal it gets itself, and what
-/// it writes there counts as bytes written. A command whose output waits for its reader is not stalled.
+/// Bytes of TCP sockets are counted. UDP and Unix sockets are seen by the length of their queues alone.
+/// Transfers by splice, sendfile or io_uring are seen where they use TCP or move the offset of a file.
 ///
-/// When the command itself has ended, its code is ours, and nobody is watched any more. What it left
-/// behind is let go; what of that still holds its output may write for --kill-after.
+/// stdin belongs to the command. Its output passes through unchanged; a terminal is handed to the command, and
+/// counts as bytes written. A command whose output waits for its reader is not stalled.
+///
+/// When the command itself ends, its exit code is passed on and watching stops. Descendants that are left run
+/// on; those that hold its output may write for --kill-after.
 #[derive(Parser)]
 #[command(name = "stall-watch", version, after_help = AFTER, args_override_self = true)]
 pub(crate) struct Args {
-    /// End it when it has made no progress for so long
-    #[arg(long, value_name = "TIME", default_value = "240s", value_parser = value::positive_duration)]
+    /// End the command after this long without progress
+    #[arg(long, value_name = "TIME", default_value = "240s", value_parser = positive_duration)]
     pub stall: Duration,
 
-    /// End it after so long in any case, restarts included [default: never]
-    #[arg(long, value_name = "TIME", value_parser = value::positive_duration)]
+    /// End the command after this long in any case, restarts included [default: never]
+    #[arg(long, value_name = "TIME", value_parser = positive_duration)]
     pub max: Option<Duration>,
 
-    /// Believe a command that says that it waits on purpose for so long, without progress in between
-    #[arg(long, value_name = "TIME", default_value = "2h", value_parser = value::positive_duration)]
+    /// Longest wait on purpose that is accepted without progress in between
+    #[arg(long, value_name = "TIME", default_value = "2h", value_parser = positive_duration)]
     pub wait: Duration,
 
-    /// Look at it so often
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = value::positive_duration)]
+    /// Interval between two looks at the command
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = positive_duration)]
     pub sample: Duration,
 
-    /// After TERM wait so long before KILL
-    #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = value::positive_duration)]
+    /// Time from TERM to KILL
+    #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = positive_duration)]
     pub kill_after: Duration,
 
     /// What counts as progress
@@ -58,14 +60,14 @@ pub(crate) struct Args {
         value_delimiter = ',',
         default_value = "output,cpu,io,units"
     )]
-    pub signals: Vec<Sign>,
+    pub signals: Vec<ProgressSignal>,
 
-    /// CPU time of all its processes that counts as progress, between two looks
-    #[arg(long, value_name = "TIME", default_value = "0.1s", value_parser = value::positive_duration)]
+    /// CPU time between two looks, of all processes together, that counts as progress
+    #[arg(long, value_name = "TIME", default_value = "0.1s", value_parser = positive_duration)]
     pub cpu_min: Duration,
 
-    /// When it stalled, start it again, so often at most, after 1, 2, 4 … 60 s; it should not need what
-    /// it has read from stdin
+    /// Restart a stalled command at most N times, after 1, 2, 4 … 60 s; what it has read from stdin is
+    /// not read again
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub restart: u32,
 
@@ -73,7 +75,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
 
-    /// Feed systemd's watchdog (NOTIFY_SOCKET) for the command, as long as it is not stalled
+    /// Feed systemd's watchdog (NOTIFY_SOCKET) while the command is not stalled
     #[arg(long)]
     pub watchdog: bool,
 
@@ -81,11 +83,11 @@ pub(crate) struct Args {
     #[arg(long, value_enum, value_name = "FORM", exclusive = true)]
     pub schema: Option<schema::Form>,
 
-    /// Say nothing, not even why the command was ended
+    /// Print nothing, not even why the command was ended
     #[arg(short, long)]
     pub quiet: bool,
 
-    /// Say when it is about to be taken for stalled
+    /// Warn before the command counts as stalled
     #[arg(short, long)]
     pub verbose: bool,
 
@@ -107,12 +109,12 @@ Examples:
 
 Exit codes, as timeout(1):
   124  stalled, or over time, also when KILL was needed
-  125  stall-watch itself failed, or was called in a wrong way
+  125  stall-watch itself failed, or usage error
   126  the command was found but cannot be run
   127  the command was not found
-  else the command's own; where a signal ended it, so it does stall-watch (128 + its number)
-SIGTERM, SIGINT, SIGHUP and SIGQUIT are handed on; a second one kills all processes. SIGUSR1 is answered
-with a line on stderr that says how far the command is, and is not handed on.";
+  else the command's own; a signal that ended the command ends stall-watch, too (128 + its number)
+SIGTERM, SIGINT, SIGHUP and SIGQUIT are passed to the command; a second one kills all processes. SIGUSR1
+prints a line of progress on stderr and is not passed on.";
 
 impl Args {
     /// Reads the command line. An error was said already.
@@ -148,7 +150,7 @@ impl Args {
     }
 
     /// How often it is looked at: often enough for the limits, too.
-    pub(crate) fn pace(&self) -> Duration {
+    pub(crate) fn sample_interval(&self) -> Duration {
         self.sample.min(self.stall / 4)
     }
 }

@@ -12,7 +12,7 @@ use stall_watch::{
     caught::STOP_SIGNALS,
     events,
     group::{self, Group, Orphans, Place, Reaped},
-    signals::{Sampler, Sign},
+    sampler::{ProgressSignal, Sampler},
     units::{self, Count, Units},
     watch::{Limits, Watch},
 };
@@ -32,7 +32,7 @@ const ENDING: Duration = Duration::from_millis(50);
 const HANGS: Duration = Duration::from_secs(10);
 
 /// How an attempt ended.
-pub(crate) enum End {
+pub(crate) enum Outcome {
     /// For good.
     Code(Code),
     /// It was ended because it stood still.
@@ -64,10 +64,10 @@ pub(crate) struct Attempt {
     units: Units,
     sampler: Sampler,
     watch: Watch,
-    pace: Duration,
+    interval: Duration,
     next: Instant,
     /// Signs that count, known from the first look on.
-    signs: Option<Vec<Sign>>,
+    signs: Option<Vec<ProgressSignal>>,
     output_seen: u64,
     thorough: Duration,
     recorded: Instant,
@@ -100,14 +100,14 @@ impl Attempt {
         let group = Group::start(command, place, Orphans::All)?;
         drop(reporter);
         let now = Instant::now();
-        let pace = run.pace();
-        run.tell("started", |event| {
+        let interval = run.sample_interval();
+        run.record("started", |event| {
             event.pid = Some(group.root().as_raw_nonzero().get() as u64);
         });
         let limits = Limits {
             stall: run.args.stall,
             max: run.args.max,
-            sample: pace,
+            sample: interval,
             wait: run.args.wait,
         };
         Ok(Attempt {
@@ -118,8 +118,8 @@ impl Attempt {
             units,
             sampler: Sampler::default(),
             watch: Watch::new(limits, Duration::ZERO),
-            pace,
-            next: now + pace,
+            interval,
+            next: now + interval,
             signs: None,
             output_seen: 0,
             thorough: Duration::ZERO,
@@ -135,7 +135,7 @@ impl Attempt {
     ///
     /// # Errors
     /// This process cannot wait for events.
-    pub(crate) fn watch(&mut self, run: &mut Run<'_>) -> anyhow::Result<End> {
+    pub(crate) fn watch(&mut self, run: &mut Run<'_>) -> anyhow::Result<Outcome> {
         loop {
             let reaped = group::reap();
             self.group.note(&reaped);
@@ -150,7 +150,7 @@ impl Attempt {
             }
             let now = Instant::now();
             if self.ending.is_some() {
-                self.press_on(run, now);
+                self.kill_remaining(run, now);
             } else if self.over.is_some() {
                 run.feed();
             } else if now >= self.next || run.time_left().is_zero() {
@@ -158,7 +158,7 @@ impl Attempt {
             }
             let until = match &self.ending {
                 Some(_) => ENDING,
-                None if self.over.is_some() => self.pace,
+                None if self.over.is_some() => self.interval,
                 None => self
                     .next
                     .saturating_duration_since(Instant::now())
@@ -169,8 +169,8 @@ impl Attempt {
             wait(&mut fds, until)?;
             for signal in run.caught.take() {
                 match signal {
-                    SIGUSR1 => self.tell_progress(run),
-                    signal if STOP_SIGNALS.contains(&signal) => self.asked(run, signal),
+                    SIGUSR1 => self.print_progress(run),
+                    signal if STOP_SIGNALS.contains(&signal) => self.on_signal(run, signal),
                     _ => {}
                 }
             }
@@ -178,7 +178,7 @@ impl Attempt {
     }
 
     /// Is it over?
-    fn ended(&mut self, run: &mut Run<'_>, reaped: &Reaped) -> Option<End> {
+    fn ended(&mut self, run: &mut Run<'_>, reaped: &Reaped) -> Option<Outcome> {
         match &self.ending {
             None => {
                 let status = self.group.ended()?;
@@ -191,12 +191,12 @@ impl Attempt {
                 if self.streams.are_open() && !gone && !left {
                     return None;
                 }
-                run.tell("ended", |event| {
+                run.record("ended", |event| {
                     event.seconds = Some(self.started.elapsed().as_secs_f64());
                     event.code = status.exit_status().map(Into::into);
                     event.signal = status.terminating_signal().map(name);
                 });
-                Some(End::Code(Code::of(status)))
+                Some(Outcome::Code(Code::of(status)))
             }
             Some(ending) => {
                 let hangs = ending.kill.is_some_and(|kill| kill.elapsed() >= HANGS);
@@ -213,7 +213,7 @@ impl Attempt {
     }
 
     /// Records how it went, and finds the code.
-    fn all_ended(&mut self, run: &mut Run<'_>, why: Why, killed: bool, none_left: bool) -> End {
+    fn all_ended(&mut self, run: &mut Run<'_>, why: Why, killed: bool, none_left: bool) -> Outcome {
         let mut left: Vec<String> = Vec::new();
         if !none_left {
             let members = self.group.members();
@@ -232,12 +232,12 @@ impl Attempt {
             ));
         }
         let status = self.group.ended();
-        run.tell("killed", |event| {
+        run.record("killed", |event| {
             event.seconds = Some(self.started.elapsed().as_secs_f64());
             event.action = Some(if killed { "KILL" } else { "TERM" }.into());
             event.remaining = Some(left);
         });
-        run.tell("ended", |event| {
+        run.record("ended", |event| {
             event.seconds = Some(self.started.elapsed().as_secs_f64());
             event.code = status
                 .and_then(|status| status.exit_status())
@@ -247,15 +247,15 @@ impl Attempt {
                 .map(name);
         });
         match why {
-            Why::Stalled if none_left => End::Stalled,
+            Why::Stalled if none_left => Outcome::Stalled,
             // Beside what is still there, a new start would be a second one.
-            Why::Stalled | Why::OverTime => End::Code(Code::STALLED),
-            Why::Asked(signal) => End::Code(Code::Signal(signal)),
+            Why::Stalled | Why::OverTime => Outcome::Code(Code::STALLED),
+            Why::Asked(signal) => Outcome::Code(Code::Signal(signal)),
         }
     }
 
     /// A signal came: the first goes to the command, a second ends all.
-    fn asked(&mut self, run: &mut Run<'_>, signal: i32) {
+    fn on_signal(&mut self, run: &mut Run<'_>, signal: i32) {
         // A terminal that goes away may say so more than once.
         let again = run.asked.is_some() && signal != SIGHUP;
         run.asked = Some(signal);
@@ -302,7 +302,7 @@ impl Attempt {
     }
 
     /// Kills what did not heed TERM, until nothing is left.
-    fn press_on(&mut self, run: &mut Run<'_>, now: Instant) {
+    fn kill_remaining(&mut self, run: &mut Run<'_>, now: Instant) {
         run.feed();
         if let Some(ending) = &self.ending {
             let due = match ending.kill {

@@ -55,7 +55,7 @@ impl Events {
     }
 
     /// Writes a record, and gives its line.
-    pub fn tell(&mut self, event: Event) -> Vec<u8> {
+    pub fn write(&mut self, event: Event) -> Vec<u8> {
         let line = self.line(event);
         if let Some(to) = &mut self.to {
             // One call a line. A full disk or pipe is no reason to end the command.
@@ -135,7 +135,7 @@ mod tests {
     fn a_line_stays_whole_in_a_pipe_however_much_there_is_to_tell() {
         let folder = std::env::temp_dir().join(format!("events-{}", std::process::id()));
         let mut events = Events::open(Some(&folder), "t", "c".repeat(9000)).unwrap();
-        events.tell(Event {
+        events.write(Event {
             event: "stalled".into(),
             evidence: Some(vec!["\u{1}ü".repeat(5000); 40]),
             last_lines: Some(vec!["\u{1}".repeat(5000); 40]),

@@ -3,7 +3,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`group`] | a command with all its descendants: started, signalled, ended for certain |
-//! | [`signals`] | what it has done since the last look: output, CPU time, bytes, offsets, units |
+//! | [`sampler`] | what it has done since the last look: output, CPU time, bytes, offsets, units |
 //! | [`sockets`] | how far those of its sockets are |
 //! | [`watch`] | what follows from that; no clock, no I/O |
 //! | [`relay`] | its output on its way through |
@@ -23,7 +23,7 @@ pub mod group;
 pub mod load;
 pub mod proc;
 pub mod relay;
-pub mod signals;
+pub mod sampler;
 pub mod sockets;
 pub mod units;
 pub mod watch;

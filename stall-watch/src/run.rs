@@ -15,13 +15,13 @@ use stall_watch::{
     caught::{Caught, STOP_SIGNALS},
     events::{self, Events},
     group, proc,
-    signals::Sign,
+    sampler::ProgressSignal,
 };
 use wire::records::Event;
 
 use crate::{
     args::Args,
-    attempt::{Attempt, End},
+    attempt::{Attempt, Outcome},
     code::Code,
     notify::Notify,
 };
@@ -82,17 +82,17 @@ impl Run<'_> {
                 Err(error) => return Ok(self.not_started(&error)),
             };
             match end {
-                End::Code(code) => return Ok(code),
-                End::Stalled if self.attempt > self.args.restart || self.asked.is_some() => {
+                Outcome::Code(code) => return Ok(code),
+                Outcome::Stalled if self.attempt > self.args.restart || self.asked.is_some() => {
                     return Ok(Code::STALLED);
                 }
-                End::Stalled => {}
+                Outcome::Stalled => {}
             }
             let pause = pause(self.attempt);
             if !self.pause(pause)? {
                 return Ok(self.asked.map_or(Code::STALLED, Code::Signal));
             }
-            self.tell("restarted", |event| {
+            self.record("restarted", |event| {
                 event.action = Some("restart".into());
                 event.reason = Some(format!("it stalled; waited {} s", pause.as_secs()));
             });
@@ -124,7 +124,7 @@ impl Run<'_> {
             }
             let left = left.min(self.time_left());
             self.feed();
-            wait(&mut [self.caught.poll()], left.min(self.pace()))?;
+            wait(&mut [self.caught.poll()], left.min(self.sample_interval()))?;
             for signal in self.caught.take() {
                 if STOP_SIGNALS.contains(&signal) {
                     self.asked = Some(signal);
@@ -147,11 +147,11 @@ impl Run<'_> {
     }
 
     /// The time between two looks.
-    pub(crate) fn pace(&self) -> Duration {
-        let pace = self.args.pace();
+    pub(crate) fn sample_interval(&self) -> Duration {
+        let interval = self.args.sample_interval();
         self.notify
             .as_ref()
-            .map_or(pace, |notify| pace.min(notify.every))
+            .map_or(interval, |notify| interval.min(notify.every))
     }
 
     pub(crate) fn feed(&self) {
@@ -161,33 +161,36 @@ impl Run<'_> {
     }
 
     /// Records an event.
-    pub(crate) fn tell(&mut self, name: &str, fill: impl FnOnce(&mut Event)) {
+    pub(crate) fn record(&mut self, name: &str, fill: impl FnOnce(&mut Event)) {
         let mut event = Event {
             event: name.into(),
             attempt: Some(self.attempt.into()),
             ..Event::default()
         };
         fill(&mut event);
-        let _ = self.events.tell(event);
+        let _ = self.events.write(event);
     }
 
     /// The signs of progress that can be seen; where one cannot, it is said.
-    pub(crate) fn signs(&self, output_seen: bool, terminal: bool) -> Vec<Sign> {
+    pub(crate) fn signs(&self, output_seen: bool, terminal: bool) -> Vec<ProgressSignal> {
         let mut wanted = self.args.signals.clone();
-        if terminal && wanted.contains(&Sign::Output) && !wanted.contains(&Sign::Io) {
-            wanted.push(Sign::Io);
+        if terminal
+            && wanted.contains(&ProgressSignal::Output)
+            && !wanted.contains(&ProgressSignal::Io)
+        {
+            wanted.push(ProgressSignal::Io);
         }
         let there = proc::is_there();
         let before = wanted.len();
         wanted.retain(|sign| match sign {
-            Sign::Output => output_seen,
-            Sign::Units => true,
-            Sign::Cpu | Sign::Io => there,
+            ProgressSignal::Output => output_seen,
+            ProgressSignal::Units => true,
+            ProgressSignal::Cpu | ProgressSignal::Io => there,
         });
         if !there && wanted.len() < before {
             let rest: Vec<&str> = wanted.iter().map(|sign| sign.name()).collect();
             let rest = match rest.as_slice() {
-                [] => "nothing is left to tell a stall by; only --max ends the command".into(),
+                [] => "no sign of progress can be read; only --max ends the command".into(),
                 rest => format!("only {} counts as progress", rest.join(", ")),
             };
             self.args

@@ -30,7 +30,7 @@ pub enum Look {
 
 /// What follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum WatchResult {
     /// Nothing.
     Fine,
     /// It moves again, after a warning.
@@ -72,7 +72,7 @@ impl Watch {
     }
 
     /// It is given all of its time again.
-    pub fn spare(&mut self) {
+    pub fn reset_idle(&mut self) {
         self.idle = Duration::ZERO;
         self.warned = false;
     }
@@ -95,10 +95,10 @@ impl Watch {
 
     /// Takes a look into account. `now` is the time since any fixed moment; `ran` how long the
     /// command has been running, whoever started it how often.
-    pub fn look(&mut self, now: Duration, ran: Duration, look: Look) -> Verdict {
+    pub fn look(&mut self, now: Duration, ran: Duration, look: Look) -> WatchResult {
         let counted = self.counted(now);
         self.last = now;
-        let mut verdict = Verdict::Fine;
+        let mut verdict = WatchResult::Fine;
         let look = match look {
             Look::Waits if self.waited >= self.limits.wait => Look::Nothing,
             look => look,
@@ -109,7 +109,7 @@ impl Watch {
                 self.idle = Duration::ZERO;
                 self.waited = Duration::ZERO;
                 if std::mem::take(&mut self.warned) {
-                    verdict = Verdict::Moves;
+                    verdict = WatchResult::Moves;
                 }
             }
             // Afterwards it has all of its time again.
@@ -117,22 +117,22 @@ impl Watch {
                 self.waited += counted;
                 self.idle = Duration::ZERO;
                 if std::mem::take(&mut self.warned) {
-                    verdict = Verdict::Moves;
+                    verdict = WatchResult::Moves;
                 }
             }
             Look::Excused => {}
             Look::Nothing => {
                 self.idle += counted;
                 if self.idle >= self.limits.stall {
-                    verdict = Verdict::Stalled;
+                    verdict = WatchResult::Stalled;
                 } else if !self.warned && self.idle >= self.warning() {
                     self.warned = true;
-                    verdict = Verdict::Warn;
+                    verdict = WatchResult::Warn;
                 }
             }
         }
         if self.limits.max.is_some_and(|max| ran >= max) {
-            verdict = Verdict::OverTime;
+            verdict = WatchResult::OverTime;
         }
         verdict
     }
@@ -154,7 +154,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     /// The verdicts of looks a second apart, those that are not `Fine`, with their second.
-    fn verdicts(stall: u32, max: Option<u32>, looks: &[Look]) -> Vec<(u32, Verdict)> {
+    fn verdicts(stall: u32, max: Option<u32>, looks: &[Look]) -> Vec<(u32, WatchResult)> {
         let limits = Limits {
             stall: SECOND * stall,
             max: max.map(|max| SECOND * max),
@@ -165,13 +165,13 @@ mod tests {
         (1..)
             .zip(looks)
             .map(|(n, look)| (n, watch.look(SECOND * n, SECOND * n, *look)))
-            .filter(|(_, verdict)| *verdict != Verdict::Fine)
+            .filter(|(_, verdict)| *verdict != WatchResult::Fine)
             .collect()
     }
 
     #[test]
     fn silence_is_warned_of_and_then_ended() {
-        use Verdict::*;
+        use WatchResult::*;
         assert_eq!(
             verdicts(6, None, &[Look::Nothing; 6]),
             [(4, Warn), (6, Stalled)]
@@ -185,7 +185,11 @@ mod tests {
         looks.extend([Look::Nothing; 5]);
         assert_eq!(
             verdicts(6, None, &looks),
-            [(4, Verdict::Warn), (6, Verdict::Moves), (10, Verdict::Warn)]
+            [
+                (4, WatchResult::Warn),
+                (6, WatchResult::Moves),
+                (10, WatchResult::Warn)
+            ]
         );
     }
 
@@ -199,7 +203,7 @@ mod tests {
         };
         let mut watch = Watch::new(limits, Duration::ZERO);
         let later = SECOND * 3600;
-        assert_eq!(watch.look(later, later, Look::Nothing), Verdict::Fine);
+        assert_eq!(watch.look(later, later, Look::Nothing), WatchResult::Fine);
         assert_eq!(watch.idle(), SECOND * 2);
     }
 
@@ -207,12 +211,36 @@ mod tests {
     fn what_waits_for_its_reader_does_not_stand_still_but_has_its_time() {
         assert_eq!(verdicts(3, None, &[Look::Excused; 99]), []);
         let over = verdicts(3, Some(5), &[Look::Excused; 5]);
-        assert_eq!(over, [(5, Verdict::OverTime)]);
+        assert_eq!(over, [(5, WatchResult::OverTime)]);
+    }
+
+    #[test]
+    fn after_its_reader_has_read_it_has_all_of_its_time() {
+        use WatchResult::*;
+        let looks = [[Look::Excused; 9], [Look::Nothing; 9]].concat();
+        assert_eq!(verdicts(6, None, &looks)[..2], [(13, Warn), (15, Stalled)]);
+    }
+
+    #[test]
+    fn one_whose_time_begins_anew_is_warned_of_no_more() {
+        let limits = Limits {
+            stall: SECOND * 6,
+            max: None,
+            sample: SECOND,
+            wait: SECOND * 20,
+        };
+        let mut watch = Watch::new(limits, Duration::ZERO);
+        for n in 1..=4 {
+            watch.look(SECOND * n, SECOND * n, Look::Nothing);
+        }
+        assert!(watch.is_warned());
+        watch.reset_idle();
+        assert_eq!((watch.is_warned(), watch.idle()), (false, Duration::ZERO));
     }
 
     #[test]
     fn who_waits_on_purpose_does_not_stand_still_but_not_for_ever() {
-        use Verdict::*;
+        use WatchResult::*;
         let looks = |parts: &[(Look, usize)]| -> Vec<Look> {
             let part = |&(look, count)| std::iter::repeat_n(look, count);
             parts.iter().flat_map(part).collect()
@@ -245,7 +273,7 @@ mod tests {
         for n in 1..=6 {
             let matters = watch.matters(SECOND * n);
             let verdict = watch.look(SECOND * n, SECOND * n, Look::Nothing);
-            assert_eq!(matters, verdict != Verdict::Fine, "{n}");
+            assert_eq!(matters, verdict != WatchResult::Fine, "{n}");
             mattered.extend(matters.then_some(n));
         }
         assert_eq!(mattered, [4, 6]);

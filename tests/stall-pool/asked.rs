@@ -29,6 +29,21 @@ fn the_end_is_gentle_and_one_after_another() {
     assert!(workers.iter().all(|worker| worker["state"] == "held"));
 }
 
+/// The shell dies of the signal; what it had started finishes its file, for longer than --kill-after.
+#[test]
+fn what_an_asked_worker_had_started_ends_in_its_own_time() {
+    let script = "(trap 'sleep 3; echo finished >>files; exit 0' TERM; echo >ready
+        while :; do sleep 0.05; done) & wait";
+    let mut pool = Pool::of(script);
+    pool.start(&["--workers", "1", "--kill-after", "0.5s"]);
+    wait_for("a worker", DEADLINE, || {
+        pool.work.join("ready").exists().then_some(())
+    });
+    pool.stop();
+    let files = fs::read_to_string(pool.work.join("files")).unwrap();
+    assert_eq!(files, "finished\n");
+}
+
 #[test]
 fn who_does_not_heed_is_killed_when_the_grace_is_over() {
     let mut pool = Pool::of("trap '' TERM; while :; do sleep 0.05; done");

@@ -66,7 +66,7 @@ fn what_fails_is_restarted_and_after_the_attempts_paused() {
         );
     }
     assert!(
-        paused.contains("paused: ended with 7 after 2 restarts that brought no work back"),
+        paused.contains("paused: ended with 7 after 2 restarts without work"),
         "{paused}"
     );
     assert!(
@@ -185,14 +185,14 @@ fn a_usage_error_is_told_by_the_pool_in_the_worker_s_own_words() {
     }
 }
 
-/// "nobody is started for 15 s" was followed by "again in 0 s".
+/// "no worker starts for 15 s" was followed by "again in 0 s".
 #[test]
 fn while_all_starts_are_held_no_earlier_one_is_promised() {
     let mut pool = Pool::of("exit 255");
     pool.start(&["--workers", "1", "--cooldown", "1000s"]);
     pool.wait_told("warned", 1);
     let told = pool.stop().stderr();
-    assert!(told.contains("nobody is started for 1000 s"), "{told}");
+    assert!(told.contains("no worker starts for 1000 s"), "{told}");
     assert!(told.contains("ended: with 255; again in 1000 s"), "{told}");
 }
 

@@ -58,7 +58,7 @@ fn what_a_killed_pool_left_is_ended_before_its_successor_starts_anything_and_tha
 fn what_a_killed_pool_left_is_asked_before_it_is_killed() {
     let script = "[ -e again ] && exit 0
         exec 2>/dev/null
-        trap 'sleep 0.2; echo finished >>files; exit 0' TERM; echo >ready
+        trap 'sh -c \"sleep 0.5; echo finished >>files\"; exit 0' TERM; echo >ready
         while :; do sleep 0.05; done";
     let mut pool = Pool::of(script);
     pool.start(&["--workers", "1", "--grace", "1000s"]);

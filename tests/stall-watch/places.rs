@@ -51,7 +51,7 @@ fn without_anything_to_tell_by_nothing_is_killed() {
         return;
     };
     run.ok()
-        .one_line(&["nothing is left to tell a stall by; only --max ends the command"]);
+        .one_line(&["no sign of progress can be read; only --max ends the command"]);
 }
 
 /// Runs a command on a terminal of its own.

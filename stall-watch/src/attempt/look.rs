@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use stall_watch::{
     evidence,
-    signals::{Care, Sample, Sign},
-    watch::{Look, Verdict},
+    sampler::{Depth, ProgressSignal, Sample},
+    watch::{Look, WatchResult},
 };
 
 use super::{Attempt, Why};
@@ -17,7 +17,7 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(30);
 impl Attempt {
     /// Takes a look and does what follows from it.
     pub(super) fn look(&mut self, run: &mut Run<'_>, now: Instant) {
-        self.next = now + self.pace;
+        self.next = now + self.interval;
         let since = now - self.started;
         let streams = &self.streams;
         let signs = self
@@ -31,17 +31,17 @@ impl Attempt {
         self.output_seen += sample.output;
         self.total.work += sample.units.work;
         self.total.discovery += sample.units.discovery;
-        if signs.contains(&Sign::Cpu) || signs.contains(&Sign::Io) {
+        if signs.contains(&ProgressSignal::Cpu) || signs.contains(&ProgressSignal::Io) {
             let due = since >= self.thorough + run.args.stall / 10;
-            let care = if due || self.watch.matters(since) {
+            let depth = if due || self.watch.matters(since) {
                 self.thorough = since;
-                Care::Full
+                Depth::Full
             } else {
-                Care::Usual
+                Depth::Quick
             };
-            self.sampler.look(&mut self.group, care, &mut sample);
+            self.sampler.look(&mut self.group, depth, &mut sample);
         }
-        let seen: Vec<Sign> = sample
+        let seen: Vec<ProgressSignal> = sample
             .signs(run.args.cpu_min)
             .filter(|sign| signs.contains(sign))
             .collect();
@@ -55,13 +55,13 @@ impl Attempt {
         } else {
             Look::Nothing
         };
-        self.tell_wait(run);
+        self.record_wait(run);
         let verdict = self.watch.look(since, run.begun.elapsed(), look);
-        self.heed(run, verdict, &seen, now);
+        self.act_on(run, verdict, &seen, now);
     }
 
     /// Records what it waits for on purpose, once.
-    fn tell_wait(&mut self, run: &mut Run<'_>) {
+    fn record_wait(&mut self, run: &mut Run<'_>) {
         let waits = self.units.wait().cloned();
         let what = waits.as_ref().map(|wait| wait.what.clone());
         if what == self.waits {
@@ -75,13 +75,13 @@ impl Attempt {
                 run.args
                     .complain(format_args!("{program}: waits on purpose, {reason}"));
             }
-            run.tell("waiting", |event| event.reason = Some(reason));
+            run.record("waiting", |event| event.reason = Some(reason));
         }
         self.waits = what;
     }
 
     /// A line that says how far it is.
-    pub(super) fn tell_progress(&self, run: &Run<'_>) {
+    pub(super) fn print_progress(&self, run: &Run<'_>) {
         let seconds = self.started.elapsed().as_secs_f64();
         let idle = self.watch.idle().as_secs_f64();
         let output = self.streams.total();
@@ -97,32 +97,38 @@ impl Attempt {
     }
 
     /// Does what a verdict asks for.
-    fn heed(&mut self, run: &mut Run<'_>, verdict: Verdict, seen: &[Sign], now: Instant) {
+    fn act_on(
+        &mut self,
+        run: &mut Run<'_>,
+        verdict: WatchResult,
+        seen: &[ProgressSignal],
+        now: Instant,
+    ) {
         let idle = self.watch.idle();
         let program = run.args.program();
         match verdict {
-            Verdict::Stalled => {
+            WatchResult::Stalled => {
                 let reason = format!("no progress for {:.1} s", idle.as_secs_f64());
                 run.args
                     .complain(format_args!("{program}: stalled: {reason}"));
                 self.record(run, "stalled", seen, Some(reason));
                 self.end(Why::Stalled);
             }
-            Verdict::OverTime => {
+            WatchResult::OverTime => {
                 let reason = format!("over time after {:.1} s", run.begun.elapsed().as_secs_f64());
                 run.args.complain(format_args!("{program}: {reason}"));
                 self.record(run, "stalled", seen, Some(reason));
                 self.end(Why::OverTime);
             }
-            Verdict::Warn => {
+            WatchResult::Warn => {
                 let reason = format!("no progress for {:.1} s", idle.as_secs_f64());
                 if run.args.verbose {
                     run.args.complain(format_args!("{program}: {reason}"));
                 }
                 self.record(run, "warned", seen, Some(reason));
             }
-            Verdict::Moves => self.record(run, "progress", seen, None),
-            Verdict::Fine => {
+            WatchResult::Moves => self.record(run, "progress", seen, None),
+            WatchResult::Fine => {
                 if !seen.is_empty() && now >= self.recorded + PROGRESS_EVERY {
                     self.record(run, "progress", seen, None);
                 }
@@ -134,14 +140,20 @@ impl Attempt {
     }
 
     /// Records how far it is, with evidence where it stands still.
-    fn record(&mut self, run: &mut Run<'_>, name: &str, seen: &[Sign], reason: Option<String>) {
+    fn record(
+        &mut self,
+        run: &mut Run<'_>,
+        name: &str,
+        seen: &[ProgressSignal],
+        reason: Option<String>,
+    ) {
         self.recorded = Instant::now();
         let stands = reason.is_some();
         let evidence = stands.then(|| {
             let members = self.group.members();
             evidence::gather(&members)
         });
-        run.tell(name, |event| {
+        run.record(name, |event| {
             event.pid = Some(self.group.root().as_raw_nonzero().get() as u64);
             event.seconds = Some(self.started.elapsed().as_secs_f64());
             event.idle = Some(self.watch.idle().as_secs_f64());

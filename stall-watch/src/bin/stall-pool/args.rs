@@ -3,15 +3,15 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::Parser;
-use stall_watch::{disk::Machine, signals::Sign};
+use stall_watch::{disk::Machine, sampler::ProgressSignal};
 use wire::{
     Exit, OrFatal, Tool,
     records::{EVENT, POOL, SUMMARY, WORKER},
     tool::Output,
-    value,
+    value::{self, positive_duration},
 };
 
-use crate::{life::Rules, params::Params, scale::Bounds};
+use crate::{params::Params, scale::Bounds, worker::Rules};
 
 /// The tool as its callers see it.
 pub(crate) const TOOL: Tool = Tool {
@@ -20,42 +20,41 @@ pub(crate) const TOOL: Tool = Tool {
     acts: true,
 };
 
-/// Keep N copies of a command alive, and only as many as the disk can bear
+/// Keep N copies of a command running, fewer while the disk or memory is short
 ///
-/// A worker that makes no progress is ended, with all that it started, and started again. Progress is
-/// what stall-watch takes for it; a worker that reports units (a line `work` or `discovery` each, on the
-/// descriptor that STALL_PROGRESS_FD names) has --discovery-stall after a unit of discovery, else --stall.
-/// One that says there that it waits on purpose (`waiting SECONDS WHAT`) is not stalled until then.
+/// A worker that makes no progress is ended, with all that it started, and restarted. Progress is what
+/// stall-watch counts. A worker may report units of work: one line each, `work` or `discovery`, on the descriptor
+/// that STALL_PROGRESS_FD names. After a unit of discovery --discovery-stall applies, else --stall. The line
+/// `waiting SECONDS WHAT` there announces a wait on purpose: until then the worker is not stalled.
 ///
-/// A first restart is made at once, the next after --cooldown, then after twice that. After --attempts
-/// restarts in a row that brought no work back within --verify the worker is paused. Exit codes 0 and 1
-/// of a worker mean that it has done its part; 2 and 3 pause it; 255 holds all starts for --cooldown;
-/// anything else is a failure.
+/// The first restart is immediate, the next comes after --cooldown, then twice that, and so on. A worker is paused
+/// after --attempts restarts in a row without work within --verify. Exit codes 0 and 1 mean that a worker is
+/// done; 2 and 3 pause it; 255 delays all starts by --cooldown; any other code is a failure.
 ///
-/// A worker that stalls while the disk is saturated is not restarted: it is asked to end, and comes back
-/// when the disk is calm. Workers end with their pool. When the pool is killed, the next one with the
-/// same --state ends what is left of them, and starts them again with the counters of the state.
+/// While the disk is saturated, a stalled worker is not restarted: it is asked to end, and comes back when the
+/// disk is calm. Workers end with their pool. After the pool was killed, the next one with the same --state
+/// ends the workers that are left, and starts them again with the counters of the state.
 #[derive(Parser)]
 #[command(name = "stall-pool", version, after_help = AFTER, args_override_self = true)]
 pub(crate) struct Args {
-    /// So many at a time
+    /// Number of workers
     #[arg(short, long, value_name = "N", default_value_t = 4)]
     pub(crate) workers: u32,
-    /// Never fewer
+    /// Fewest workers at a time
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) min: u32,
-    /// Never more
+    /// Most workers at a time
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub(crate) max: u32,
 
-    /// A worker may make no progress for so long
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = value::positive_duration)]
+    /// Restart a worker after this long without progress
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = positive_duration)]
     pub(crate) stall: Duration,
-    /// The same while it finds out what there is to do
-    #[arg(long, value_name = "TIME", default_value = "20m", value_parser = value::positive_duration)]
+    /// The same after a unit of discovery
+    #[arg(long, value_name = "TIME", default_value = "20m", value_parser = positive_duration)]
     pub(crate) discovery_stall: Duration,
-    /// Believe a worker that says that it waits on purpose for so long, without progress in between
-    #[arg(long, value_name = "TIME", default_value = "2h", value_parser = value::positive_duration)]
+    /// Longest wait on purpose that is accepted without progress in between
+    #[arg(long, value_name = "TIME", default_value = "2h", value_parser = positive_duration)]
     pub(crate) wait: Duration,
     /// What counts as progress
     #[arg(
@@ -65,37 +64,37 @@ pub(crate) struct Args {
         value_delimiter = ',',
         default_value = "output,cpu,io,units"
     )]
-    pub(crate) signals: Vec<Sign>,
-    /// CPU time of a worker that counts as progress, between two looks
-    #[arg(long, value_name = "TIME", default_value = "0.1s", value_parser = value::positive_duration)]
+    pub(crate) signals: Vec<ProgressSignal>,
+    /// CPU time of a worker between two looks that counts as progress
+    #[arg(long, value_name = "TIME", default_value = "0.1s", value_parser = positive_duration)]
     pub(crate) cpu_min: Duration,
-    /// Look at each worker so often
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = value::positive_duration)]
+    /// Interval between two looks at a worker
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = positive_duration)]
     pub(crate) sample: Duration,
 
-    /// Pause a worker after so many restarts in a row that brought no work back
+    /// Pause a worker after N restarts in a row without work
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub(crate) attempts: u32,
-    /// From one restart of a worker to the next, doubled by each that brought no work back
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = value::positive_duration)]
+    /// Time between two restarts of a worker, doubled by each restart without work
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = positive_duration)]
     pub(crate) cooldown: Duration,
-    /// After a restart work must be back within this time
-    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = value::positive_duration)]
+    /// Work must be back this long after a restart
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = positive_duration)]
     pub(crate) verify: Duration,
-    /// A worker that is asked to end may take so long; all of them together when the pool ends
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = value::positive_duration)]
+    /// Time to end for a worker that is asked to; for all together when the pool ends
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = positive_duration)]
     pub(crate) grace: Duration,
-    /// One that stalled has so long from TERM to KILL
-    #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = value::positive_duration)]
+    /// Time from TERM to KILL for a stalled worker
+    #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = positive_duration)]
     pub(crate) kill_after: Duration,
 
-    /// Look at the disks that hold this path
+    /// Watch the disks that hold this path
     #[arg(long, value_name = "PATH", help_heading = "Scaling")]
     pub(crate) disk: Option<PathBuf>,
-    /// Take figures so often
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = value::positive_duration, help_heading = "Scaling")]
+    /// Interval between two readings of disk and memory
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = positive_duration, help_heading = "Scaling")]
     pub(crate) interval: Duration,
-    /// From here on the disk is saturated, in percent
+    /// The disk is saturated from this percentage on
     #[arg(
         long,
         value_name = "N",
@@ -103,7 +102,7 @@ pub(crate) struct Args {
         help_heading = "Scaling"
     )]
     pub(crate) disk_high: f64,
-    /// Below this it is calm
+    /// The disk is calm below this percentage
     #[arg(
         long,
         value_name = "N",
@@ -111,7 +110,7 @@ pub(crate) struct Args {
         help_heading = "Scaling"
     )]
     pub(crate) disk_low: f64,
-    /// From here on memory is short: one worker less, without a stall
+    /// Memory is short from this percentage on: one worker less, without a stall
     #[arg(
         long,
         value_name = "N",
@@ -119,7 +118,7 @@ pub(crate) struct Args {
         help_heading = "Scaling"
     )]
     pub(crate) mem_high: f64,
-    /// Below this there is plenty
+    /// Memory is plenty below this percentage
     #[arg(
         long,
         value_name = "N",
@@ -127,14 +126,14 @@ pub(crate) struct Args {
         help_heading = "Scaling"
     )]
     pub(crate) mem_low: f64,
-    /// From a change to the next one down
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = value::positive_duration, help_heading = "Scaling")]
+    /// Shortest time from a change to the next worker less
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = positive_duration, help_heading = "Scaling")]
     pub(crate) down_cooldown: Duration,
-    /// From a change to the next one up
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = value::positive_duration, help_heading = "Scaling")]
+    /// Shortest time from a change to the next worker more
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = positive_duration, help_heading = "Scaling")]
     pub(crate) up_cooldown: Duration,
 
-    /// What is remembered across a restart of the pool; FILE.* beside it belong to it
+    /// State of the pool, kept across restarts; FILE.* beside it belong to it
     #[arg(
         long,
         value_name = "FILE",
@@ -142,32 +141,32 @@ pub(crate) struct Args {
         help_heading = "Files"
     )]
     pub(crate) state: PathBuf,
-    /// The workers' logs, 1.log and so on [default: beside the state, FILE.1.log]
+    /// Folder of the workers' logs, 1.log and so on [default: beside the state, FILE.1.log]
     #[arg(long, value_name = "DIR", help_heading = "Files")]
     pub(crate) logs: Option<PathBuf>,
-    /// Begin a new log from this size on
+    /// Size at which a new log begins
     #[arg(long, value_name = "SIZE", default_value = "10MB", value_parser = value::size, help_heading = "Files")]
     pub(crate) log_size: u64,
-    /// Keep so many old ones of each worker
+    /// Old logs to keep for each worker
     #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Files")]
     pub(crate) log_keep: u32,
     /// Append event records to this file; /dev/fd/3 is descriptor 3
     #[arg(long, value_name = "FILE", help_heading = "Files")]
     pub(crate) events: Option<PathBuf>,
-    /// Run this by sh when a worker stalls or is paused, with the event on its stdin
+    /// Shell command to run when a worker stalls or is paused, with the event on its stdin
     #[arg(long, value_name = "COMMAND")]
     pub(crate) on_stall: Option<OsString>,
-    /// Put VALUE where the command has {NAME}
+    /// Replace {NAME} in the command by VALUE
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) param: Vec<String>,
-    /// The same from a file, a line each; read again on SIGUSR2, for starts from then on
+    /// Read NAME=VALUE lines from a file, again at SIGUSR2 for later starts
     #[arg(long, value_name = "FILE")]
     pub(crate) params: Option<PathBuf>,
 
-    /// Print how the pool of --state stands
+    /// Print the state of the pool
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) status: bool,
-    /// Print what would be done
+    /// Print what a start would do
     #[arg(long)]
     pub(crate) dry_run: bool,
 
@@ -178,8 +177,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
     machine: PathBuf,
 
-    /// The command and its arguments; {worker} in it is the worker's number, as STALL_WORKER is in its
-    /// environment, {workers} how many there are
+    /// The command and its arguments; {worker} becomes the worker's number, which is STALL_WORKER in its
+    /// environment, {workers} the number of workers
     #[arg(
         required_unless_present_any = ["schema", "status"],
         trailing_var_arg = true,
@@ -194,15 +193,15 @@ Examples:
   stall-pool --state pool.state --status | jq -r '[.worker, .state, .reason] | @tsv'
 
 Signals:
-  TERM, INT, HUP, QUIT  end the workers, one after another, within --grace; a second one kills them
-  USR1                  print how the pool stands
-  USR2                  read --params again, and give paused workers another try
-  RTMIN+1, RTMIN+2      one worker less, one more
+  TERM, INT, HUP, QUIT  end the workers, one after another, within --grace; a second signal kills them
+  USR1                  print a line of progress
+  USR2                  read --params again and retry paused workers
+  RTMIN+1, RTMIN+2      one worker less, one worker more
 
 Exit codes:
   0    all workers are done             1    all are done, some with 1
   2    usage                            3    another pool has this state; nothing was done
-  255  some worker is paused, or the pool could not go on";
+  255  a worker is paused, or the pool could not go on";
 
 impl Args {
     /// What cannot be said to clap.
@@ -236,7 +235,7 @@ impl Args {
         Rules {
             stall: self.stall,
             discovery_stall: self.discovery_stall,
-            sample: self.pace(),
+            sample: self.sample_interval(),
             wait: self.wait,
             attempts: self.attempts,
             cooldown: self.cooldown,
@@ -260,7 +259,7 @@ impl Args {
     }
 
     /// How often a worker is looked at: often enough for the limits, too.
-    pub(crate) fn pace(&self) -> Duration {
+    pub(crate) fn sample_interval(&self) -> Duration {
         self.sample.min(self.stall / 4)
     }
 

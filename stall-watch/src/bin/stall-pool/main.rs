@@ -2,18 +2,18 @@
 
 mod args;
 mod clock;
-mod crew;
-mod life;
-mod lock;
+mod load_sampler;
 mod log;
-mod meter;
 mod params;
 mod pool;
+mod process;
 mod restore;
 mod run;
 mod scale;
-mod show;
 mod state;
+mod status;
+mod worker;
+mod worker_lock;
 
 use std::{
     io::{self, Write},
@@ -39,9 +39,9 @@ fn main() -> ExitCode {
     tool.run(&args.output, |writer| {
         args.check()?;
         if args.status {
-            show::status(&args, writer)
+            status::print(&args, writer)
         } else {
-            show::dry_run(&args, writer)
+            status::dry_run(&args, writer)
         }
     })
 }

@@ -3,11 +3,11 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
-use stall_watch::{load::Figures, units::Count, watch::Verdict};
+use stall_watch::{load::Figures, units::Count, watch::WatchResult};
 
 use crate::{
-    life::{End, Life, Outcome, Rules, State, Waits, Why},
     scale::{Answer, Scale},
+    worker::{Outcome, Rules, State, Waits, Why, Worker, WorkerEnd},
 };
 
 /// What is to be done.
@@ -17,12 +17,12 @@ pub(crate) enum Order {
     Start(u32),
     /// Ask it to end, in its own time.
     Ask(u32),
-    /// End it, with all that it started.
+    /// WorkerEnd it, with all that it started.
     End(u32),
     /// It was asked long enough ago.
     Kill(u32),
     /// Tell whoever wants to know.
-    Tell(Note),
+    Report(Note),
 }
 
 /// Something that happened.
@@ -49,7 +49,7 @@ pub(crate) struct Pool {
     pub(crate) rules: Rules,
     /// How long a worker that was asked to end may take.
     pub(crate) grace: Duration,
-    pub(crate) workers: BTreeMap<u32, Life>,
+    pub(crate) workers: BTreeMap<u32, Worker>,
     pub(crate) scale: Scale,
     /// Nobody is started before.
     pub(crate) hold: Option<Duration>,
@@ -59,7 +59,7 @@ pub(crate) struct Pool {
 impl Pool {
     /// Workers 1 to `count`, for which there may be fewer places.
     pub(crate) fn new(rules: Rules, grace: Duration, count: u32, scale: Scale) -> Pool {
-        let workers = (1..=count).map(|number| (number, Life::new(&rules)));
+        let workers = (1..=count).map(|number| (number, Worker::new(&rules)));
         Pool {
             workers: workers.collect(),
             rules,
@@ -72,17 +72,17 @@ impl Pool {
 
     /// Those that would run if there were a place for all.
     pub(crate) fn live(&self) -> u32 {
-        self.count(Life::is_live)
+        self.count(Worker::is_live)
     }
 
-    fn count(&self, what: impl Fn(&Life) -> bool) -> u32 {
-        self.workers.values().filter(|life| what(life)).count() as u32
+    fn count(&self, what: impl Fn(&Worker) -> bool) -> u32 {
+        self.workers.values().filter(|worker| what(worker)).count() as u32
     }
 
     /// Is there nothing left to do?
     pub(crate) fn is_over(&self) -> bool {
         match self.stop {
-            Some(_) => self.count(Life::runs) == 0,
+            Some(_) => self.count(Worker::runs) == 0,
             None => self.live() == 0,
         }
     }
@@ -95,16 +95,16 @@ impl Pool {
     /// What is to be done now; to be asked again after every change and every little while.
     pub(crate) fn orders(&mut self, now: Duration) -> Vec<Order> {
         let mut orders = Vec::new();
-        for (&number, life) in &mut self.workers {
-            if life.is_late(now) {
+        for (&number, worker) in &mut self.workers {
+            if worker.is_late(now) {
                 let seconds = self.rules.verify.as_secs_f64();
-                let reason = format!("its restart has brought no work back within {seconds} s");
+                let reason = format!("no work within {seconds} s of its restart");
                 orders.push(tell("warned", number, None, reason));
             }
             if let State::Ending {
                 since,
                 why: Why::Asked,
-            } = life.state
+            } = worker.state
             {
                 let patience = match self.stop {
                     Some(stop) => now >= stop.deadline,
@@ -118,7 +118,7 @@ impl Pool {
         match &mut self.stop {
             Some(_) => self.stop_one(now, &mut orders),
             None => {
-                self.give_up(now, &mut orders);
+                self.retire_surplus(now, &mut orders);
                 self.admit(now);
                 self.start(now, &mut orders);
             }
@@ -131,9 +131,9 @@ impl Pool {
         let Some(stop) = &mut self.stop else {
             return;
         };
-        let draining = |life: &Life| {
+        let draining = |worker: &Worker| {
             matches!(
-                life.state,
+                worker.state,
                 State::Ending {
                     why: Why::Asked,
                     ..
@@ -143,26 +143,30 @@ impl Pool {
         if self.workers.values().any(draining) && now < stop.turn {
             return;
         }
-        let running = |life: &Life| matches!(life.state, State::Running { .. });
-        let left = self.workers.values().filter(|life| running(life)).count() as u32;
+        let running = |worker: &Worker| matches!(worker.state, State::Running { .. });
+        let left = self
+            .workers
+            .values()
+            .filter(|worker| running(worker))
+            .count() as u32;
         let last = self
             .workers
             .iter_mut()
             .rev()
-            .find(|(_, life)| running(life));
-        if let Some((&number, life)) = last {
-            life.end(now, Why::Asked);
+            .find(|(_, worker)| running(worker));
+        if let Some((&number, worker)) = last {
+            worker.end(now, Why::Asked);
             stop.turn = now + stop.deadline.saturating_sub(now) / left;
             orders.push(Order::Ask(number));
         }
     }
 
     /// Where there are more than may run, those are given up that do the least, of these the highest.
-    fn give_up(&mut self, now: Duration, orders: &mut Vec<Order>) {
-        let stays = |life: &Life| {
-            life.has_place()
+    fn retire_surplus(&mut self, now: Duration, orders: &mut Vec<Order>) {
+        let stays = |worker: &Worker| {
+            worker.has_place()
                 && !matches!(
-                    life.state,
+                    worker.state,
                     State::Ending {
                         why: Why::Asked,
                         ..
@@ -170,20 +174,20 @@ impl Pool {
                 )
         };
         let surplus = self.count(stays).saturating_sub(self.scale.limit());
-        let mut least: Vec<(u32, &mut Life)> = self
+        let mut least: Vec<(u32, &mut Worker)> = self
             .workers
             .iter_mut()
-            .filter(|(_, life)| stays(life))
-            .map(|(&number, life)| (number, life))
+            .filter(|(_, worker)| stays(worker))
+            .map(|(&number, worker)| (number, worker))
             .collect();
-        least.sort_by_key(|(number, life)| (life.does(), Reverse(*number)));
-        for (number, life) in least.into_iter().take(surplus as usize) {
-            match life.state {
+        least.sort_by_key(|(number, worker)| (worker.activity(), Reverse(*number)));
+        for (number, worker) in least.into_iter().take(surplus as usize) {
+            match worker.state {
                 State::Running { .. } => {
-                    life.end(now, Why::Asked);
+                    worker.end(now, Why::Asked);
                     orders.push(Order::Ask(number));
                 }
-                State::Waiting { .. } => life.state = State::Held,
+                State::Waiting { .. } => worker.state = State::Held,
                 // It ends anyway; what follows is seen then.
                 _ => {}
             }
@@ -195,13 +199,13 @@ impl Pool {
         let places = self
             .scale
             .limit()
-            .saturating_sub(self.count(Life::has_place));
+            .saturating_sub(self.count(Worker::has_place));
         let held = self
             .workers
             .values_mut()
-            .filter(|life| life.state == State::Held);
-        for life in held.take(places as usize) {
-            life.admit(now);
+            .filter(|worker| worker.state == State::Held);
+        for worker in held.take(places as usize) {
+            worker.admit(now);
         }
     }
 
@@ -210,13 +214,13 @@ impl Pool {
             return;
         }
         self.hold = None;
-        for (&number, life) in &mut self.workers {
-            if matches!(life.state, State::Waiting { until } if until <= now) {
-                if life.failing {
-                    let reason = format!("restart {} in a row", life.failed + 1);
+        for (&number, worker) in &mut self.workers {
+            if matches!(worker.state, State::Waiting { until } if until <= now) {
+                if worker.failing {
+                    let reason = format!("restart {} in a row", worker.failed + 1);
                     orders.push(tell("restarted", number, Some("restart"), reason));
                 }
-                life.start(now, &self.rules);
+                worker.start(now, &self.rules);
                 orders.push(Order::Start(number));
             }
         }
@@ -229,44 +233,44 @@ impl Pool {
         number: u32,
         progress: bool,
         units: Count,
-    ) -> Verdict {
+    ) -> WatchResult {
         match self.workers.get_mut(&number) {
-            Some(life) => life.look(now, &self.rules, progress, units),
-            None => Verdict::Fine,
+            Some(worker) => worker.look(now, &self.rules, progress, units),
+            None => WatchResult::Fine,
         }
     }
 
     /// What a worker waits for on purpose; to be told before a look.
     pub(crate) fn waits(&mut self, number: u32, waits: Option<Waits>) {
-        if let Some(life) = self.workers.get_mut(&number) {
-            life.waits = waits;
+        if let Some(worker) = self.workers.get_mut(&number) {
+            worker.waits = waits;
         }
     }
 
     /// A look said that this worker stalled.
     pub(crate) fn stalled(&mut self, now: Duration, number: u32, figures: &Figures) -> Vec<Order> {
         let live = self.live();
-        let Some(life) = self.workers.get_mut(&number) else {
+        let Some(worker) = self.workers.get_mut(&number) else {
             return Vec::new();
         };
         let answer = match self.stop {
-            Some(_) => Answer::Spare("all are being ended".into()),
-            None => self.scale.stalled(now, figures, live, life.idle()),
+            Some(_) => Answer::Forgive("all are being ended".into()),
+            None => self.scale.stalled(now, figures, live, worker.idle()),
         };
-        let idle = format!("no progress for {:.1} s", life.idle().as_secs_f64());
+        let idle = format!("no progress for {:.1} s", worker.idle().as_secs_f64());
         let stalled = |action, reason| tell("stalled", number, Some(action), reason);
         match answer {
             Answer::Restart => {
-                life.end(now, Why::Stalled);
+                worker.end(now, Why::Stalled);
                 vec![stalled("restart", idle), Order::End(number)]
             }
-            Answer::Spare(why) => {
-                life.spare();
+            Answer::Forgive(why) => {
+                worker.reset_idle();
                 vec![stalled("none", format!("{idle}; {why}"))]
             }
             // It is the one that does nothing; all others go on.
-            Answer::GiveWay(reason) => {
-                life.end(now, Why::Asked);
+            Answer::ScaleDown(reason) => {
+                worker.end(now, Why::Asked);
                 vec![
                     stalled("scale_down", idle),
                     self.scaled("scale_down", reason),
@@ -294,7 +298,7 @@ impl Pool {
     }
 
     fn scaled(&self, action: &'static str, reason: String) -> Order {
-        Order::Tell(Note {
+        Order::Report(Note {
             event: "scaled",
             worker: None,
             action: Some(action),
@@ -307,18 +311,18 @@ impl Pool {
     }
 
     /// A worker has ended, with all that it had started.
-    pub(crate) fn ended(&mut self, now: Duration, number: u32, end: &End) -> Vec<Order> {
-        let Some(life) = self.workers.get_mut(&number) else {
+    pub(crate) fn ended(&mut self, now: Duration, number: u32, end: &WorkerEnd) -> Vec<Order> {
+        let Some(worker) = self.workers.get_mut(&number) else {
             return Vec::new();
         };
         let mut orders = Vec::new();
-        if life.ended(now, end, &self.rules) == Outcome::HoldAll {
+        if worker.ended(now, end, &self.rules) == Outcome::HoldAll {
             self.hold = Some(now + self.rules.cooldown);
             let seconds = self.rules.cooldown.as_secs_f64();
-            let reason = format!("it gave up (255); nobody is started for {seconds} s");
+            let reason = format!("it gave up (255); no worker starts for {seconds} s");
             orders.push(tell("warned", number, Some("hold"), reason));
         }
-        if let State::Paused { reason } = &life.state {
+        if let State::Paused { reason } = &worker.state {
             orders.push(tell("paused", number, Some("pause"), reason.clone()));
         }
         orders
@@ -326,7 +330,7 @@ impl Pool {
 
     /// A person wants one worker less, or more. `grow` says whether there may be numbers beyond those
     /// there are.
-    pub(crate) fn wish(&mut self, now: Duration, more: bool, grow: bool) -> Order {
+    pub(crate) fn change_target(&mut self, now: Duration, more: bool, grow: bool) -> Order {
         let count = self.workers.len() as u32;
         let live = self.live();
         let beyond = more && self.scale.target() >= count;
@@ -335,7 +339,7 @@ impl Pool {
             false => self.scale.less(now, live),
         };
         if done && beyond {
-            self.workers.insert(count + 1, Life::new(&self.rules));
+            self.workers.insert(count + 1, Worker::new(&self.rules));
         }
         match (done, more) {
             (true, true) => self.scaled("scale_up", "asked for".into()),
@@ -351,7 +355,7 @@ impl Pool {
     /// Paused workers are tried again, and a hold is over.
     pub(crate) fn resume(&mut self) {
         self.hold = None;
-        self.workers.values_mut().for_each(Life::resume);
+        self.workers.values_mut().for_each(Worker::resume);
     }
 
     /// The pool is to end, workers first.
@@ -368,14 +372,14 @@ impl Pool {
             deadline: now,
             turn: now,
         });
-        for life in self.workers.values_mut().filter(|life| life.runs()) {
-            life.end(now, Why::Asked);
+        for worker in self.workers.values_mut().filter(|worker| worker.runs()) {
+            worker.end(now, Why::Asked);
         }
     }
 }
 
 fn tell(event: &'static str, worker: u32, action: Option<&'static str>, reason: String) -> Order {
-    Order::Tell(Note {
+    Order::Report(Note {
         event,
         worker: Some(worker),
         action,

@@ -4,18 +4,18 @@ use crate::{
     args::Args,
     pool::Pool,
     scale::Scale,
-    state::{self, Place, Saved},
+    state::{self, Paths, Saved},
 };
 
 /// A pool with the counters of the one before. Nothing is changed.
 ///
 /// # Errors
 /// The state cannot be read.
-pub(crate) fn restore(args: &Args, place: &Place) -> anyhow::Result<Pool> {
+pub(crate) fn restore(args: &Args, paths: &Paths) -> anyhow::Result<Pool> {
     let rules = args.rules();
     let scale = Scale::new(args.bounds(), args.workers);
     let mut pool = Pool::new(rules, args.grace, args.workers, scale);
-    let saved = place.load()?.filter(|saved| is_ours(saved, args));
+    let saved = paths.load()?.filter(|saved| is_ours(saved, args));
     if let Some(saved) = saved.filter(|saved| !saved.pool.finished) {
         let as_many = saved.pool.workers == u64::from(args.workers);
         if as_many {
@@ -27,7 +27,7 @@ pub(crate) fn restore(args: &Args, place: &Place) -> anyhow::Result<Pool> {
         for record in &saved.workers {
             let number = record.worker as u32;
             if as_many || number <= args.workers {
-                pool.workers.insert(number, state::life(record, &rules));
+                pool.workers.insert(number, state::worker(record, &rules));
             }
         }
     }

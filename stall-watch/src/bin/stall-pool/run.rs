@@ -20,16 +20,16 @@ use stall_watch::{
 use wire::{Exit, Fatal};
 
 use crate::{
-    args::Args, clock::Clock, crew::Process, life::State, lock::WorkerLock, meter::Meter,
-    params::Params, pool::Pool, restore::restore, state::Place,
+    args::Args, clock::Clock, load_sampler::LoadSampler, params::Params, pool::Pool,
+    process::Process, restore::restore, state::Paths, worker::State, worker_lock::WorkerLock,
 };
 
+mod looks;
 mod orders;
-mod seen;
-mod tell;
-mod written;
+mod report;
+mod save;
 
-use tell::complain;
+use report::complain;
 
 /// While workers are being ended, it is looked whether they are gone so often.
 const ENDING: Duration = Duration::from_millis(50);
@@ -42,13 +42,13 @@ const MORE: i32 = 36;
 struct Run<'a> {
     args: &'a Args,
     clock: Clock,
-    place: Place,
+    paths: Paths,
     _lock: File,
     worker_lock: WorkerLock,
     pool: Pool,
     processes: BTreeMap<u32, Process>,
     params: Params,
-    meter: Meter,
+    load: LoadSampler,
     events: Events,
     caught: Caught,
     /// The signal that asked us to end.
@@ -67,10 +67,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let clock = Clock::start();
     let params = args.values()?;
     let disks = args.disks()?;
-    let place =
-        Place::new(&args.state, args.logs.as_deref()).context("the folder of this process")?;
-    let lock = place.lock()?;
-    let path = place.worker_lock();
+    let paths =
+        Paths::new(&args.state, args.logs.as_deref()).context("the folder of this process")?;
+    let lock = paths.lock()?;
+    let path = paths.worker_lock();
     let worker_lock = WorkerLock::take(&path, args.grace, |left| {
         let state = args.state.display();
         complain(
@@ -81,13 +81,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let caught = Caught::install(&[SIGUSR1, SIGUSR2, LESS, MORE]);
     let caught = caught.context("signals: catch")?;
     group::adopt_orphans().context("prctl: adopt orphans")?;
-    let pool = restore(args, &place)?;
+    let pool = restore(args, &paths)?;
     let mut run = Run {
         args,
-        meter: Meter::new(args.machine(), disks, args.interval, clock.now()),
+        load: LoadSampler::new(args.machine(), disks, args.interval, clock.now()),
         events: Events::open(args.events.as_deref(), "stall-pool", args.shown())?,
         clock,
-        place,
+        paths,
         _lock: lock,
         worker_lock,
         pool,
@@ -106,26 +106,26 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
 impl Run<'_> {
     fn watch(&mut self) -> anyhow::Result<()> {
         loop {
-            self.presences();
+            self.check_ends();
             if Instant::now() >= self.next {
-                self.next = Instant::now() + self.args.pace();
-                self.looks();
+                self.next = Instant::now() + self.args.sample_interval();
+                self.take_looks();
             }
             let now = self.clock.now();
-            if self.meter.is_due(now) {
-                let figures = self.meter.look(now);
+            if self.load.is_due(now) {
+                let figures = self.load.look(now);
                 let orders = self.pool.figures(now, &figures);
                 self.heartbeat();
-                self.obey(orders);
+                self.carry_out(orders);
                 self.saved.clear();
             }
             for signal in self.caught.take() {
-                self.heed(signal);
+                self.on_signal(signal);
             }
             let orders = self.pool.orders(self.clock.now());
             // First it is written down that a worker is started, then it is.
             self.save(false);
-            self.obey(orders);
+            self.carry_out(orders);
             self.save(false);
             if self.pool.is_over() {
                 return Ok(());
@@ -134,7 +134,7 @@ impl Run<'_> {
         }
     }
 
-    fn heed(&mut self, signal: i32) {
+    fn on_signal(&mut self, signal: i32) {
         let now = self.clock.now();
         match signal {
             // A terminal that goes away may say so more than once.
@@ -151,7 +151,7 @@ impl Run<'_> {
                     self.args.grace.as_secs_f64()
                 ));
             }
-            SIGUSR1 => self.tell_progress_of_all(),
+            SIGUSR1 => self.print_progress(),
             SIGUSR2 => {
                 match self.args.values() {
                     Ok(params) => self.params = params,
@@ -161,8 +161,8 @@ impl Run<'_> {
             }
             LESS | MORE => {
                 let grow = !self.args.is_cut();
-                let order = self.pool.wish(now, signal == MORE, grow);
-                self.obey(vec![order]);
+                let order = self.pool.change_target(now, signal == MORE, grow);
+                self.carry_out(vec![order]);
             }
             // SIGCHLD has done its part by waking us.
             _ => {}
@@ -195,7 +195,7 @@ impl Run<'_> {
         if let Some(signal) = self.stop {
             wire::stop::die_by(signal);
         }
-        let states = || self.pool.workers.values().map(|life| &life.state);
+        let states = || self.pool.workers.values().map(|worker| &worker.state);
         if states().any(|state| matches!(state, State::Paused { .. })) {
             return Ok(Exit::GaveUp);
         }

@@ -35,9 +35,9 @@ pub(crate) enum Answer {
     /// It is started again.
     Restart,
     /// Another one is given up for its sake, and it has its time again.
-    GiveWay(String),
+    ScaleDown(String),
     /// It has its time again: the disk was to blame, and something has changed since.
-    Spare(String),
+    Forgive(String),
 }
 
 /// The number, and how it came about.
@@ -117,15 +117,15 @@ impl Scale {
             let late = idle + self.bounds.interval;
             let meanwhile = |at: &Duration| now.saturating_sub(*at) <= late;
             return match self.saturated.filter(meanwhile) {
-                Some(_) => Answer::Spare("the disk was saturated meanwhile".into()),
+                Some(_) => Answer::Forgive("the disk was saturated meanwhile".into()),
                 None => Answer::Restart,
             };
         };
         self.saturated = Some(now);
         if self.down(now, live) {
-            Answer::GiveWay(format!("the disk is {busy:.0} % busy and a worker stalled"))
+            Answer::ScaleDown(format!("the disk is {busy:.0} % busy and a worker stalled"))
         } else if self.limit < self.target && !self.passed(now, self.bounds.down_cooldown) {
-            Answer::Spare("another was given up just now".into())
+            Answer::Forgive("another was given up just now".into())
         } else {
             Answer::Restart
         }

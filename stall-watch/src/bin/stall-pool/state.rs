@@ -21,19 +21,19 @@ use wire::{
     records::{self, RecordType},
 };
 
-use crate::life::{Life, Phase, Rules, State, Waits};
+use crate::worker::{Phase, Rules, State, Waits, Worker};
 
 /// Where everything is.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct Paths {
     state: PathBuf,
     logs: Option<PathBuf>,
 }
 
-impl Place {
-    /// Of an absolute path, so that it is the same place wherever the workers go.
-    pub(crate) fn new(state: &Path, logs: Option<&Path>) -> io::Result<Place> {
-        Ok(Place {
+impl Paths {
+    /// Of an absolute path, so that it is the same wherever the workers go.
+    pub(crate) fn new(state: &Path, logs: Option<&Path>) -> io::Result<Paths> {
+        Ok(Paths {
             state: std::path::absolute(state)?,
             logs: logs.map(std::path::absolute).transpose()?,
         })
@@ -164,19 +164,19 @@ impl Saved {
     }
 
     /// What must not be lost: all but what is counted or measured every moment.
-    pub(crate) fn lasting(&self) -> Saved {
-        let mut lasting = self.clone();
-        lasting.pool.at.clear();
-        let pool = &mut lasting.pool;
+    pub(crate) fn durable(&self) -> Saved {
+        let mut durable = self.clone();
+        durable.pool.at.clear();
+        let pool = &mut durable.pool;
         (pool.disk, pool.io, pool.memory) = (None, None, None);
-        for worker in &mut lasting.workers {
+        for worker in &mut durable.workers {
             (worker.work, worker.discovery, worker.idle) = (0, 0, None);
             // Until when one waits that runs changes with each word of it.
             if worker.begun.is_some() {
                 worker.until = None;
             }
         }
-        lasting
+        durable
     }
 }
 
@@ -203,38 +203,38 @@ pub(crate) fn time(text: &str) -> Option<Duration> {
 }
 
 /// A worker as a record, but for what its process knows.
-pub(crate) fn record(number: u32, life: &Life, now: Duration) -> records::Worker {
+pub(crate) fn record(number: u32, worker: &Worker, now: Duration) -> records::Worker {
     let (mut since, mut until, mut code, mut reason) = (None, None, None, None);
-    match &life.state {
+    match &worker.state {
         State::Running { since: at } => {
             since = Some(*at);
-            until = life.waits.as_ref().map(|waits| waits.until);
+            until = worker.waits.as_ref().map(|waits| waits.until);
             let what = |waits: &Waits| format!("waits on purpose: {}", waits.what);
-            reason = life.waits.as_ref().map(what);
+            reason = worker.waits.as_ref().map(what);
         }
         State::Ending { since: at, .. } => since = Some(*at),
         State::Waiting { until: at } => until = Some(*at),
-        State::Held if life.due > now => until = Some(life.due),
+        State::Held if worker.due > now => until = Some(worker.due),
         State::Held => {}
         State::Paused { reason: why } => reason = Some(why.clone()),
         State::Done { code: with } => code = Some(i64::from(*with)),
     }
     records::Worker {
         worker: number.into(),
-        state: life.word(now).into(),
+        state: worker.word(now).into(),
         begun: since.map(shown),
         until: until.map(shown),
-        starts: life.starts.into(),
-        attempts: life.failed.into(),
-        restarted: life.restarted.map(shown),
-        failing: life.failing,
-        phase: life.phase.map(|phase| match phase {
+        starts: worker.starts.into(),
+        attempts: worker.failed.into(),
+        restarted: worker.restarted.map(shown),
+        failing: worker.failing,
+        phase: worker.phase.map(|phase| match phase {
             Phase::Discovery => "discovery".into(),
             Phase::Work => "work".into(),
         }),
-        work: life.units.work,
-        discovery: life.units.discovery,
-        idle: life.runs().then(|| life.idle().as_secs_f64()),
+        work: worker.units.work,
+        discovery: worker.units.discovery,
+        idle: worker.runs().then(|| worker.idle().as_secs_f64()),
         code,
         reason,
         ..records::Worker::default()
@@ -242,36 +242,36 @@ pub(crate) fn record(number: u32, life: &Life, now: Duration) -> records::Worker
 }
 
 /// A worker from its record. One that ran is to be started again.
-pub(crate) fn life(record: &records::Worker, rules: &Rules) -> Life {
-    let mut life = Life::new(rules);
+pub(crate) fn worker(record: &records::Worker, rules: &Rules) -> Worker {
+    let mut worker = Worker::new(rules);
     let at = |text: &Option<String>| text.as_deref().and_then(time);
-    life.starts = record.starts as u32;
-    life.failed = record.attempts as u32;
-    life.restarted = at(&record.restarted);
-    life.failing = record.failing;
+    worker.starts = record.starts as u32;
+    worker.failed = record.attempts as u32;
+    worker.restarted = at(&record.restarted);
+    worker.failing = record.failing;
     let runs = record.begun.is_some();
-    life.due = at(&record.until)
+    worker.due = at(&record.until)
         .filter(|_| !runs)
         .unwrap_or(Duration::ZERO);
-    life.units = Count {
+    worker.units = Count {
         work: record.work,
         discovery: record.discovery,
     };
     match record.state.as_str() {
         "paused" => {
-            life.state = State::Paused {
+            worker.state = State::Paused {
                 reason: record.reason.clone().unwrap_or_default(),
             };
         }
         "done" => {
-            life.state = State::Done {
+            worker.state = State::Done {
                 code: record.code.unwrap_or(0) as i32,
             };
         }
-        "waiting" | "cooldown" => life.state = State::Waiting { until: life.due },
+        "waiting" | "cooldown" => worker.state = State::Waiting { until: worker.due },
         _ => {}
     }
-    life
+    worker
 }
 
 #[cfg(test)]

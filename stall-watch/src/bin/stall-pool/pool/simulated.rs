@@ -1,7 +1,7 @@
 //! Whole days of a pool in a moment: made-up workers, a made-up disk, a clock that is a number.
 
 use super::*;
-use crate::{life::tests::RULES, scale::tests::BOUNDS};
+use crate::{scale::tests::BOUNDS, worker::tests::RULES};
 
 const DAY: u64 = 86_400;
 
@@ -99,7 +99,7 @@ fn day(seed: u64, manners: &[Manner], rush: std::ops::Range<u64>) -> (Tally, Poo
         Scale::new(BOUNDS, count),
     );
     let mut processes: BTreeMap<u32, Process> = BTreeMap::new();
-    let mut leaving: BTreeMap<u32, (u64, End)> = BTreeMap::new();
+    let mut leaving: BTreeMap<u32, (u64, WorkerEnd)> = BTreeMap::new();
     let mut tally = Tally {
         fewest: count,
         ..Tally::default()
@@ -118,11 +118,11 @@ fn day(seed: u64, manners: &[Manner], rush: std::ops::Range<u64>) -> (Tally, Poo
         }
         for (&number, process) in &mut processes {
             if process.crashes(second) {
-                leaving.insert(number, (second, End::Signal(11)));
+                leaving.insert(number, (second, WorkerEnd::Signal(11)));
                 continue;
             }
             let (progress, units) = process.look(second, busy, &mut dice);
-            if pool.look(now, number, progress, units) == Verdict::Stalled {
+            if pool.look(now, number, progress, units) == WatchResult::Stalled {
                 orders.extend(pool.stalled(now, number, &figures));
             }
         }
@@ -146,14 +146,14 @@ fn day(seed: u64, manners: &[Manner], rush: std::ops::Range<u64>) -> (Tally, Poo
                         true => tally.right_kills += 1,
                         false => tally.wrong_kills.push((second, number)),
                     }
-                    leaving.insert(number, (second + 2, End::Signal(15)));
+                    leaving.insert(number, (second + 2, WorkerEnd::Signal(15)));
                 }
                 // It finishes its file.
                 Order::Ask(number) => {
-                    leaving.insert(number, (second + 20, End::Signal(15)));
+                    leaving.insert(number, (second + 20, WorkerEnd::Signal(15)));
                 }
                 Order::Kill(number) => tally.wrong_kills.push((second, number)),
-                Order::Tell(note) => {
+                Order::Report(note) => {
                     tally.downs +=
                         u32::from(note.action == Some("scale_down") && note.event == "scaled");
                     tally.paused += u32::from(note.event == "paused");

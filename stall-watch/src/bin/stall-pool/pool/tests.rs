@@ -1,7 +1,7 @@
 use stall_watch::load::Figures;
 
 use super::*;
-use crate::{life::tests::RULES, scale::tests::BOUNDS};
+use crate::{scale::tests::BOUNDS, worker::tests::RULES};
 
 const NOTHING: Count = Count {
     work: 0,
@@ -19,14 +19,14 @@ fn pool(count: u32) -> Pool {
 /// The orders without what is only told.
 fn acts(pool: &mut Pool, now: u64) -> Vec<Order> {
     let mut orders = pool.orders(at(now));
-    orders.retain(|order| !matches!(order, Order::Tell(_)));
+    orders.retain(|order| !matches!(order, Order::Report(_)));
     orders
 }
 
 fn words(pool: &Pool, now: u64) -> Vec<&'static str> {
     pool.workers
         .values()
-        .map(|life| life.word(at(now)))
+        .map(|worker| worker.word(at(now)))
         .collect()
 }
 
@@ -55,7 +55,7 @@ fn stall(pool: &mut Pool, number: u32, from: u64) -> u64 {
                     pool.look(at(*now), other, true, NOTHING);
                 }
             }
-            pool.look(at(*now), number, false, NOTHING) == Verdict::Stalled
+            pool.look(at(*now), number, false, NOTHING) == WatchResult::Stalled
         })
         .unwrap()
 }
@@ -67,7 +67,7 @@ fn all_are_started_and_when_all_are_done_it_is_over() {
     assert_eq!(acts(&mut pool, 1), []);
     for number in [2, 1, 3] {
         assert!(!pool.is_over());
-        pool.ended(at(5), number, &End::Code(0));
+        pool.ended(at(5), number, &WorkerEnd::Code(0));
         assert_eq!(acts(&mut pool, 5), []);
     }
     assert!(pool.is_over());
@@ -88,7 +88,7 @@ fn under_a_saturated_disk_the_one_that_stalled_is_asked_to_end_and_nobody_is_res
     assert_eq!(words(&pool, now), all);
     // It finishes its file first, and is not started again.
     assert_eq!(acts(&mut pool, now + 59), []);
-    pool.ended(at(now + 59), 2, &End::Signal(15));
+    pool.ended(at(now + 59), 2, &WorkerEnd::Signal(15));
     assert_eq!(acts(&mut pool, now + 59), []);
     assert_eq!(words(&pool, now), ["running", "held", "running", "running"]);
     // Calm again: it comes back.
@@ -113,7 +113,7 @@ fn given_up_is_who_does_the_least_and_of_equals_the_highest() {
     // It works: the highest.
     let mut all = pool(4);
     acts(&mut all, 0);
-    all.wish(at(10), false, true);
+    all.change_target(at(10), false, true);
     assert_eq!(acts(&mut all, 10), [Order::Ask(4)]);
     // One is about to be taken for stalled.
     let mut warned = pool(4);
@@ -124,27 +124,27 @@ fn given_up_is_who_does_the_least_and_of_equals_the_highest() {
         }
         warned.look(at(now), 2, false, NOTHING);
     }
-    warned.wish(at(200), false, true);
+    warned.change_target(at(200), false, true);
     assert_eq!(acts(&mut warned, 200), [Order::Ask(2)]);
     // One is being ended, for it stalled: what becomes of it is seen then.
     let mut stalled = pool(4);
     acts(&mut stalled, 0);
     let now = stall(&mut stalled, 2, 1);
     stalled.stalled(at(now), 2, &calm());
-    stalled.wish(at(now), false, true);
+    stalled.change_target(at(now), false, true);
     assert_eq!(acts(&mut stalled, now), []);
-    stalled.ended(at(now + 1), 2, &End::Signal(15));
+    stalled.ended(at(now + 1), 2, &WorkerEnd::Signal(15));
     assert_eq!(acts(&mut stalled, now + 1), []);
     assert_eq!(words(&stalled, now)[1], "held");
     // One is not even there.
     let mut waits = pool(4);
     acts(&mut waits, 0);
     for now in [10, 20] {
-        waits.ended(at(now), 1, &End::Code(7));
+        waits.ended(at(now), 1, &WorkerEnd::Code(7));
         acts(&mut waits, now);
     }
     assert_eq!(words(&waits, 20)[0], "cooldown");
-    waits.wish(at(20), false, true);
+    waits.change_target(at(20), false, true);
     assert_eq!(acts(&mut waits, 20), []);
     assert_eq!(words(&waits, 20)[0], "held");
 }
@@ -156,13 +156,13 @@ fn one_that_is_let_in_again_after_scaling_has_its_cooldown_all_the_same() {
     acts(&mut pool, 0);
     // Its second restart may be made at 610.
     for now in [10, 20] {
-        pool.ended(at(now), 2, &End::Code(7));
+        pool.ended(at(now), 2, &WorkerEnd::Code(7));
         acts(&mut pool, now);
     }
-    pool.wish(at(30), false, true);
+    pool.change_target(at(30), false, true);
     assert_eq!(acts(&mut pool, 30), []);
     assert_eq!(words(&pool, 30), ["running", "held"]);
-    pool.wish(at(40), true, true);
+    pool.change_target(at(40), true, true);
     assert_eq!(acts(&mut pool, 609), []);
     assert_eq!(acts(&mut pool, 610), [Order::Start(2)]);
 }
@@ -175,7 +175,7 @@ fn on_a_calm_disk_a_worker_that_stalled_is_ended_and_started_again() {
     let orders = pool.stalled(at(now), 1, &calm());
     assert!(orders.contains(&Order::End(1)), "{orders:?}");
     assert_eq!(acts(&mut pool, now), []);
-    pool.ended(at(now + 1), 1, &End::Signal(15));
+    pool.ended(at(now + 1), 1, &WorkerEnd::Signal(15));
     assert_eq!(acts(&mut pool, now + 1), [Order::Start(1)]);
     assert_eq!(words(&pool, now + 1), ["verify", "running"]);
 }
@@ -184,7 +184,7 @@ fn on_a_calm_disk_a_worker_that_stalled_is_ended_and_started_again() {
 fn who_does_not_heed_is_killed_when_the_grace_is_over() {
     let mut pool = pool(2);
     acts(&mut pool, 0);
-    pool.wish(at(10), false, true);
+    pool.change_target(at(10), false, true);
     assert_eq!(acts(&mut pool, 10), [Order::Ask(2)]);
     assert_eq!(acts(&mut pool, 69), []);
     assert_eq!(acts(&mut pool, 70), [Order::Kill(2)]);
@@ -195,9 +195,9 @@ fn a_place_that_somebody_left_is_the_next_one_s() {
     let mut pool = pool(4);
     pool.scale.resume(4, 2, None);
     assert_eq!(acts(&mut pool, 0), [1, 2].map(Order::Start));
-    pool.ended(at(5), 1, &End::Code(0));
+    pool.ended(at(5), 1, &WorkerEnd::Code(0));
     assert_eq!(acts(&mut pool, 5), [Order::Start(3)]);
-    pool.ended(at(6), 2, &End::Code(2));
+    pool.ended(at(6), 2, &WorkerEnd::Code(2));
     assert_eq!(acts(&mut pool, 6), [Order::Start(4)]);
     assert_eq!(words(&pool, 6), ["done", "paused", "running", "running"]);
 }
@@ -206,8 +206,8 @@ fn a_place_that_somebody_left_is_the_next_one_s() {
 fn one_that_gave_up_holds_all_starts_but_no_worker_that_runs() {
     let mut pool = pool(3);
     acts(&mut pool, 0);
-    pool.ended(at(10), 1, &End::Code(255));
-    pool.ended(at(20), 2, &End::Signal(9));
+    pool.ended(at(10), 1, &WorkerEnd::Code(255));
+    pool.ended(at(20), 2, &WorkerEnd::Signal(9));
     assert_eq!(acts(&mut pool, 609), []);
     assert_eq!(acts(&mut pool, 610), [1, 2].map(Order::Start));
     assert_eq!(pool.workers[&1].failed, 0);
@@ -224,13 +224,13 @@ fn the_end_is_one_after_another_within_the_grace() {
     assert_eq!(acts(&mut pool, 119), []);
     // A third of the time is over.
     assert_eq!(acts(&mut pool, 120), [Order::Ask(2)]);
-    pool.ended(at(121), 3, &End::Code(0));
+    pool.ended(at(121), 3, &WorkerEnd::Code(0));
     assert_eq!(acts(&mut pool, 121), []);
-    pool.ended(at(125), 2, &End::Signal(15));
+    pool.ended(at(125), 2, &WorkerEnd::Signal(15));
     assert_eq!(acts(&mut pool, 125), [Order::Ask(1)]);
     assert_eq!(acts(&mut pool, 159), []);
     assert_eq!(acts(&mut pool, 160), [Order::Kill(1)]);
-    pool.ended(at(160), 1, &End::Signal(9));
+    pool.ended(at(160), 1, &WorkerEnd::Signal(9));
     assert!(pool.is_over() && acts(&mut pool, 161).is_empty());
     assert_eq!(words(&pool, 161), ["held"; 3]);
 }
@@ -250,14 +250,14 @@ fn a_second_signal_waits_for_nobody() {
 fn one_more_is_a_new_number_only_where_the_work_is_not_cut() {
     let mut pool = pool(2);
     acts(&mut pool, 0);
-    pool.wish(at(1), true, false);
+    pool.change_target(at(1), true, false);
     assert_eq!(acts(&mut pool, 1), []);
-    pool.wish(at(2), true, true);
+    pool.change_target(at(2), true, true);
     assert_eq!(acts(&mut pool, 2), [Order::Start(3)]);
-    pool.wish(at(3), false, true);
+    pool.change_target(at(3), false, true);
     assert_eq!(acts(&mut pool, 3), [Order::Ask(3)]);
-    pool.ended(at(4), 3, &End::Code(0));
-    pool.wish(at(5), true, false);
+    pool.ended(at(4), 3, &WorkerEnd::Code(0));
+    pool.change_target(at(5), true, false);
     assert_eq!(acts(&mut pool, 5), [Order::Start(3)]);
 }
 
@@ -265,7 +265,7 @@ fn one_more_is_a_new_number_only_where_the_work_is_not_cut() {
 fn a_paused_worker_is_tried_again_when_asked_for() {
     let mut pool = pool(1);
     acts(&mut pool, 0);
-    pool.ended(at(1), 1, &End::Code(2));
+    pool.ended(at(1), 1, &WorkerEnd::Code(2));
     assert!(pool.is_over());
     pool.resume();
     assert_eq!(acts(&mut pool, 2), [Order::Start(1)]);
@@ -275,7 +275,7 @@ fn a_paused_worker_is_tried_again_when_asked_for() {
 fn a_person_s_word_ends_a_hold() {
     let mut pool = pool(1);
     acts(&mut pool, 0);
-    pool.ended(at(10), 1, &End::Code(255));
+    pool.ended(at(10), 1, &WorkerEnd::Code(255));
     assert_eq!(acts(&mut pool, 11), []);
     pool.resume();
     assert_eq!(acts(&mut pool, 12), [Order::Start(1)]);
@@ -326,7 +326,7 @@ fn one_that_is_spared_has_all_of_its_time_again() {
     }
     pool.stalled(at(300), 2, &busy());
     let orders = pool.stalled(at(300), 3, &busy());
-    assert!(matches!(&orders[..], [Order::Tell(_)]), "{orders:?}");
+    assert!(matches!(&orders[..], [Order::Report(_)]), "{orders:?}");
     assert_eq!(words(&pool, 300)[2], "running");
     assert_eq!(stall(&mut pool, 3, 301), 600);
 }
@@ -335,8 +335,8 @@ fn one_that_is_spared_has_all_of_its_time_again() {
 fn that_one_is_paused_is_told() {
     let mut pool = pool(1);
     acts(&mut pool, 0);
-    let orders = pool.ended(at(1), 1, &End::Code(3));
-    let [Order::Tell(note)] = &orders[..] else {
+    let orders = pool.ended(at(1), 1, &WorkerEnd::Code(3));
+    let [Order::Report(note)] = &orders[..] else {
         panic!("{orders:?}");
     };
     assert_eq!((note.event, note.action), ("paused", Some("pause")));

@@ -6,15 +6,15 @@ use rustix::io::Errno;
 use stall_watch::events;
 
 use super::Run;
-use crate::{crew::Process, life::End, log::Log, pool::Order};
+use crate::{log::Log, pool::Order, process::Process, worker::WorkerEnd};
 
 impl Run<'_> {
     /// Carries out what the pool decided.
-    pub(super) fn obey(&mut self, orders: Vec<Order>) {
+    pub(super) fn carry_out(&mut self, orders: Vec<Order>) {
         for order in orders {
             match order {
                 Order::Start(number) => self.start(number),
-                Order::Tell(note) => self.tell(&note),
+                Order::Report(note) => self.report(&note),
                 Order::Ask(number) => {
                     if let Some(process) = self.processes.get_mut(&number) {
                         process.ask();
@@ -40,14 +40,14 @@ impl Run<'_> {
             .command(&self.args.command, number, self.args.workers);
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
-        let (path, args) = (self.place.log(number), self.args);
+        let (path, args) = (self.paths.log(number), self.args);
         let start = || {
             let log = Log::open(&path, args.log_size, args.log_keep)?;
             Process::start(command, number, log)
         };
         match self.worker_lock.hand_down(start) {
             Ok(process) => {
-                self.tell_started(number, &process);
+                self.report_started(number, &process);
                 self.processes.insert(number, process);
             }
             Err(error) => {
@@ -56,13 +56,13 @@ impl Run<'_> {
                     // That may pass.
                     Some(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE) => {
                         self.complain(format_args!("worker {number}: start: {reason}"));
-                        End::Code(125)
+                        WorkerEnd::Code(125)
                     }
-                    _ => End::NotStarted(reason),
+                    _ => WorkerEnd::NotStarted(reason),
                 };
-                self.tell_ended(number, &end, None);
+                self.report_ended(number, &end, None);
                 let orders = self.pool.ended(self.clock.now(), number, &end);
-                self.obey(orders);
+                self.carry_out(orders);
             }
         }
     }

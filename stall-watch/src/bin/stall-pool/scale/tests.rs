@@ -32,15 +32,15 @@ fn a_saturated_disk_takes_one_and_a_calm_one_gives_it_back() {
     let busy = figures(97.0, 10.0);
     assert_eq!(scale.look(at(0), &busy, 4), None);
     let answer = scale.stalled(at(60), &busy, 4, at(300));
-    assert!(matches!(answer, Answer::GiveWay(_)), "{answer:?}");
+    assert!(matches!(answer, Answer::ScaleDown(_)), "{answer:?}");
     assert_eq!(
         scale.stalled(at(90), &busy, 4, at(300)),
-        Answer::Spare("another was given up just now".into())
+        Answer::Forgive("another was given up just now".into())
     );
     assert_eq!(scale.limit(), 3);
     assert!(matches!(
         scale.stalled(at(360), &busy, 4, at(300)),
-        Answer::GiveWay(_)
+        Answer::ScaleDown(_)
     ));
     let calm = figures(20.0, 10.0);
     assert_eq!(scale.look(at(959), &calm, 4), None);
@@ -78,7 +78,7 @@ fn a_stall_that_began_under_a_saturated_disk_is_the_disk_s() {
     let calm = figures(20.0, 10.0);
     scale.look(at(100), &figures(99.0, 10.0), 4);
     let answer = scale.stalled(at(460), &calm, 4, at(300));
-    assert!(matches!(answer, Answer::Spare(_)), "{answer:?}");
+    assert!(matches!(answer, Answer::Forgive(_)), "{answer:?}");
     assert_eq!(scale.stalled(at(461), &calm, 4, at(300)), Answer::Restart);
 }
 
@@ -163,7 +163,7 @@ fn a_limit_that_nobody_reaches_is_lowered_to_where_it_holds_one_back() {
     let mut scale = Scale::new(BOUNDS, 8);
     assert!(matches!(
         scale.stalled(at(0), &figures(95.0, 1.0), 3, at(300)),
-        Answer::GiveWay(_)
+        Answer::ScaleDown(_)
     ));
     assert_eq!(scale.limit(), 2);
 }
@@ -183,8 +183,8 @@ fn decisions(bounds: Bounds) -> Vec<(u64, &'static str, u32)> {
         if [10, 11, 20, 70].contains(&minute) {
             let what = match scale.stalled(now, &figures, 4, at(300)) {
                 Answer::Restart => "restart",
-                Answer::GiveWay(_) => "down",
-                Answer::Spare(_) => "spare",
+                Answer::ScaleDown(_) => "down",
+                Answer::Forgive(_) => "spare",
             };
             decided.push((minute, what, scale.limit()));
         }
@@ -210,4 +210,41 @@ fn a_morning_of_a_saturated_disk_is_decided_as_it_should() {
     });
     assert_eq!(restarts.len(), 4);
     assert!(restarts.iter().all(|(_, what, _)| *what == "restart"));
+}
+
+#[test]
+fn a_person_cannot_take_the_last_worker_away() {
+    let mut scale = Scale::new(BOUNDS, 5);
+    // Of five places one is in use.
+    assert!(!scale.less(at(0), 1));
+    assert_eq!((scale.target(), scale.limit()), (5, 5));
+}
+
+#[test]
+fn what_a_former_pool_had_come_to_is_kept_within_the_bounds_of_this_one() {
+    let resumed = |target, limit| {
+        let mut scale = Scale::new(BOUNDS, 4);
+        scale.resume(target, limit, None);
+        (scale.target(), scale.limit())
+    };
+    assert_eq!(resumed(99, 99), (8, 8));
+    assert_eq!(resumed(3, 5), (3, 3));
+    assert_eq!(resumed(0, 0), (1, 1));
+}
+
+#[test]
+fn where_the_disk_s_own_figure_cannot_be_had_those_that_wait_for_it_tell() {
+    let waits = |io| Figures {
+        io: Some(io),
+        ..figures(0.0, 10.0)
+    };
+    let answer = |io| {
+        let figures = Figures {
+            disk: None,
+            ..waits(io)
+        };
+        Scale::new(BOUNDS, 4).stalled(at(0), &figures, 4, at(300))
+    };
+    assert!(matches!(answer(95.0), Answer::ScaleDown(_)));
+    assert_eq!(answer(20.0), Answer::Restart);
 }

@@ -1,7 +1,7 @@
 use harness::Workdir;
 
 use super::*;
-use crate::life::{End, Why, tests::RULES};
+use crate::worker::{Why, WorkerEnd, tests::RULES};
 
 fn at(seconds: u64) -> Duration {
     Duration::from_secs(1_000_000_000 + seconds)
@@ -9,55 +9,56 @@ fn at(seconds: u64) -> Duration {
 
 #[test]
 fn every_worker_comes_back_with_its_counters_and_one_that_ran_is_started_again() {
-    let mut running = Life::new(&RULES);
+    let mut running = Worker::new(&RULES);
     running.start(at(0), &RULES);
     let units = Count {
         work: 0,
         discovery: 5,
     };
     running.look(at(1), &RULES, true, units);
-    let mut ended = vec![Life::new(&RULES)];
+    let mut ended = vec![Worker::new(&RULES)];
     for end in [0, 2, 7] {
-        let mut life = running.clone();
-        life.ended(at(5), &End::Code(end), &RULES);
-        ended.push(life);
+        let mut worker = running.clone();
+        worker.ended(at(5), &WorkerEnd::Code(end), &RULES);
+        ended.push(worker);
     }
     let mut cooling = ended[3].clone();
     cooling.start(at(6), &RULES);
     let verified = cooling.clone();
-    cooling.ended(at(7), &End::Signal(9), &RULES);
+    cooling.ended(at(7), &WorkerEnd::Signal(9), &RULES);
     ended.push(cooling.clone());
     cooling.state = State::Held;
     ended.push(cooling);
-    for life in &ended {
-        let saved = record(1, life, at(10));
-        assert_eq!(record(1, &super::life(&saved, &RULES), at(10)), saved);
+    for worker in &ended {
+        let saved = record(1, worker, at(10));
+        assert_eq!(record(1, &super::worker(&saved, &RULES), at(10)), saved);
     }
     let mut asked = running.clone();
     asked.end(at(9), Why::Asked);
-    for life in [running, asked, verified] {
-        let back = super::life(&record(1, &life, at(10)), &RULES);
+    for worker in [running, asked, verified] {
+        let back = super::worker(&record(1, &worker, at(10)), &RULES);
         assert_eq!((&back.state, back.due), (&State::Held, Duration::ZERO));
-        let counters = |life: &Life| (life.starts, life.failed, life.restarted, life.units);
-        assert_eq!(counters(&back), counters(&life));
+        let counters =
+            |worker: &Worker| (worker.starts, worker.failed, worker.restarted, worker.units);
+        assert_eq!(counters(&back), counters(&worker));
     }
 }
 
 #[test]
 fn a_state_is_replaced_as_a_whole_and_what_is_none_is_refused() {
     let work = Workdir::new();
-    let place = Place::new(&work.join("state"), None).unwrap();
-    assert!(place.load().unwrap().is_none());
+    let paths = Paths::new(&work.join("state"), None).unwrap();
+    assert!(paths.load().unwrap().is_none());
     let saved = Saved {
         pool: records::Pool {
             command: "c {worker}".into(),
             disks: vec!["sda".into()],
             ..records::Pool::default()
         },
-        workers: vec![record(3, &Life::new(&RULES), at(0))],
+        workers: vec![record(3, &Worker::new(&RULES), at(0))],
     };
-    place.save(&saved.text()).unwrap();
-    let back = place.load().unwrap().unwrap();
+    paths.save(&saved.text()).unwrap();
+    let back = paths.load().unwrap().unwrap();
     assert_eq!((&back.pool, &back.workers), (&saved.pool, &saved.workers));
     for text in [
         "",
@@ -66,7 +67,7 @@ fn a_state_is_replaced_as_a_whole_and_what_is_none_is_refused() {
         "{\"type\":\"pool\"\n",
     ] {
         work.write("state", text);
-        let error = place.load().unwrap_err();
+        let error = paths.load().unwrap_err();
         assert!(
             format!("{error:#}").contains("state: read: no state: "),
             "{error:#}"
@@ -77,12 +78,12 @@ fn a_state_is_replaced_as_a_whole_and_what_is_none_is_refused() {
 #[test]
 fn one_pool_has_a_state() {
     let work = Workdir::new();
-    let place = Place::new(&work.join("new/state"), None).unwrap();
-    assert!(!place.is_locked());
-    let lock = place.lock().unwrap();
-    assert!(place.is_locked());
-    let error = place.lock().unwrap_err();
+    let paths = Paths::new(&work.join("new/state"), None).unwrap();
+    assert!(!paths.is_locked());
+    let lock = paths.lock().unwrap();
+    assert!(paths.is_locked());
+    let error = paths.lock().unwrap_err();
     assert_eq!(error.downcast::<Fatal>().unwrap().exit, Exit::Refused);
     drop(lock);
-    assert!(!place.is_locked());
+    assert!(!paths.is_locked());
 }

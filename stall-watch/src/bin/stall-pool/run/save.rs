@@ -5,23 +5,23 @@ use wire::records;
 
 use super::Run;
 use crate::{
-    crew::Process,
-    life::Life,
+    process::Process,
     state::{self, Saved},
+    worker::Worker,
 };
 
 impl Run<'_> {
-    /// How it stands.
-    fn stands(&self) -> Saved {
+    /// The state of this moment.
+    fn snapshot(&self) -> Saved {
         let now = self.clock.now();
-        let figures = self.meter.figures;
+        let figures = self.load.figures;
         let round = |figure: Option<f64>| figure.map(|figure| (figure * 10.0).round() / 10.0);
-        let worker = |(number, life): (&u32, &Life)| {
+        let worker = |(number, worker): (&u32, &Worker)| {
             let process = self.processes.get(number);
             records::Worker {
                 pid: process.map(Process::pid),
-                log: Some(self.place.log(*number).display().to_string()),
-                ..state::record(*number, life, now)
+                log: Some(self.paths.log(*number).display().to_string()),
+                ..state::record(*number, worker, now)
             }
         };
         Saved {
@@ -35,7 +35,7 @@ impl Run<'_> {
                 changed: self.pool.scale.changed().map(state::shown),
                 hold: self.pool.hold.map(state::shown),
                 finished: self.pool.is_over() && !self.pool.is_stopping(),
-                disks: self.meter.disks.clone(),
+                disks: self.load.disks.clone(),
                 disk: round(figures.disk),
                 io: round(figures.io),
                 memory: round(figures.memory),
@@ -46,14 +46,14 @@ impl Run<'_> {
 
     /// Writes the state where it has changed, or in any case.
     pub(super) fn save(&mut self, always: bool) {
-        let stands = self.stands();
-        let lasting = stands.lasting().text();
-        if !always && lasting == self.saved {
+        let snapshot = self.snapshot();
+        let durable = snapshot.durable().text();
+        if !always && durable == self.saved {
             return;
         }
-        match self.place.save(&stands.text()) {
+        match self.paths.save(&snapshot.text()) {
             Ok(()) => {
-                self.saved = lasting;
+                self.saved = durable;
                 self.unsaved = false;
             }
             // The workers are worth more than what is known of them.

@@ -13,9 +13,9 @@ use wire::{path::printable, progress::Mode, records::Event};
 use super::Run;
 use crate::{
     args::Args,
-    crew::{NUMBER, Process, last_lines},
-    life::{End, State, signal_name},
     pool::Note,
+    process::{NUMBER, Process, last_lines},
+    worker::{State, WorkerEnd, signal_name},
 };
 
 /// A line on stderr.
@@ -42,20 +42,20 @@ impl Run<'_> {
     fn record(
         &mut self,
         name: &str,
-        worker: Option<u32>,
+        number: Option<u32>,
         fill: impl FnOnce(&mut Event),
     ) -> Vec<u8> {
         let mut event = Event {
             event: name.into(),
-            worker: worker.map(Into::into),
+            worker: number.map(Into::into),
             ..Event::default()
         };
-        let life = worker.and_then(|worker| self.pool.workers.get(&worker));
-        if let (Some(number), Some(life)) = (worker, life) {
-            event.attempt = Some(life.starts.into());
-            event.work = Some(life.units.work);
-            event.discovery = Some(life.units.discovery);
-            event.idle = life.runs().then(|| life.idle().as_secs_f64());
+        let worker = number.and_then(|number| self.pool.workers.get(&number));
+        if let (Some(number), Some(worker)) = (number, worker) {
+            event.attempt = Some(worker.starts.into());
+            event.work = Some(worker.units.work);
+            event.discovery = Some(worker.units.discovery);
+            event.idle = worker.runs().then(|| worker.idle().as_secs_f64());
             if let Some(process) = self.processes.get(&number) {
                 event.pid = Some(process.pid());
                 event.seconds = Some(process.began.elapsed().as_secs_f64());
@@ -63,11 +63,11 @@ impl Run<'_> {
             }
         }
         fill(&mut event);
-        self.events.tell(event)
+        self.events.write(event)
     }
 
     /// What the pool itself had to tell.
-    pub(super) fn tell(&mut self, note: &Note) {
+    pub(super) fn report(&mut self, note: &Note) {
         let worker = note.worker;
         let evidence = match (note.event, worker) {
             ("stalled" | "warned", Some(number)) => self.evidence(number),
@@ -76,8 +76,8 @@ impl Run<'_> {
         let (workers, scale) = (self.pool.live(), &self.pool.scale);
         let (places, target) = (scale.limit(), scale.target());
         let figures = match note.event {
-            "stalled" => self.meter.now(self.clock.now()),
-            _ => self.meter.figures,
+            "stalled" => self.load.now(self.clock.now()),
+            _ => self.load.figures,
         };
         let line = self.record(note.event, worker, |event| {
             event.action = note.action.map(Into::into);
@@ -112,7 +112,7 @@ impl Run<'_> {
         Some(self.processes.get_mut(&number)?.evidence())
     }
 
-    pub(super) fn tell_started(&mut self, number: u32, process: &Process) {
+    pub(super) fn report_started(&mut self, number: u32, process: &Process) {
         let pid = process.pid();
         if self.args.output.verbose {
             self.complain(format_args!("worker {number}: started: process {pid}"));
@@ -120,7 +120,7 @@ impl Run<'_> {
         let _ = self.record("started", Some(number), |event| event.pid = Some(pid));
     }
 
-    pub(super) fn tell_ended(&mut self, number: u32, end: &End, process: Option<&Process>) {
+    pub(super) fn report_ended(&mut self, number: u32, end: &WorkerEnd, process: Option<&Process>) {
         let seconds = process.map(|process| process.began.elapsed().as_secs_f64());
         if self.args.output.verbose {
             self.complain(format_args!("worker {number}: ended: {end}"));
@@ -135,18 +135,18 @@ impl Run<'_> {
         let _ = self.record("ended", Some(number), |event| {
             event.seconds = seconds;
             match end {
-                End::Code(code) => event.code = Some((*code).into()),
-                End::Signal(signal) => event.signal = Some(signal_name(*signal)),
-                End::NotStarted(reason) => event.reason = Some(reason.clone()),
+                WorkerEnd::Code(code) => event.code = Some((*code).into()),
+                WorkerEnd::Signal(signal) => event.signal = Some(signal_name(*signal)),
+                WorkerEnd::NotStarted(reason) => event.reason = Some(reason.clone()),
             }
         });
     }
 
     /// One that failed is said to, with what it said itself, and when it is started again.
-    pub(super) fn tell_again(&self, number: u32, end: &End) {
-        let state = self.pool.workers.get(&number).map(|life| &life.state);
-        let log = self.place.log(number);
-        let said = telling(&last_lines(&log)).map_or(String::new(), |line| format!(": {line}"));
+    pub(super) fn report_restart(&self, number: u32, end: &WorkerEnd) {
+        let state = self.pool.workers.get(&number).map(|worker| &worker.state);
+        let log = self.paths.log(number);
+        let said = error_line(&last_lines(&log)).map_or(String::new(), |line| format!(": {line}"));
         let log = log.display();
         match state {
             Some(State::Waiting { until }) if self.stop.is_none() => {
@@ -157,7 +157,7 @@ impl Run<'_> {
                 ));
             }
             Some(State::Paused { .. })
-                if !said.is_empty() && !matches!(end, End::NotStarted(_)) =>
+                if !said.is_empty() && !matches!(end, WorkerEnd::NotStarted(_)) =>
             {
                 say(format_args!(
                     "worker {number}: ended: {end}{said}; its log: {log}"
@@ -168,7 +168,7 @@ impl Run<'_> {
     }
 
     /// What KILL did not end.
-    pub(super) fn tell_hangs(&mut self, number: u32, left: &[Stat]) {
+    pub(super) fn report_hanging(&mut self, number: u32, left: &[Stat]) {
         let mut left: Vec<String> = left
             .iter()
             .map(|stat| format!("{} {}", stat.pid, stat.name))
@@ -186,7 +186,7 @@ impl Run<'_> {
         });
     }
 
-    pub(super) fn tell_warned(&mut self, number: u32) {
+    pub(super) fn report_warned(&mut self, number: u32) {
         let evidence = self.evidence(number);
         let _ = self.record("warned", Some(number), |event| {
             if let Some((facts, lines)) = evidence {
@@ -196,18 +196,18 @@ impl Run<'_> {
         });
     }
 
-    pub(super) fn tell_progress(&mut self, number: u32) {
+    pub(super) fn report_progress(&mut self, number: u32) {
         let _ = self.record("progress", Some(number), |_| {});
     }
 
     /// How all of it stands, in a line.
     fn progress(&self) -> String {
         let (workers, places) = (self.pool.live(), self.pool.scale.limit());
-        let lives = || self.pool.workers.values();
-        let done: u64 = lives().map(|life| life.units.work).sum();
-        let waiting = lives().filter(|life| life.waits.is_some()).count();
+        let all = || self.pool.workers.values();
+        let done: u64 = all().map(|worker| worker.units.work).sum();
+        let waiting = all().filter(|worker| worker.waits.is_some()).count();
         let waiting = (waiting > 0).then(|| format!(", {waiting} of them waiting on purpose"));
-        let disk = self.meter.figures.disk;
+        let disk = self.load.figures.disk;
         let disk = disk.map(|busy| format!(", disk {busy:.0} % busy"));
         format!(
             "{workers} of {places} workers at work{}, {done} units done{}",
@@ -217,13 +217,13 @@ impl Run<'_> {
     }
 
     /// Somebody asks.
-    pub(super) fn tell_progress_of_all(&self) {
+    pub(super) fn print_progress(&self) {
         say(format_args!("{}", self.progress()));
     }
 
     /// How the pool stands, once an interval.
     pub(super) fn heartbeat(&mut self) {
-        let figures = self.meter.figures;
+        let figures = self.load.figures;
         let (workers, scale) = (self.pool.live(), &self.pool.scale);
         let (places, target) = (scale.limit(), scale.target());
         if self.args.output.verbose || self.args.output.progress == Mode::Plain {
@@ -267,14 +267,14 @@ impl Run<'_> {
 }
 
 /// Of what a worker said last, the line that tells the most: usage errors end with advice.
-fn telling(lines: &[String]) -> Option<&String> {
+fn error_line(lines: &[String]) -> Option<&String> {
     let is_error = |line: &&String| line.to_lowercase().contains("error");
     lines.iter().rfind(is_error).or(lines.last())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::telling;
+    use super::error_line;
 
     #[test]
     fn of_a_usage_error_the_error_is_told_not_the_advice() {
@@ -284,9 +284,9 @@ mod tests {
             "Usage: calibre-list [OPTIONS]",
             "For more information, try '--help'.",
         ]);
-        assert_eq!(telling(&clap), Some(&clap[0]));
+        assert_eq!(error_line(&clap), Some(&clap[0]));
         let own: Vec<String> = lines(&["working", "mbs-upload: no server: give --api"]);
-        assert_eq!(telling(&own), Some(&own[1]));
-        assert_eq!(telling(&[]), None);
+        assert_eq!(error_line(&own), Some(&own[1]));
+        assert_eq!(error_line(&[]), None);
     }
 }

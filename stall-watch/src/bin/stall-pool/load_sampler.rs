@@ -9,7 +9,7 @@ use stall_watch::{
 
 /// Takes readings, and compares them.
 #[derive(Debug)]
-pub(crate) struct Meter {
+pub(crate) struct LoadSampler {
     machine: Machine,
     pub(crate) disks: Vec<String>,
     interval: Duration,
@@ -19,15 +19,15 @@ pub(crate) struct Meter {
     pub(crate) figures: Figures,
 }
 
-impl Meter {
+impl LoadSampler {
     pub(crate) fn new(
         machine: Machine,
         disks: Vec<String>,
         interval: Duration,
         now: Duration,
-    ) -> Meter {
+    ) -> LoadSampler {
         let first = (now, Reading::take(&machine, &disks, now));
-        Meter {
+        LoadSampler {
             machine,
             disks,
             interval,

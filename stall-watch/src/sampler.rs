@@ -13,7 +13,7 @@ use crate::{
 
 /// A sign of progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Sign {
+pub enum ProgressSignal {
     /// Bytes on stdout or stderr
     Output,
     /// CPU time over --cpu-min
@@ -24,17 +24,22 @@ pub enum Sign {
     Units,
 }
 
-impl Sign {
+impl ProgressSignal {
     /// All of them.
-    pub const ALL: [Sign; 4] = [Sign::Output, Sign::Cpu, Sign::Io, Sign::Units];
+    pub const ALL: [ProgressSignal; 4] = [
+        ProgressSignal::Output,
+        ProgressSignal::Cpu,
+        ProgressSignal::Io,
+        ProgressSignal::Units,
+    ];
 
     /// Its name in records and on the command line.
     pub fn name(self) -> &'static str {
         match self {
-            Sign::Output => "output",
-            Sign::Cpu => "cpu",
-            Sign::Io => "io",
-            Sign::Units => "units",
+            ProgressSignal::Output => "output",
+            ProgressSignal::Cpu => "cpu",
+            ProgressSignal::Io => "io",
+            ProgressSignal::Units => "units",
         }
     }
 }
@@ -58,14 +63,14 @@ pub struct Sample {
 
 impl Sample {
     /// The signs of progress in it; CPU time counts from `cpu_min` on.
-    pub fn signs(&self, cpu_min: Duration) -> impl Iterator<Item = Sign> + use<> {
+    pub fn signs(&self, cpu_min: Duration) -> impl Iterator<Item = ProgressSignal> + use<> {
         let there = [
             self.output > 0,
             !self.cpu.is_zero() && self.cpu >= cpu_min,
             self.bytes > 0 || self.offsets > 0 || self.sockets > 0,
             self.units != Count::default(),
         ];
-        Sign::ALL
+        ProgressSignal::ALL
             .into_iter()
             .zip(there)
             .filter_map(|(sign, there)| there.then_some(sign))
@@ -81,9 +86,9 @@ struct Seen {
 
 /// How thorough a look is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Care {
+pub enum Depth {
     /// As little as will do.
-    Usual,
+    Quick,
     /// All processes, all open files and sockets.
     Full,
 }
@@ -118,11 +123,11 @@ impl Sampler {
     }
 
     /// Takes a look, and adds what was done since the last one to `sample`.
-    pub fn look(&mut self, group: &mut Group, care: Care, sample: &mut Sample) {
-        let search = care == Care::Full || self.looks.is_multiple_of(SEARCH_EVERY);
+    pub fn look(&mut self, group: &mut Group, depth: Depth, sample: &mut Sample) {
+        let search = depth == Depth::Full || self.looks.is_multiple_of(SEARCH_EVERY);
         self.looks = self.looks.wrapping_add(1);
         if search {
-            self.pids = group.roughly(care == Care::Full);
+            self.pids = group.roughly(depth == Depth::Full);
         } else if self.quiet {
             return;
         }
@@ -153,7 +158,7 @@ impl Sampler {
             }
         }
         self.quiet = sample.cpu.is_zero() && sample.bytes == 0;
-        if care == Care::Full {
+        if depth == Depth::Full {
             let mut now = self.opened();
             if let Some(before) = &self.opened {
                 let (new, old) = (&now.offsets, &before.offsets);
@@ -198,7 +203,7 @@ mod tests {
     fn each_sign_stands_for_itself() {
         let names = |sample: Sample| -> Vec<&str> {
             let signs = sample.signs(Duration::from_millis(100));
-            signs.map(Sign::name).collect()
+            signs.map(ProgressSignal::name).collect()
         };
         assert_eq!(names(Sample::default()), [""; 0]);
         let sample = Sample {

@@ -1,10 +1,10 @@
-//! The life of one worker: what its looks and its ends lead to. Times are given, never asked for.
+//! One worker: what follows from its progress and its ends. Times are given, never asked for.
 
 use std::{fmt, time::Duration};
 
 use stall_watch::{
     units::Count,
-    watch::{Limits, Look, Verdict, Watch},
+    watch::{Limits, Look, Watch, WatchResult},
 };
 
 /// How long what may take, and how often what may happen.
@@ -44,7 +44,7 @@ pub(crate) enum Why {
     Asked,
 }
 
-/// Where it is in its life.
+/// What the pool does with it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum State {
     /// There is no place for it now.
@@ -63,7 +63,7 @@ pub(crate) enum State {
 
 /// How a worker ended.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum End {
+pub(crate) enum WorkerEnd {
     /// With an exit code.
     Code(i32),
     /// By a signal.
@@ -72,12 +72,12 @@ pub(crate) enum End {
     NotStarted(String),
 }
 
-impl fmt::Display for End {
+impl fmt::Display for WorkerEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            End::Code(code) => write!(f, "with {code}"),
-            End::Signal(signal) => write!(f, "by {}", signal_name(*signal)),
-            End::NotStarted(reason) => write!(f, "it cannot be started: {reason}"),
+            WorkerEnd::Code(code) => write!(f, "with {code}"),
+            WorkerEnd::Signal(signal) => write!(f, "by {}", signal_name(*signal)),
+            WorkerEnd::NotStarted(reason) => write!(f, "it cannot be started: {reason}"),
         }
     }
 }
@@ -99,7 +99,7 @@ pub(crate) enum Outcome {
 
 /// One worker.
 #[derive(Clone, Debug)]
-pub(crate) struct Life {
+pub(crate) struct Worker {
     pub(crate) state: State,
     /// How often it was started.
     pub(crate) starts: u32,
@@ -128,10 +128,10 @@ pub(crate) struct Waits {
     pub(crate) what: String,
 }
 
-impl Life {
+impl Worker {
     /// A worker for which there is no place yet.
-    pub(crate) fn new(rules: &Rules) -> Life {
-        Life {
+    pub(crate) fn new(rules: &Rules) -> Worker {
+        Worker {
             state: State::Held,
             starts: 0,
             failed: 0,
@@ -166,7 +166,7 @@ impl Life {
 
     /// How much it does, the least first: it is not there, it is being ended for it stood still, it is
     /// about to be taken for stalled, it works.
-    pub(crate) fn does(&self) -> u8 {
+    pub(crate) fn activity(&self) -> u8 {
         match self.state {
             State::Running { .. } if self.watch.is_warned() => 2,
             State::Running { .. } => 3,
@@ -225,16 +225,16 @@ impl Life {
         });
     }
 
-    /// Takes a look into account. [`Verdict::Stalled`] is for the caller to act upon.
+    /// Takes a look into account. [`WatchResult::Stalled`] is for the caller to act upon.
     pub(crate) fn look(
         &mut self,
         now: Duration,
         rules: &Rules,
         progress: bool,
         units: Count,
-    ) -> Verdict {
+    ) -> WatchResult {
         let State::Running { since } = self.state else {
-            return Verdict::Fine;
+            return WatchResult::Fine;
         };
         self.units.work += units.work;
         self.units.discovery += units.discovery;
@@ -283,8 +283,8 @@ impl Life {
     }
 
     /// It gets all of its time again.
-    pub(crate) fn spare(&mut self) {
-        self.watch.spare();
+    pub(crate) fn reset_idle(&mut self) {
+        self.watch.reset_idle();
     }
 
     /// It is being ended.
@@ -293,7 +293,7 @@ impl Life {
     }
 
     /// It has ended, with all that it had started.
-    pub(crate) fn ended(&mut self, now: Duration, end: &End, rules: &Rules) -> Outcome {
+    pub(crate) fn ended(&mut self, now: Duration, end: &WorkerEnd, rules: &Rules) -> Outcome {
         let why = match self.state {
             State::Ending { why, .. } => Some(why),
             _ => None,
@@ -309,11 +309,11 @@ impl Life {
                 return Outcome::Settled;
             }
             (Some(Why::Stalled), _) => "stalled".to_string(),
-            (None, End::Code(code @ (0 | 1))) => {
+            (None, WorkerEnd::Code(code @ (0 | 1))) => {
                 self.state = State::Done { code: *code };
                 return Outcome::Settled;
             }
-            (None, End::Code(code @ (2 | 3))) => {
+            (None, WorkerEnd::Code(code @ (2 | 3))) => {
                 let what = if *code == 2 { "usage" } else { "refused" };
                 self.state = State::Paused {
                     reason: format!(
@@ -322,18 +322,18 @@ impl Life {
                 };
                 return Outcome::Settled;
             }
-            (None, End::NotStarted(reason)) => {
+            (None, WorkerEnd::NotStarted(reason)) => {
                 self.state = State::Paused {
                     reason: format!("it cannot be started: {reason}"),
                 };
                 return Outcome::Settled;
             }
-            (None, End::Code(255)) => {
+            (None, WorkerEnd::Code(255)) => {
                 self.state = State::Waiting { until: now };
                 return Outcome::HoldAll;
             }
-            (None, End::Code(code)) => format!("ended with {code}"),
-            (None, End::Signal(signal)) => format!("ended by signal {signal}"),
+            (None, WorkerEnd::Code(code)) => format!("ended with {code}"),
+            (None, WorkerEnd::Signal(signal)) => format!("ended by signal {signal}"),
         };
         self.fail(now, &reason, rules);
         Outcome::Settled
@@ -342,10 +342,7 @@ impl Life {
     fn fail(&mut self, now: Duration, reason: &str, rules: &Rules) {
         if self.failed >= rules.attempts {
             self.state = State::Paused {
-                reason: format!(
-                    "{reason} after {} restarts that brought no work back",
-                    self.failed
-                ),
+                reason: format!("{reason} after {} restarts without work", self.failed),
             };
             return;
         }

@@ -1,13 +1,13 @@
 //! What the workers do, as the pool sees it.
 
-use stall_watch::{group, units::Count, watch::Verdict};
+use stall_watch::{group, units::Count, watch::WatchResult};
 
 use super::Run;
-use crate::{crew::Process, life::State};
+use crate::{process::Process, worker::State};
 
 impl Run<'_> {
     /// Who has ended?
-    pub(super) fn presences(&mut self) {
+    pub(super) fn check_ends(&mut self) {
         let reaped = group::reap();
         let numbers: Vec<u32> = self.processes.keys().copied().collect();
         for number in numbers {
@@ -15,7 +15,7 @@ impl Run<'_> {
                 continue;
             };
             if let Some(left) = process.press() {
-                self.tell_hangs(number, &left);
+                self.report_hanging(number, &left);
             }
             let Some(process) = self.processes.get_mut(&number) else {
                 continue;
@@ -32,31 +32,31 @@ impl Run<'_> {
             let _ = self
                 .pool
                 .look(now, number, units != Count::default(), units);
-            self.tell_ended(number, &end, process.as_ref());
+            self.report_ended(number, &end, process.as_ref());
             let by_us = process.as_ref().is_some_and(|p| p.ended_by().is_some());
             let orders = self.pool.ended(now, number, &end);
-            self.obey(orders);
+            self.carry_out(orders);
             if !by_us {
-                self.tell_again(number, &end);
+                self.report_restart(number, &end);
             }
         }
     }
 
     /// Who makes progress?
-    pub(super) fn looks(&mut self) {
+    pub(super) fn take_looks(&mut self) {
         let numbers: Vec<u32> = self.processes.keys().copied().collect();
         for number in numbers {
             let now = self.clock.now();
-            let (Some(process), Some(life)) = (
+            let (Some(process), Some(worker)) = (
                 self.processes.get_mut(&number),
                 self.pool.workers.get(&number),
             ) else {
                 continue;
             };
-            if process.is_ending() || !matches!(life.state, State::Running { .. }) {
+            if process.is_ending() || !matches!(worker.state, State::Running { .. }) {
                 continue;
             }
-            let sample = process.look(&self.args.signals, life.matters(now), self.args.stall);
+            let sample = process.look(&self.args.signals, worker.matters(now), self.args.stall);
             let signs: Vec<_> = sample
                 .signs(self.args.cpu_min)
                 .filter(|sign| self.args.signals.contains(sign))
@@ -67,14 +67,14 @@ impl Run<'_> {
             let waits = process.waits(now);
             self.pool.waits(number, waits);
             match self.pool.look(now, number, !signs.is_empty(), sample.units) {
-                Verdict::Stalled => {
-                    let figures = self.meter.now(now);
+                WatchResult::Stalled => {
+                    let figures = self.load.now(now);
                     let orders = self.pool.stalled(now, number, &figures);
-                    self.obey(orders);
+                    self.carry_out(orders);
                 }
-                Verdict::Warn => self.tell_warned(number),
-                Verdict::Moves => self.tell_progress(number),
-                Verdict::Fine | Verdict::OverTime => {}
+                WatchResult::Warn => self.report_warned(number),
+                WatchResult::Moves => self.report_progress(number),
+                WatchResult::Fine | WatchResult::OverTime => {}
             }
         }
     }

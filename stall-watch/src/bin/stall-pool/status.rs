@@ -14,20 +14,20 @@ use crate::{
     clock::Clock,
     pool::Order,
     restore::restore,
-    state::{self, Place},
+    state::{self, Paths},
 };
 
 /// Prints the state, of a pool that runs, or as one that has ended left it.
-pub(crate) fn status(args: &Args, writer: Writer) -> anyhow::Result<Exit> {
-    let place =
-        Place::new(&args.state, args.logs.as_deref()).context("the folder of this process")?;
-    let Some(mut saved) = place.load()? else {
+pub(crate) fn print(args: &Args, writer: Writer) -> anyhow::Result<Exit> {
+    let paths =
+        Paths::new(&args.state, args.logs.as_deref()).context("the folder of this process")?;
+    let Some(mut saved) = paths.load()? else {
         let state = args.state.display();
         return Err(
             Fatal::new(Exit::Usage, format_args!("{state}: read: there is no pool")).into(),
         );
     };
-    if !place.is_locked() {
+    if !paths.is_locked() {
         saved.pool.pid = None;
         for worker in &mut saved.workers {
             (worker.pid, worker.idle) = (None, None);
@@ -42,15 +42,15 @@ pub(crate) fn status(args: &Args, writer: Writer) -> anyhow::Result<Exit> {
 
 /// Prints what a pool would do if it were started now.
 pub(crate) fn dry_run(args: &Args, writer: Writer) -> anyhow::Result<Exit> {
-    let place =
-        Place::new(&args.state, args.logs.as_deref()).context("the folder of this process")?;
+    let paths =
+        Paths::new(&args.state, args.logs.as_deref()).context("the folder of this process")?;
     let params = args.values()?;
     let disks = args.disks()?;
     let now = Clock::start().now();
-    if place.is_locked() {
-        return Err(place.taken().into());
+    if paths.is_locked() {
+        return Err(paths.taken().into());
     }
-    let mut pool = restore(args, &place)?;
+    let mut pool = restore(args, &paths)?;
     let orders = pool.orders(now);
     let start = |order: &Order| match order {
         Order::Start(number) => Some(*number),
@@ -69,7 +69,7 @@ pub(crate) fn dry_run(args: &Args, writer: Writer) -> anyhow::Result<Exit> {
         disks,
         ..records::Pool::default()
     }))?;
-    for (number, life) in &pool.workers {
+    for (number, worker) in &pool.workers {
         let action = match started.contains(number) {
             true => "start",
             false => "leave",
@@ -77,10 +77,10 @@ pub(crate) fn dry_run(args: &Args, writer: Writer) -> anyhow::Result<Exit> {
         let words = params.command(&args.command, *number, args.workers);
         let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
         writer.write(&Line::of(&records::Worker {
-            log: Some(place.log(*number).display().to_string()),
+            log: Some(paths.log(*number).display().to_string()),
             action: Some(action.into()),
             command: Some(words.join(" ")),
-            ..state::record(*number, life, now)
+            ..state::record(*number, worker, now)
         }))?;
     }
     done(writer)

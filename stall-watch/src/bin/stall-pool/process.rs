@@ -19,13 +19,13 @@ use stall_watch::{
     evidence,
     group::{Group, Orphans, Place, Reaped},
     proc::Stat,
-    signals::{Care, Sample, Sampler, Sign},
+    sampler::{Depth, ProgressSignal, Sample, Sampler},
     units::{self, Count, Units},
 };
 
 use crate::{
-    life::{End, Waits},
     log::Log,
+    worker::{Waits, WorkerEnd},
 };
 
 /// What does not heed KILL is told of after so long.
@@ -134,7 +134,7 @@ impl Process {
 
     /// How it has ended, once all that it had started has, too. What it left behind is ended. `reaped` are
     /// the children of this process that have ended.
-    pub(crate) fn ended(&mut self, reaped: &Reaped, kill_after: Duration) -> Option<End> {
+    pub(crate) fn ended(&mut self, reaped: &Reaped, kill_after: Duration) -> Option<WorkerEnd> {
         self.group.note(reaped);
         let status = self.group.ended()?;
         if self.group.members().is_empty() {
@@ -149,22 +149,27 @@ impl Process {
 
     /// What it has done since the last look. `matters` is whether a look that finds nothing would have
     /// consequences; `stall` for how long it may do nothing.
-    pub(crate) fn look(&mut self, signs: &[Sign], matters: bool, stall: Duration) -> Sample {
+    pub(crate) fn look(
+        &mut self,
+        signs: &[ProgressSignal],
+        matters: bool,
+        stall: Duration,
+    ) -> Sample {
         let mut sample = Sample {
             output: std::mem::take(&mut self.output),
             units: self.units(),
             ..Sample::default()
         };
-        if signs.contains(&Sign::Cpu) || signs.contains(&Sign::Io) {
+        if signs.contains(&ProgressSignal::Cpu) || signs.contains(&ProgressSignal::Io) {
             let due = self.thorough.elapsed() >= stall / 10;
-            let care = match matters || due {
-                true => Care::Full,
-                false => Care::Usual,
+            let depth = match matters || due {
+                true => Depth::Full,
+                false => Depth::Quick,
             };
-            if care == Care::Full {
+            if depth == Depth::Full {
                 self.thorough = Instant::now();
             }
-            self.sampler.look(&mut self.group, care, &mut sample);
+            self.sampler.look(&mut self.group, depth, &mut sample);
         }
         sample
     }
@@ -260,10 +265,10 @@ impl Process {
     }
 }
 
-fn end(status: WaitStatus) -> End {
+fn end(status: WaitStatus) -> WorkerEnd {
     match status.terminating_signal() {
-        Some(signal) => End::Signal(signal),
-        None => End::Code(status.exit_status().unwrap_or(0)),
+        Some(signal) => WorkerEnd::Signal(signal),
+        None => WorkerEnd::Code(status.exit_status().unwrap_or(0)),
     }
 }
 
