@@ -85,7 +85,9 @@ fn what_was_done_unheard_is_asked_for_and_not_done_again() {
         for on in ["/api/ebooks", "/api/ebooks/*/add-upload"] {
             let bench = Bench::new();
             let books = bench.books(3);
-            bench.fault(json!({"on": format!("POST {on}"), "kind": kind, "nth": 2}));
+            // 504: a proxy gave up on a request that the server then finished.
+            let order = json!({"on": format!("POST {on}"), "kind": kind, "status": 504, "nth": 2});
+            bench.fault(order);
             bench.tool(&books).ok();
             bench.holds(&books);
             assert_eq!(bench.server.count("POST", on), 3, "{on}: {kind}");
