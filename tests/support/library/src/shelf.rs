@@ -28,10 +28,12 @@ impl Shelf {
         fs::create_dir_all(root).with_context(|| root.display().to_string())?;
         let path = root.join("metadata.db");
         anyhow::ensure!(!path.exists(), "{} is there already", path.display());
-        let db = Connection::open(&path)?;
-        schema::create(&db, "5d8f8e6c-2b6f-4f0e-9d3a-6a1d3c5b7e90")?;
-        schema::add_indexes(&db)?;
-        Shelf::on(root, db)
+        let shelf = Shelf::on(root, Connection::open(&path)?)?;
+        shelf.all_or_nothing(|shelf| {
+            schema::create(&shelf.db, "5d8f8e6c-2b6f-4f0e-9d3a-6a1d3c5b7e90")?;
+            Ok(schema::add_indexes(&shelf.db)?)
+        })?;
+        Ok(shelf)
     }
 
     /// The library in `root`, made by Calibre or by us.
