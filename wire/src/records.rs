@@ -325,14 +325,13 @@ records! {
     JournalStep JOURNAL_STEP "journal_step" {
         /// claimed: it will be sent. sent: the server has the bytes, aside. row: the engine has looked
         /// into it. making: its ebook is about to be made. adding: it is about to become part of
-        /// ebook_id. cleared: an ebook that was made for it is not empty, or is gone. doubtful: its
-        /// ebook may still be made, by a request that was not answered. settled: that was looked for.
+        /// ebook_id. cleared: an ebook that was made for it is not empty, or is gone.
         step: String,
         /// SHA-1 of the file.
         sha1: String,
         /// Size in bytes.
         size: u64,
-        /// When this line was written; doubtful: when its ebook was about to be made.
+        /// When this line was written.
         at: String,
         /// claimed: absolute path of the file, or of the archive that holds it.
         path: Option<String>,
@@ -346,18 +345,6 @@ records! {
         since: Option<i64>,
         /// row: its row in that table.
         upload_id: Option<i64>,
-        /// making, doubtful: the ebook's title.
-        title: Option<String>,
-        /// making, doubtful: last names of its authors.
-        last_names: Option<Vec<String>>,
-        /// making, doubtful: their first names, empty where there is none.
-        first_names: Option<Vec<String>>,
-        /// making, doubtful: its series.
-        series: Option<String>,
-        /// making, doubtful: its place in the series.
-        series_index: Option<f64>,
-        /// making, doubtful: the server's row of its language.
-        language_id: Option<i64>,
         /// adding: the ebook.
         ebook_id: Option<i64>,
         /// adding: true where this file's way made the ebook.
