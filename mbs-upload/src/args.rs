@@ -9,8 +9,27 @@ use clap::{
     builder::{OsStringValueParser, TypedValueParser},
 };
 
+use wire::{
+    records::{ERROR, JOURNAL, JOURNAL_END, JOURNAL_STEP, PREFLIGHT, SUMMARY, UPLOAD},
+    value::{duration, positive_duration, size},
+};
+
 use crate::{path_map::Mapping, rate::jobs::JobsArg};
-use wire::value::{duration, positive_duration, size};
+
+/// The tool as its callers see it.
+pub const TOOL: wire::Tool = wire::Tool {
+    name: "mbs-upload",
+    emits: &[
+        &UPLOAD,
+        &PREFLIGHT,
+        &ERROR,
+        &SUMMARY,
+        &JOURNAL,
+        &JOURNAL_STEP,
+        &JOURNAL_END,
+    ],
+    acts: true,
+};
 
 /// Upload e-book files with their metadata into MyBookshelf2, each once.
 ///

@@ -5,31 +5,14 @@ use std::{io::BufReader, process::ExitCode};
 use clap::Parser;
 use mbs_upload::{
     api::has,
-    args::Args,
+    args::{Args, TOOL},
     check, known,
     rate::Monitor,
     resume::{self, Journal},
     retry::shutdown::Shutdown,
     run::{self, session::reach},
 };
-use wire::{
-    Exit, Writer,
-    records::{ERROR, JOURNAL, JOURNAL_END, JOURNAL_STEP, PREFLIGHT, SUMMARY, UPLOAD},
-};
-
-const TOOL: wire::Tool = wire::Tool {
-    name: "mbs-upload",
-    emits: &[
-        &UPLOAD,
-        &PREFLIGHT,
-        &ERROR,
-        &SUMMARY,
-        &JOURNAL,
-        &JOURNAL_STEP,
-        &JOURNAL_END,
-    ],
-    acts: true,
-};
+use wire::{Exit, Writer};
 
 fn main() -> ExitCode {
     let args = Args::parse();

@@ -29,36 +29,31 @@ fn main() -> ExitCode {
     let _ = crash::exit_with(TOOL.name, Exit::GaveUp as u8);
     let args = Args::parse();
     if args.runs() {
-        return run(&args).unwrap_or_else(|error| explain(&error)).into();
+        // Signals mean something else to a pool than to a tool that reads and writes.
+        let ended = args
+            .check()
+            .map_err(Into::into)
+            .and_then(|()| run::run(&args));
+        return ended.unwrap_or_else(|error| explain(&error)).into();
     }
     // What is only shown may be cut short by `head`.
-    let tool = wire::Tool {
+    let reader = wire::Tool {
         acts: false,
         ..TOOL
     };
-    tool.run(&args.output, |writer| {
+    reader.run(&args.output, |writer| {
         args.check()?;
-        if args.status {
-            status::print(&args, writer)
-        } else {
-            status::dry_run(&args, writer)
+        match args.status {
+            true => status::print(&args, writer),
+            false => status::dry_run(&args, writer),
         }
     })
 }
 
-/// Signals mean something else to a pool than to a tool that reads and writes.
-fn run(args: &Args) -> anyhow::Result<Exit> {
-    args.check()?;
-    run::run(args)
-}
-
 fn explain(error: &anyhow::Error) -> Exit {
     // Nobody is left to be told when standard error is closed.
-    let _ = writeln!(
-        io::stderr(),
-        "{}",
-        printable(&format!("stall-pool: {error:#}"))
-    );
+    let message = format!("stall-pool: {error:#}");
+    let _ = writeln!(io::stderr(), "{}", printable(&message));
     error
         .downcast_ref::<Fatal>()
         .map_or(Exit::GaveUp, |fatal| fatal.exit)
