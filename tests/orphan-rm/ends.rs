@@ -224,7 +224,7 @@ fn what_was_moved_before_an_error_is_looked_at_again() {
     let mut stepper = Stepper::new(&world);
     let mut child = world
         .rm(&findings)
-        .args(["--apply", "--max-percent", "9999"])
+        .args(["--apply", "--max-percent", "100"])
         .start();
     stepper.until("age(source.xmin)");
     drop(child.stdout.take());

@@ -250,7 +250,7 @@ fn no_file_goes_whose_bytes_are_not_provably_elsewhere() {
 
         let before = files_below(&world.lib(""));
         // More than are left, where many were removed.
-        let run = world.rm(&findings).args(["--max-percent", "1000"]);
+        let run = world.rm(&findings);
         let ran = run.arg("--apply").ok();
         let removals = ran.of_type("removal");
         assert_eq!(removals.len(), findings.len(), "{}", ran.report());

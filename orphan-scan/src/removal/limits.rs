@@ -40,7 +40,8 @@ impl Limits {
         }
         let percent = match files {
             0 => 100.0,
-            files => count as f64 * 100.0 / files as f64,
+            // Findings may name files that are gone by now.
+            files => (count as f64 * 100.0 / files as f64).min(100.0),
         };
         (count > 0 && percent > self.percent).then(|| {
             format!(
@@ -118,6 +119,12 @@ mod tests {
         for (percent, refuses) in [(24.9, true), (25.0, false)] {
             assert_eq!(refused(Limits { percent, ..NONE }), refuses);
         }
+    }
+
+    #[test]
+    fn a_hundred_per_cent_is_no_limit_even_when_files_are_gone() {
+        let load = Load { files: 1, ..LOAD };
+        assert!(NONE.refusal(load).is_none());
     }
 
     #[test]
