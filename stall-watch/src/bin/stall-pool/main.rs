@@ -30,10 +30,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     if args.runs() {
         // Signals mean something else to a pool than to a tool that reads and writes.
-        let ended = args
-            .check()
-            .map_err(Into::into)
-            .and_then(|()| run::run(&args));
+        let ended = args.check().and_then(|()| run::run(&args));
         return ended.unwrap_or_else(|error| explain(&error)).into();
     }
     // What is only shown may be cut short by `head`.
