@@ -85,9 +85,12 @@ fn locked(world: &World) -> Client {
     client
 }
 
+/// The question that waits. PostgreSQL reads what a session asks before it reads whether that waits, so a row
+/// may join the question before with the wait of this one: what waits is asked for once more. It waits until it
+/// is let through.
 fn waiting(watcher: &mut Client) -> Option<String> {
     let sql = "select query from pg_stat_activity where application_name in ('orphan-rm', 'orphan-purge', 'mbs-prune')
                and datname = current_database() and wait_event_type = 'Lock'";
-    let row = watcher.query_opt(sql, &[]).unwrap()?;
-    Some(row.get(0))
+    watcher.query_opt(sql, &[]).unwrap()?;
+    Some(watcher.query_opt(sql, &[]).unwrap()?.get(0))
 }
