@@ -148,22 +148,42 @@ pub fn opened(pid: Pid) -> Descriptors {
 }
 
 fn offset(process: &Process, fd: i32) -> Option<u64> {
-    let mut file = process.open_relative(format!("fdinfo/{fd}")).ok()?;
-    let mut info = String::new();
-    file.read_to_string(&mut info).ok()?;
+    let info = info(process, fd)?;
     let offset = info.lines().find_map(|line| line.strip_prefix("pos:"))?;
     offset.trim().parse().ok()
 }
 
-/// Who has this file open, as far as that may be known, but for this process.
+/// What the kernel says of a descriptor.
+fn info(process: &Process, fd: i32) -> Option<String> {
+    let mut file = process.open_relative(format!("fdinfo/{fd}")).ok()?;
+    let mut info = String::new();
+    file.read_to_string(&mut info).ok()?;
+    Some(info)
+}
+
+/// Who holds a lock on this file, as far as that may be known, but for this process. Others may have the file
+/// open, a backup, say.
 pub fn holders(path: &Path) -> Vec<Stat> {
     let Ok(path) = path.canonicalize() else {
         return Vec::new();
     };
-    let holds = |stat: &Stat| opened(stat.pid).files.iter().any(|file| file.1 == path);
     let mut all = all();
-    all.retain(|stat| stat.pid != getpid() && !stat.has_ended() && holds(stat));
+    all.retain(|stat| stat.pid != getpid() && !stat.has_ended() && holds(stat.pid, &path));
     all
+}
+
+fn holds(pid: Pid, path: &Path) -> bool {
+    let Ok(process) = process(pid) else {
+        return false;
+    };
+    let mut open = process.fd().into_iter().flatten().flatten();
+    open.any(|fd| {
+        let FDTarget::Path(target) = &fd.target else {
+            return false;
+        };
+        let locks = |info: String| info.lines().any(|line| line.starts_with("lock:"));
+        target == path && info(&process, fd.fd).is_some_and(locks)
+    })
 }
 
 /// Did a process start with this value in its environment?

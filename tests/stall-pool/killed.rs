@@ -53,6 +53,27 @@ fn what_a_killed_pool_left_is_ended_before_its_successor_starts_anything_and_tha
     assert_eq!(pool.starts().len(), 4);
 }
 
+/// A backup reads the lock, too.
+#[test]
+fn who_only_reads_the_lock_of_a_killed_pool_is_not_ended() {
+    let mut pool = Pool::of("[ -e again ] && exit 0; while :; do sleep 0.05; done");
+    pool.start(&["--workers", "1"]);
+    pool.wait_alive(&[1]);
+    let lock = pool.work.join("pool.workers.lock");
+    let mut reader = std::process::Command::new("sleep")
+        .arg("1000")
+        .stdin(fs::File::open(lock).unwrap())
+        .spawn()
+        .unwrap();
+    pool.kill();
+    pool.work.write("again", "");
+    pool.run(&["--workers", "1", "--grace", "5s"]).ok();
+    let lives = reader.try_wait().unwrap().is_none();
+    reader.kill().unwrap();
+    reader.wait().unwrap();
+    assert!(lives);
+}
+
 /// They finish what they are at, as when the pool itself ends them.
 #[test]
 fn what_a_killed_pool_left_is_asked_before_it_is_killed() {
